@@ -1,0 +1,71 @@
+import type { FailureClass } from '../api/resources.ts'
+
+interface ErrorRow {
+  /** Whether trying again later can help without a person. */
+  recoverable: boolean
+  /** What it means for an upgrade that it ends before the flash. */
+  failureClass?: FailureClass
+}
+
+/** Every way in which the outside world fails, and whether waiting helps. No call site decides that. */
+export const errorTable = {
+  // The device and the way to it.
+  Unreachable: { recoverable: true, failureClass: 'Unreachable' },
+  Timeout: { recoverable: true, failureClass: 'Unreachable' },
+  ConnectionLost: { recoverable: true, failureClass: 'Unreachable' },
+  AuthFailed: { recoverable: false, failureClass: 'AuthFailed' },
+  CredentialsInvalid: { recoverable: false, failureClass: 'AuthFailed' },
+  HostKeyChanged: { recoverable: false, failureClass: 'HostKeyChanged' },
+  HostKeyUnknown: { recoverable: false, failureClass: 'HostKeyChanged' },
+  AlgorithmMismatch: { recoverable: false, failureClass: 'Unsupported' },
+  // What the device said.
+  OutputTooLarge: { recoverable: false, failureClass: 'Unsupported' },
+  ProbeInvalid: { recoverable: true, failureClass: 'Unsupported' },
+  IdentityChanged: { recoverable: false, failureClass: 'IdentityChanged' },
+  Rejected: { recoverable: false, failureClass: 'Rejected' },
+  Unsupported: { recoverable: false, failureClass: 'Unsupported' },
+  NoSpace: { recoverable: true, failureClass: 'UploadFailed' },
+  UploadFailed: { recoverable: true, failureClass: 'UploadFailed' },
+  Busy: { recoverable: true, failureClass: 'NotStarted' },
+  // Images.
+  ImageInvalid: { recoverable: false, failureClass: 'Rejected' },
+  DigestMismatch: { recoverable: false, failureClass: 'Rejected' },
+  PathOutsideRoot: { recoverable: false },
+  NotFound: { recoverable: true },
+  TooLarge: { recoverable: false },
+  UrlRefused: { recoverable: false },
+  FetchFailed: { recoverable: true },
+  // The store.
+  Conflict: { recoverable: true },
+  AlreadyExists: { recoverable: true },
+  Expired: { recoverable: true },
+  Invalid: { recoverable: false },
+  StateLocked: { recoverable: false },
+  StateUnusable: { recoverable: false },
+  StateCorrupt: { recoverable: false },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** The one error class. Adapters translate what they meet into it and always set `cause`. */
+export class ReflashError extends Error {
+  readonly code: ErrorCode
+  readonly recoverable: boolean
+  readonly failureClass: FailureClass | undefined
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'ReflashError'
+    this.code = code
+    const row: ErrorRow = errorTable[code]
+    this.recoverable = row.recoverable
+    this.failureClass = row.failureClass
+  }
+}
+
+export const hasCode = (error: unknown, ...codes: ErrorCode[]): error is ReflashError =>
+  error instanceof ReflashError && codes.includes(error.code)
+
+/** Text of any thrown value, in one line. */
+export const messageOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').slice(0, 1000)

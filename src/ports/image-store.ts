@@ -1,0 +1,41 @@
+/** A firmware file that has been checked and is kept under its digest. */
+export interface StoredImage {
+  sha256: string
+  sizeBytes: number
+  metadata?: ImageMetadata
+}
+
+/** What the image says of itself (the fwtool trailer). */
+export interface ImageMetadata {
+  /** Board names that may get it, as `sysupgrade` would compare them. */
+  boards: string[]
+  compatVersion: string
+  distribution?: string
+  version?: string
+  revision?: string
+  target?: string
+  /** Profile it was built for. */
+  board?: string
+}
+
+export interface ImageRequest {
+  /** Absolute path of the manifest's folder, for `path`; absent in a cluster. */
+  manifestFolder?: string
+  path?: string
+  url?: string
+  /** Expected digest, if declared. */
+  sha256?: string
+}
+
+export interface ImageStore {
+  /**
+   * Brings the file into the cache (if it is not there), checks size, digest and trailer.
+   * @throws ReflashError `NotFound`, `PathOutsideRoot`, `TooLarge`, `UrlRefused`, `FetchFailed`, `DigestMismatch`, `ImageInvalid`.
+   */
+  fetch(request: ImageRequest, signal: AbortSignal): Promise<StoredImage>
+  /**
+   * Streams the cached file, hashing on the way: the last chunk is withheld and `ImageInvalid` thrown when the bytes are
+   * no longer those of the digest. @throws ReflashError `NotFound` when the cache no longer has it.
+   */
+  open(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+}

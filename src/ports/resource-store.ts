@@ -1,0 +1,63 @@
+import type { AnyResource, Key, Kind, KindMap, Manifest } from '../api/resources.ts'
+
+export type WatchEvent =
+  | { type: 'Added' | 'Modified' | 'Deleted'; object: AnyResource }
+  /** Everything up to this version has been delivered. */
+  | { type: 'Bookmark'; resourceVersion: string }
+
+/**
+ * Desired and observed state, by kind, namespace and name. One contract for memory, SQLite and Kubernetes;
+ * `test/contract/resource-store.ts` is the contract as tests.
+ *
+ * A returned object belongs to the caller: changing it changes nothing in the store, nor the other way round.
+ * An object's status is `{}` when nobody has written one.
+ */
+export interface ResourceStore {
+  get<K extends Kind>(kind: K, key: Key): Promise<KindMap[K] | undefined>
+
+  /** All objects of a kind, and the store-wide version at which that was so. Ordered by namespace, then name. */
+  list<K extends Kind>(
+    kind: K,
+    options?: { namespace?: string },
+  ): Promise<{ items: KindMap[K][]; resourceVersion: string }>
+
+  /**
+   * Every change after `from`, once and in order, of the given kinds, then as it happens; a `Bookmark` when the past
+   * has been delivered. Ends when the signal is aborted.
+   * @throws ReflashError `Expired` when `from` is older than what is kept: list again.
+   */
+  watch(options: { kinds: readonly Kind[]; from: string; signal: AbortSignal }): AsyncIterable<WatchEvent>
+
+  /** Adds a new object with empty status, generation 1 and a new uid. @throws ReflashError `AlreadyExists`. */
+  create<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
+
+  /**
+   * Makes labels, annotations and spec as the manifest says, creating the object if need be. Finalizers and status are
+   * left as they are (a new object gets the manifest's finalizers). An identical apply writes nothing and returns the
+   * same resourceVersion; a changed spec adds 1 to generation.
+   */
+  apply<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
+
+  /**
+   * Replaces metadata (labels, annotations, finalizers) and spec, provided that `resourceVersion` is still the stored
+   * one; ignores status. Removing the last finalizer of an object that is being deleted removes it.
+   * @throws ReflashError `Conflict` when it has changed meanwhile, `NotFound` when it is gone.
+   */
+  update<K extends Kind>(object: KindMap[K]): Promise<KindMap[K]>
+
+  /**
+   * Replaces the status alone, under the same condition and with the same errors as `update`. An identical status
+   * writes nothing. The returned promise resolves only when the write would survive a power cut.
+   */
+  saveStatus<K extends Kind>(object: KindMap[K]): Promise<KindMap[K]>
+
+  /**
+   * Removes an object; with finalizers it is only marked with `deletionTimestamp` and goes with the last of them.
+   * Deleting what is gone or going does nothing. @throws ReflashError `Conflict` when `resourceVersion` is given and old.
+   */
+  delete(kind: Kind, key: Key, options?: { resourceVersion?: string }): Promise<void>
+}
+
+/** Orders two resourceVersions of one store: decimal numbers without leading zeros, of any length. */
+export const compareVersions = (a: string, b: string): number =>
+  a.length !== b.length ? a.length - b.length : a < b ? -1 : a > b ? 1 : 0

@@ -1,0 +1,98 @@
+import type { FailureClass, UpgradeOptions } from '../api/resources.ts'
+import type { ImageMetadata } from './image-store.ts'
+import type { Session } from './connector.ts'
+
+/** What a device says of itself, parsed, bounded and printable. */
+export interface Probe {
+  /** What Build.osIdentifier is compared with. */
+  osIdentifier: string
+  release: { distribution?: string; version?: string; revision?: string; target?: string }
+  board: string
+  model?: string
+  bootId: string
+  uptimeSeconds: number
+  /** Compat version of the configuration on the device. */
+  compatVersion?: string
+  /** Sorted MAC addresses, and a serial number where there is one, joined by `,`. */
+  identity: string
+  /** Memory that may be used, and room in /tmp. */
+  memoryAvailableBytes?: number
+  tmpAvailableBytes?: number
+  /** Whether an upgrade is being started or run right now. */
+  upgrading: boolean
+  /** The marker left by the flash before. */
+  lastFlash?: { operation: string; sha256: string; bootId: string }
+}
+
+/** One upgrade of one device, as an upgrader sees it. */
+export interface Job {
+  /** Name of the operation: it is written into the lock and the marker on the device. */
+  operation: string
+  image: { sha256: string; sizeBytes: number; metadata?: ImageMetadata; boards: readonly string[] }
+  options: UpgradeOptions
+  timeouts: { commandMs: number; uploadMs: number; flashMs: number }
+}
+
+/** What the device is compared with, on the device, in the very command that starts the flash. */
+export interface StartToken {
+  bootId: string
+  board: string
+  revision: string
+  /** Latest uptime in whole seconds at which it may start. */
+  maxUptimeSeconds: number
+}
+
+export type StartResult =
+  /** The device said that it started: only a new boot id will prove it. */
+  | { kind: 'Started' }
+  /** The device said no, before it started anything. */
+  | { kind: 'Refused'; failureClass: FailureClass; recoverable: boolean; message: string; log: string[] }
+  /** The link broke before an answer: it may or may not have started. */
+  | { kind: 'Unknown'; message: string }
+
+export interface UploadContext {
+  content: AsyncIterable<Uint8Array>
+  onProgress: (sentBytes: number) => void
+  throttle?: (bytes: number, signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * Knows one family of devices. A session is open whenever one is passed. Methods throw ReflashError, whose code says
+ * by one table whether another attempt can help; none may start a flash but `start`.
+ */
+export interface Upgrader {
+  readonly name: string
+
+  /** Reads what the device is and runs. Changes nothing. */
+  probe(session: Session, limits: { commandMs: number }, signal: AbortSignal): Promise<Probe>
+
+  /** Refuses what can be refused before a byte is sent: board, compat version, memory, an upgrade in progress. */
+  check(job: Job, probe: Probe, signal: AbortSignal): Promise<void>
+
+  /**
+   * Puts the image on the device and compares its digest there. May stop services to make room; `abandon` starts them
+   * again. Does nothing if the very image is already in place.
+   */
+  upload(job: Job, probe: Probe, session: Session, context: UploadContext, signal: AbortSignal): Promise<void>
+
+  /** Lets the device test the image with the options of the real run. */
+  test(job: Job, session: Session, signal: AbortSignal): Promise<void>
+
+  /** The command that `start` is going to run, for the record. */
+  command(job: Job): string
+
+  /** Compares the token on the device and starts the flash in one step, detached. Never throws but on abort. */
+  start(job: Job, token: StartToken, session: Session, signal: AbortSignal): Promise<StartResult>
+
+  /** Log lines that the flash has left on the device, or [] when there are none. */
+  log(job: Job, session: Session, signal: AbortSignal): Promise<string[]>
+
+  /** Undoes what was done before a flash: stopped services, uploaded image, lock. Never throws but on abort. */
+  abandon(job: Job, session: Session, signal: AbortSignal): Promise<void>
+
+  /**
+   * After a start that came to nothing is proven (same boot, past its latest uptime, nothing running): removes lock and
+   * marker of that start, provided that the device is still in that boot. Otherwise as `abandon`.
+   */
+  clearStart(job: Job, token: StartToken, session: Session, signal: AbortSignal): Promise<void>
+}
