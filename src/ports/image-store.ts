@@ -1,22 +1,6 @@
-/** A firmware file that has been checked and is kept under its digest. */
-export interface StoredImage {
-  sha256: string
-  sizeBytes: number
-  metadata?: ImageMetadata
-}
+import type { StoredImage } from '../core/stored-image.ts'
 
-/** What the image says of itself (the fwtool trailer). */
-export interface ImageMetadata {
-  /** Board names that may get it, as `sysupgrade` would compare them. */
-  boards: string[]
-  compatVersion: string
-  distribution?: string
-  version?: string
-  revision?: string
-  target?: string
-  /** Profile it was built for. */
-  board?: string
-}
+export type { ImageMetadata, StoredImage } from '../core/stored-image.ts'
 
 export interface ImageRequest {
   /** Absolute path of the manifest's folder, for `path`; absent in a cluster. */

@@ -1,28 +1,9 @@
-import type { FailureClass, UpgradeOptions } from '../api/resources.ts'
-import type { ImageMetadata } from './image-store.ts'
+import type { UpgradeOptions } from '../api/resources.ts'
+import type { Probe, StartResult } from '../core/probe.ts'
+import type { ImageMetadata } from '../core/stored-image.ts'
 import type { Session } from './connector.ts'
 
-/** What a device says of itself, parsed, bounded and printable. */
-export interface Probe {
-  /** What Build.osIdentifier is compared with. */
-  osIdentifier: string
-  release: { distribution?: string; version?: string; revision?: string; target?: string }
-  board: string
-  model?: string
-  bootId: string
-  uptimeSeconds: number
-  /** Compat version of the configuration on the device. */
-  compatVersion?: string
-  /** Sorted MAC addresses, and a serial number where there is one, joined by `,`. */
-  identity: string
-  /** Memory that may be used, and room in /tmp. */
-  memoryAvailableBytes?: number
-  tmpAvailableBytes?: number
-  /** Whether an upgrade is being started or run right now. */
-  upgrading: boolean
-  /** The marker left by the flash before. */
-  lastFlash?: { operation: string; sha256: string; bootId: string }
-}
+export type { Probe, StartResult } from '../core/probe.ts'
 
 /** One upgrade of one device, as an upgrader sees it. */
 export interface Job {
@@ -41,14 +22,6 @@ export interface StartToken {
   /** Latest uptime in whole seconds at which it may start. */
   maxUptimeSeconds: number
 }
-
-export type StartResult =
-  /** The device said that it started: only a new boot id will prove it. */
-  | { kind: 'Started' }
-  /** The device said no, before it started anything. */
-  | { kind: 'Refused'; failureClass: FailureClass; recoverable: boolean; message: string; log: string[] }
-  /** The link broke before an answer: it may or may not have started. */
-  | { kind: 'Unknown'; message: string }
 
 export interface UploadContext {
   content: AsyncIterable<Uint8Array>
@@ -87,8 +60,11 @@ export interface Upgrader {
   /** Log lines that the flash has left on the device, or [] when there are none. */
   log(job: Job, session: Session, signal: AbortSignal): Promise<string[]>
 
-  /** Undoes what was done before a flash: stopped services, uploaded image, lock. Never throws but on abort. */
-  abandon(job: Job, session: Session, signal: AbortSignal): Promise<void>
+  /**
+   * Undoes what was done before a flash: stopped services are started, our lock and the uploaded image removed; with
+   * `keepImage` the image stays, unless services were stopped to make room for it. Never throws but on abort.
+   */
+  abandon(options: { keepImage: boolean; commandMs: number }, session: Session, signal: AbortSignal): Promise<void>
 
   /**
    * After a start that came to nothing is proven (same boot, past its latest uptime, nothing running): removes lock and

@@ -1,0 +1,382 @@
+import type {
+  Blocked,
+  Device,
+  FirmwareImage,
+  UpgradeOperation,
+  UpgradePolicy,
+  UpgradePolicySpec,
+} from '../api/resources.ts'
+import { getCondition, isTrue } from './conditions.ts'
+import { formatDuration, parseDuration } from './duration.ts'
+import { imageForBoard, isReadyImage, runsBuild, type BuildWithImages } from './match.ts'
+import { operationStem, revisionOf } from './names.ts'
+import { isFinished, isHandWritten } from './operation.ts'
+import type { BlockedReason } from './reasons.ts'
+import { toMs, toTime } from './time.ts'
+import { compareVersions } from './versions.ts'
+
+/** Everything about one device that decides whether it may be upgraded, shared limits apart. */
+export interface Subject {
+  device: Device
+  /** Policies that select the device and are not being removed, the owner first; see `owners`. */
+  policies: readonly UpgradePolicy[]
+  /** The hand-written operation that asks, if it is not the policy that does. */
+  request?: UpgradeOperation
+  /** The build to get to: the owner's target, or the request's. */
+  target: BuildWithImages | undefined
+  /** All builds of the category, to find out what the device runs. */
+  builds: readonly BuildWithImages[]
+  /** Operations of this device. */
+  operations: readonly UpgradeOperation[]
+  /** What is wrong with its credentials, if anything. */
+  credentialsProblem?: string
+  /** Another Device with the same address and port. */
+  addressTwin?: string
+  now: number
+}
+
+/** Limits that devices share. Starts are counted when the guard is sent. */
+export interface SharedLimits {
+  /** Why nothing may start at all. */
+  stop?: { reason: 'Halted' | 'LostLimit'; message: string }
+  inFlight: { policy: number; all: number; maxAll: number }
+  /** When the next start is within the limits per minute, in ms since 1970; undefined: now. */
+  nextStartAt?: number
+}
+
+type CheckId = 'policy' | 'build' | 'device' | 'version' | 'owner' | 'history' | 'slots'
+
+export interface Check {
+  id: CheckId
+  outcome: 'Passed' | 'Failed' | 'NotReached'
+}
+
+export interface Admission {
+  admitted: boolean
+  /** The first "no". */
+  blocked?: Blocked
+  /** Each check in order, so that a person sees how far it got. */
+  checks: Check[]
+}
+
+const no = (reason: BlockedReason, message: string, until?: number): Blocked => ({
+  reason,
+  message: message.slice(0, 1024),
+  ...(until === undefined ? {} : { until: toTime(until) }),
+})
+
+/** Orders policies that select a device: the first owns it, unless the second has the same priority. */
+export const byPriority = (a: UpgradePolicy, b: UpgradePolicy): number =>
+  b.spec.priority - a.spec.priority || (a.metadata.name < b.metadata.name ? -1 : 1)
+
+/** The policy that owns a device; undefined where none selects it or two of equal priority do. */
+export function ownerOf(policies: readonly UpgradePolicy[]): UpgradePolicy | undefined {
+  const [first, second] = policies
+  return first && second?.spec.priority !== first.spec.priority ? first : undefined
+}
+
+/** The image of the target for this device: the one that was asked for by name, or the one for its board. */
+export function chosenImage(subject: Subject): FirmwareImage | undefined {
+  const { device, request, target } = subject
+  const board = device.status.board
+  if (!target || board === undefined) return undefined
+  const wanted = request?.spec.imageRef?.name
+  const images = wanted ? target.images.filter((image) => image.metadata.name === wanted) : target.images
+  const match = imageForBoard(board, images)
+  return match.kind === 'One' ? match.image : undefined
+}
+
+/** Names one upgrade of one device: its build, its image, and the policy's retry token. */
+export function upgradeStem(subject: Subject): { revision: string; stem: string } | undefined {
+  const image = chosenImage(subject)
+  if (!image?.status.sha256 || !subject.target) return undefined
+  const revision = revisionOf(subject.target.build.metadata.name, [image.status.sha256])
+  const token = subject.policies[0]?.spec.retryToken ?? ''
+  return { revision, stem: operationStem(subject.device.metadata.name, revision, token) }
+}
+
+/** The device's version, as far as anything knows it: that of the build it runs, else its own release. */
+export function currentVersion(subject: Subject): { version?: string; order?: number } {
+  const current = subject.builds.find((candidate) => runsBuild(subject.device.status, candidate))?.build
+  if (current) return versionOf(current)
+  const version = subject.device.status.release?.version
+  return version === undefined ? {} : { version }
+}
+
+const versionOf = (build: BuildWithImages['build']): { version: string; order?: number } => ({
+  version: build.spec.version,
+  ...(build.spec.order === undefined ? {} : { order: build.spec.order }),
+})
+
+function checkPolicy({ policies, request, target }: Subject): Blocked | undefined {
+  const policy = policies[0]
+  if (!request) {
+    if (!policy) return no('NoPolicy', 'no policy selects this device')
+    const name = policy.metadata.name
+    if (policy.spec.state === 'Plan') return no('PolicyPlanned', `policy ${name} only plans (state: Plan)`)
+    if (policy.spec.state === 'Pause') return no('PolicyPaused', `policy ${name} is paused (state: Pause)`)
+    if (policy.spec.state === 'Abort') return no('PolicyAborted', `policy ${name} is aborted (state: Abort)`)
+  }
+  if (!target) {
+    return no(
+      'PolicyNotReady',
+      request
+        ? `the build or image of operation ${request.metadata.name} does not exist`
+        : `build ${policy!.spec.target.buildRef.name}, the target of policy ${policy!.metadata.name}, does not exist`,
+    )
+  }
+  return undefined
+}
+
+function checkBuild({ device, request, target }: Subject): Blocked | undefined {
+  const { build, images } = target!
+  const name = build.metadata.name
+  if (build.spec.lifecycle === 'Recalled') {
+    return no('BuildRecalled', `build ${name} is recalled: ${build.spec.reason ?? 'no reason given'}`)
+  }
+  if (build.metadata.deletionTimestamp) return no('BuildNotReady', `build ${name} is being removed`)
+  const wanted = request?.spec.imageRef?.name
+  const candidates = wanted ? images.filter((image) => image.metadata.name === wanted) : images
+  if (!candidates.some(isReadyImage)) {
+    return no('BuildNotReady', wanted ? `image ${wanted} is not Ready` : `no image of build ${name} is Ready`)
+  }
+  const board = device.status.board
+  if (board === undefined) return undefined
+  const match = imageForBoard(board, candidates)
+  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}`)
+  if (match.kind === 'Ambiguous') {
+    return no('AmbiguousImage', `build ${name} has ${match.names.length} images for board ${board}: ${match.names.join(', ')}`)
+  }
+  return undefined
+}
+
+export const isHeld = (device: Device, now: number): boolean =>
+  device.spec.hold !== undefined &&
+  (device.spec.hold.until === undefined || toMs(device.spec.hold.until) > now)
+
+const stalledReasons = new Set<string>(['AuthFailed', 'HostKeyChanged', 'IdentityChanged', 'Unsupported'])
+
+function checkDevice(subject: Subject): Blocked | undefined {
+  const { device, target, now } = subject
+  if (device.metadata.deletionTimestamp) return no('Removed', 'the device is being removed')
+  const hold = device.spec.hold
+  if (hold && isHeld(device, now)) {
+    return no('Held', `held by the operator: ${hold.reason}`, hold.until ? toMs(hold.until) : undefined)
+  }
+  const pin = device.spec.pinnedBuildRef?.name
+  if (pin !== undefined && pin !== target!.build.metadata.name) return no('Pinned', `pinned to build ${pin}`)
+  if (subject.credentialsProblem) return no('NoCredentials', subject.credentialsProblem)
+  if (subject.addressTwin) {
+    return no('AddressConflict', `Device ${subject.addressTwin} has the same address; both are left alone`)
+  }
+  const stalled = getCondition(device.status.conditions, 'Stalled')
+  if (stalled?.status === 'True' && stalledReasons.has(stalled.reason)) {
+    return no(stalled.reason as BlockedReason, stalled.message)
+  }
+  if (device.status.bootId === undefined || device.status.board === undefined) {
+    return no('NeverProbed', 'not reached yet: nothing is flashed that was never probed', nextProbe(device))
+  }
+  return undefined
+}
+
+const nextProbe = (device: Device): number | undefined =>
+  device.status.nextProbeTime === undefined ? undefined : toMs(device.status.nextProbeTime)
+
+function checkVersion(subject: Subject): Blocked | undefined {
+  const { build } = subject.target!
+  const rules: Pick<UpgradePolicySpec['target'], 'allowDowngrade' | 'onUnknownVersion'> = subject.request
+    ? { allowDowngrade: true, onUnknownVersion: 'Upgrade' }
+    : subject.policies[0]!.spec.target
+  const current = currentVersion(subject)
+  const shown = current.version ?? 'unknown'
+  const order = compareVersions(current, versionOf(build))
+  const minVersion = build.spec.upgradeFrom?.minVersion
+  const hop = minVersion === undefined ? 0 : compareVersions(current, { version: minVersion })
+  if ((order === undefined || hop === undefined) && rules.onUnknownVersion === 'Skip') {
+    return no(
+      'UnknownVersion',
+      `version ${shown} cannot be compared with ${order === undefined ? build.spec.version : minVersion}; set target.onUnknownVersion: Upgrade, or order on both builds`,
+    )
+  }
+  if (order !== undefined && order > 0 && !rules.allowDowngrade) {
+    return no('Downgrade', `runs ${shown}, newer than ${build.spec.version}; set target.allowDowngrade to go back`)
+  }
+  if (hop !== undefined && hop < 0) {
+    return no('HopNotAllowed', `runs ${shown}; ${build.spec.version} can be installed from ${minVersion} on`)
+  }
+  return undefined
+}
+
+function checkOwner({ policies, request, target }: Subject): Blocked | undefined {
+  const [first, second] = policies
+  if (!first) return undefined
+  if (!request) {
+    return second?.spec.priority === first.spec.priority
+      ? no(
+          'PolicyConflict',
+          `policies ${first.metadata.name} and ${second.metadata.name} both select it at priority ${first.spec.priority}`,
+        )
+      : undefined
+  }
+  const other = first.spec.target.buildRef.name
+  return other === target!.build.metadata.name
+    ? undefined
+    : no(
+        'OwnedByPolicy',
+        `policy ${first.metadata.name} wants build ${other} on this device; pin the device or exclude it there first`,
+      )
+}
+
+/** Operations of one upgrade (same device, revision and retry token), latest attempt first. */
+export function attemptsOf(stem: string, operations: readonly UpgradeOperation[]): UpgradeOperation[] {
+  const attempt = (operation: UpgradeOperation): number => Number(operation.metadata.name.slice(stem.length + 1))
+  return operations
+    .filter((operation) => operation.metadata.name.startsWith(`${stem}-`) && Number.isInteger(attempt(operation)))
+    .toSorted((a, b) => attempt(b) - attempt(a))
+}
+
+const finishedAt = (operation: UpgradeOperation): number =>
+  toMs(operation.status.times?.[operation.status.phase ?? 'Failed'] ?? operation.metadata.creationTimestamp)
+
+const deviceClasses = new Set<string>(['AuthFailed', 'HostKeyChanged', 'IdentityChanged', 'Unreachable'])
+
+/** What an earlier attempt at this very upgrade says about another one. */
+function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Subject): Blocked | undefined {
+  const { phase, failureClass, message = '', reason } = operation.status
+  const name = operation.metadata.name
+  if (!isFinished(operation)) {
+    if (phase === 'Queued' && operation.status.retryTime) {
+      return no('Retrying', message || `operation ${name} tries again`, toMs(operation.status.retryTime))
+    }
+    return no('Upgrading', `operation ${name} is ${phase ?? 'Queued'}`)
+  }
+  if (phase === 'Cancelled') {
+    return reason === 'CancelRequested'
+      ? no('Cancelled', `operation ${name} was cancelled; change retryToken to try again`)
+      : undefined
+  }
+  if (phase === 'Succeeded') {
+    return no('AlreadyFlashed', `operation ${name} succeeded, but the device runs ${device.status.osIdentifier ?? 'something else'} now; change retryToken to flash it again`)
+  }
+  if (failureClass && isFlashFailure(failureClass)) {
+    return no(failureClass, `operation ${name}: ${message}; change retryToken to flash it again`)
+  }
+  if (failureClass === 'Rejected' || failureClass === 'Unsupported') {
+    return no('Rejected', `operation ${name}: ${message}; change retryToken to try again`)
+  }
+  if (failureClass && deviceClasses.has(failureClass)) {
+    const probed = device.status.lastProbeTime
+    return probed && toMs(probed) > finishedAt(operation) ? undefined : no(failureClass as BlockedReason, message, nextProbe(device))
+  }
+  const until = finishedAt(operation) + parseDuration(policies[0]?.spec.retry.quarantine ?? '24h')
+  return until > now ? no('Quarantined', `operation ${name} used up its attempts: ${message}`, until) : undefined
+}
+
+const isFlashFailure = (failureClass: string): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>
+  ['Lost', 'RolledBack', 'WrongVersion', 'Unhealthy'].includes(failureClass)
+
+function checkHistory(subject: Subject): Blocked | undefined {
+  const { device, request, operations } = subject
+  const stem = upgradeStem(subject)?.stem
+  if (!request && stem !== undefined) {
+    const [latest] = attemptsOf(stem, operations)
+    const earlier = latest && checkEarlier(latest, subject)
+    if (earlier) return earlier
+  }
+  const lost = operations.find((operation) => operation.status.failureClass === 'Lost' && operation !== request)
+  if (lost && !hasAnsweredSince(device, finishedAt(lost))) {
+    return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
+  }
+  const other = operations.find((operation) => !isFinished(operation) && operation.metadata.name !== request?.metadata.name)
+  if (other && (!request || other.metadata.name === device.status.operationRef?.name)) {
+    return no('Upgrading', `operation ${other.metadata.name} is ${other.status.phase ?? 'Queued'}`)
+  }
+  const fellBack = markerFellBack(device.status.lastFlash, device.status.bootId, request?.metadata.name ?? stem)
+  if (fellBack) {
+    return no('RolledBack', `the device's own marker says that operation ${device.status.lastFlash!.operation} flashed it already, and it fell back; change retryToken to flash it again`)
+  }
+  if (!isTrue(device.status.conditions, 'Reachable')) {
+    const seen = device.status.lastProbeTime
+    return no('Unreachable', seen ? `has not answered since ${seen}` : 'has never answered', nextProbe(device))
+  }
+  return undefined
+}
+
+const hasAnsweredSince = (device: Device, time: number): boolean =>
+  device.status.lastProbeTime !== undefined && toMs(device.status.lastProbeTime) > time
+
+/**
+ * Whether the marker on a device that is off its target proves that this upgrade was flashed and fell back: it carries
+ * the name of the operation (or any attempt of the stem), and the device has booted since.
+ */
+export function markerFellBack(
+  marker: Device['status']['lastFlash'],
+  bootId: string | undefined,
+  nameOrStem: string | undefined,
+): boolean {
+  if (!marker || nameOrStem === undefined || marker.bootId === bootId) return false
+  return marker.operation === nameOrStem || /^-\d+$/.test(marker.operation.startsWith(nameOrStem) ? marker.operation.slice(nameOrStem.length) : '')
+}
+
+function checkSlots(subject: Subject, limits: SharedLimits): Blocked | undefined {
+  const policy = subject.policies[0]
+  if (limits.stop) return no(limits.stop.reason, limits.stop.message)
+  const max = policy?.spec.limits.maxConcurrent
+  if (max !== undefined && limits.inFlight.policy >= max) {
+    return no('WaitingForSlot', `policy ${policy!.metadata.name} upgrades at most ${max} at once`)
+  }
+  if (limits.inFlight.all >= limits.inFlight.maxAll) {
+    return no('WaitingForSlot', `at most ${limits.inFlight.maxAll} upgrades run at once (--max-in-flight)`)
+  }
+  if (limits.nextStartAt !== undefined && limits.nextStartAt > subject.now) {
+    return no(
+      'WaitingForStart',
+      `the next start is allowed in ${formatDuration(limits.nextStartAt - subject.now)}`,
+      limits.nextStartAt,
+    )
+  }
+  return undefined
+}
+
+/** The checks in order: cheap and stable facts first and shared slots last, so that a blocked device holds no slot. */
+const steps: { id: CheckId; run: (subject: Subject) => Blocked | undefined }[] = [
+  { id: 'policy', run: checkPolicy },
+  { id: 'build', run: checkBuild },
+  { id: 'device', run: checkDevice },
+  { id: 'version', run: checkVersion },
+  { id: 'owner', run: checkOwner },
+  { id: 'history', run: checkHistory },
+]
+
+/**
+ * Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart.
+ * `since` skips the checks before it: an operation that has left Queued is no longer its own obstacle.
+ */
+export function admit(subject: Subject, limits?: SharedLimits): Admission {
+  const all = limits
+    ? [...steps, { id: 'slots' as const, run: (s: Subject) => checkSlots(s, limits) }]
+    : steps
+  const checks: Check[] = []
+  let blocked: Blocked | undefined
+  for (const { id, run } of all) {
+    if (blocked) {
+      checks.push({ id, outcome: 'NotReached' })
+      continue
+    }
+    blocked = run(subject)
+    checks.push({ id, outcome: blocked ? 'Failed' : 'Passed' })
+  }
+  return { admitted: !blocked, checks, ...(blocked ? { blocked } : {}) }
+}
+
+/**
+ * Admission of an operation that exists, asked on leaving Queued and again right before the guard: as for its device,
+ * except that the operation itself, and what came of its own attempts, is no obstacle.
+ */
+export function admitOperation(operation: UpgradeOperation, subject: Subject, limits: SharedLimits): Admission {
+  const others = subject.operations.filter((other) => other.metadata.name !== operation.metadata.name)
+  return admit(
+    { ...subject, operations: others, ...(isHandWritten(operation) ? { request: operation } : {}) },
+    limits,
+  )
+}

@@ -1,0 +1,500 @@
+import type {
+  FailureClass,
+  Phase,
+  UpgradeOperation,
+  UpgradeOperationStatus,
+  UpgradePolicySpec,
+} from '../api/resources.ts'
+import type { Admission } from './admit.ts'
+import { backoff } from './backoff.ts'
+import { setCondition } from './conditions.ts'
+import { formatDuration, parseDuration } from './duration.ts'
+import { appendLog } from './log-lines.ts'
+import type { Probe, StartResult } from './probe.ts'
+import { toMs, toTime } from './time.ts'
+import { canMove } from './transitions.ts'
+import { judge } from './verdict.ts'
+
+const finalPhases = new Set<Phase>(['Succeeded', 'Failed', 'Cancelled'])
+export const phaseOf = (operation: UpgradeOperation): Phase => operation.status.phase ?? 'Queued'
+export const isFinished = (operation: UpgradeOperation): boolean => finalPhases.has(phaseOf(operation))
+/** Written by a person, not made by a policy. */
+export const isHandWritten = (operation: UpgradeOperation): boolean => operation.spec.policyRef === undefined
+/** In these the device may be writing its flash: nothing but looking is allowed. */
+export const isFlashing = (phase: Phase): boolean =>
+  phase === 'Flashing' || phase === 'Rebooting' || phase === 'Verifying'
+/** Counts against the limits. */
+export const holdsSlot = (operation: UpgradeOperation): boolean =>
+  !isFinished(operation) && phaseOf(operation) !== 'Queued'
+/** Flashed and never back; it is looked at for a while yet, and may still be corrected. */
+export const isLost = (operation: UpgradeOperation): boolean =>
+  operation.status.phase === 'Failed' && operation.status.failureClass === 'Lost'
+
+/** Why an operation should end before its flash. */
+export interface CancelWish {
+  reason:
+    | 'CancelRequested'
+    | 'OperationRemoved'
+    | 'DeviceRemoved'
+    | 'PolicyRemoved'
+    | 'PolicyAborted'
+    | 'Held'
+    | 'Superseded'
+  message: string
+}
+
+/** What the last act in this run brought. */
+export type Outcome =
+  | { kind: 'Claimed' }
+  | { kind: 'ClaimLost'; message: string }
+  | { kind: 'Connected' }
+  | { kind: 'Checked' }
+  | { kind: 'AlreadyOnTarget'; probe: Probe }
+  | { kind: 'Uploaded' }
+  | { kind: 'Tested'; command: string; bootId: string; uptimeSeconds: number }
+  | { kind: 'AttemptFailed'; failureClass: FailureClass; recoverable: boolean; message: string }
+  | { kind: 'Start'; result: StartResult }
+  | { kind: 'Knocked'; answered: boolean }
+  | { kind: 'Looked'; probe: Probe; log: readonly string[] }
+  | { kind: 'LookFailed'; message: string }
+
+/** Everything that decides the next step of one operation, read fresh. */
+export interface OperationWorld {
+  /** Whose claim is on the device. */
+  claim: 'None' | 'Mine' | 'Other'
+  /** Asked whenever the next step is to leave Queued or to start the flash. */
+  admission: Admission
+  cancel?: CancelWish
+  /** A session on the device is open in this run. */
+  hasSession: boolean
+  outcome?: Outcome
+  /** What the flash is to bring, and what the device was before. */
+  target: { image: NonNullable<UpgradeOperationStatus['image']>; to: NonNullable<UpgradeOperationStatus['to']> } | undefined
+  from: NonNullable<UpgradeOperationStatus['from']>
+  identity: string | undefined
+  settings: Pick<UpgradePolicySpec, 'retry' | 'offline' | 'timeouts'>
+  /** The device was probed after this operation was given up as Lost. */
+  answeredSinceLost: boolean
+  /** A random number in [0, 1), for jitter. */
+  random01: number
+}
+
+/** What to do after the status has been saved. */
+export type Act =
+  | { kind: 'Claim' }
+  | { kind: 'Connect' }
+  | { kind: 'Check' }
+  | { kind: 'Upload' }
+  | { kind: 'Test' }
+  | { kind: 'Start'; token: { bootId: string; maxUptimeSeconds: number } }
+  | { kind: 'Knock' }
+  | { kind: 'Look' }
+  /** Give the device back: undo what was done on it, free the claim. `startedToNothing` also clears lock and marker. */
+  | { kind: 'Release'; undo: boolean; startedToNothing: boolean; again?: number; probe?: Probe; unreachable?: boolean }
+  /** Keep the claim and wait; `park` puts stopped services back and closes the session. */
+  | { kind: 'Wait'; ms?: number; park: boolean }
+
+export interface Step {
+  status: UpgradeOperationStatus
+  act: Act
+  /** A durable write is awaited before the act; the others may be coalesced. */
+  durable: boolean
+}
+
+/** How long the guard may take to arrive and compare: after it the device itself refuses to start. */
+export const guardWindowMs = 60_000
+/** How long a device that never came back is looked at. */
+export const lostWatchMs = 30 * 24 * 3600_000
+/** Knocking starts fast and slows down after two minutes. */
+const fastKnockMs = 120_000
+const slowKnockMs = 10_000
+
+interface Change {
+  phase?: Phase
+  reason?: string
+  message?: string
+  failureClass?: FailureClass
+  log?: readonly string[]
+}
+
+/**
+ * The state machine: what one operation does next, and the status that says so. Pure; the caller saves the status
+ * before it acts, so that the intent is durable before the deed.
+ */
+export function nextStep(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const phase = phaseOf(operation)
+  if (isFlashing(phase) || isLost(operation)) return watchFlash(operation, world, now)
+  if (phase === 'Queued') return leaveQueue(operation, world, now)
+  return prepare(operation, world, now)
+}
+
+function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const { status } = operation
+  if (world.cancel) return cancelled(operation, world, now)
+  if (world.claim === 'Other' || world.outcome?.kind === 'ClaimLost') {
+    return waiting(operation, now, { message: 'another operation has claimed the device' })
+  }
+  if (status.retryTime && toMs(status.retryTime) > now) {
+    return waiting(operation, now, { ms: toMs(status.retryTime) - now })
+  }
+  if (world.claim === 'Mine' && world.target) {
+    const attempts = (status.attempts ?? 0) + 1
+    const next = change(operation, now, { phase: 'Connecting', message: `attempt ${attempts}` })
+    delete next.retryTime
+    delete next.progress
+    next.attempts = attempts
+    next.from = world.from
+    next.to = world.target.to
+    next.image = world.target.image
+    return { status: next, act: { kind: 'Connect' }, durable: true }
+  }
+  const expired = offlineTooLong(operation, world, now)
+  if (expired) return failed(operation, now, expired)
+  if (!world.admission.admitted || !world.target) {
+    const blocked = world.admission.blocked
+    return waiting(operation, now, {
+      ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}),
+      ...(blocked?.until ? { ms: Math.max(1000, toMs(blocked.until) - now) } : {}),
+    })
+  }
+  return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
+}
+
+/** From Connecting to the intent: every step of it may be given up, and undone. */
+function prepare(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const { outcome } = world
+  if (outcome?.kind === 'AttemptFailed') return attemptFailed(operation, world, outcome, now)
+  if (world.cancel) return cancelled(operation, world, now)
+  if (!world.target) {
+    return attemptFailed(operation, world, { failureClass: 'Rejected', recoverable: true, message: 'its image is not Ready any more' }, now)
+  }
+  if (!world.hasSession || !outcome) return resume(operation, world, now)
+  switch (outcome.kind) {
+    case 'Connected':
+      return advance(operation, now, 'Checking', { kind: 'Check' })
+    case 'AlreadyOnTarget': {
+      const next = change(operation, now, {
+        phase: 'Succeeded',
+        reason: 'AlreadyOnTarget',
+        message: `already runs ${outcome.probe.osIdentifier}; nothing was flashed`,
+      })
+      return { status: next, act: release({ undo: true, probe: outcome.probe }), durable: true }
+    }
+    case 'Checked':
+      return advance(operation, now, 'Uploading', { kind: 'Upload' })
+    case 'Uploaded':
+      return advance(operation, now, 'Testing', { kind: 'Test' })
+    case 'Tested':
+      return world.admission.admitted ? intent(operation, outcome, now) : park(operation, world, now)
+    case 'Claimed':
+    case 'ClaimLost':
+    case 'Start':
+    case 'Knocked':
+    case 'Looked':
+    case 'LookFailed':
+      return resume(operation, world, now)
+  }
+}
+
+/** Found without a session: after a restart, or parked. While a start is not allowed the device is left in peace. */
+function resume(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  if (operation.status.phase === 'Testing' && !world.admission.admitted) return park(operation, world, now)
+  return advance(operation, now, 'Connecting', { kind: 'Connect' })
+}
+
+/** Ready to start, but a start is not allowed now: wait with the services running again. */
+function park(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const begun = operation.status.times?.Connecting
+  const totalMs = parseDuration(world.settings.timeouts.total)
+  if (begun && now - toMs(begun) > totalMs) {
+    const next = change(operation, now, {
+      phase: 'Queued',
+      reason: 'Waiting',
+      message: `waited longer than ${world.settings.timeouts.total} to start; queued again`,
+    })
+    next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
+    return { status: next, act: release({ undo: true, again: 0 }), durable: true }
+  }
+  const { blocked } = world.admission
+  const next = change(operation, now, {
+    phase: 'Testing',
+    ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}),
+  })
+  // HALT and Pause leave no mark in the store: look again soon, and at the known time where there is one.
+  const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : 1000
+  return { status: next, act: { kind: 'Wait', ms, park: true }, durable: false }
+}
+
+/** The intent: from here on only a probe says what happened. */
+function intent(operation: UpgradeOperation, tested: Outcome & { kind: 'Tested' }, now: number): Step {
+  const maxUptimeSeconds = Math.ceil(tested.uptimeSeconds + guardWindowMs / 1000)
+  const next = change(operation, now, { phase: 'Flashing', message: `starting: ${tested.command}` })
+  next.bootIdBefore = tested.bootId
+  next.maxUptime = maxUptimeSeconds
+  next.command = tested.command
+  return { status: next, act: { kind: 'Start', token: { bootId: tested.bootId, maxUptimeSeconds } }, durable: true }
+}
+
+function attemptFailed(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  failure: { failureClass: FailureClass; recoverable: boolean; message: string },
+  now: number,
+): Step {
+  const { retry, offline } = world.settings
+  const attempts = operation.status.attempts ?? 1
+  if (failure.failureClass === 'Unreachable' && offline.action === 'Wait') {
+    const since = operation.status.waitingSince ?? toTime(now)
+    const waits = Math.max(0, Math.floor(Math.log2(1 + (now - toMs(since)) / parseDuration(offline.recheck))))
+    const ms = backoff({
+      attempt: waits + 1,
+      baseMs: parseDuration(offline.recheck),
+      maxMs: parseDuration(offline.maxRecheck),
+      random01: world.random01,
+    })
+    const next = change(operation, now, {
+      phase: 'Queued',
+      reason: 'Unreachable',
+      message: `${failure.message}; tried again in ${formatDuration(ms)}`,
+    })
+    next.attempts = Math.max(0, attempts - 1)
+    next.waitingSince = since
+    next.retryTime = toTime(now + ms)
+    return { status: next, act: release({ undo: true, again: ms, unreachable: true }), durable: true }
+  }
+  const unreachable = failure.failureClass === 'Unreachable'
+  if (!failure.recoverable || attempts >= retry.preFlash) {
+    const after = failure.recoverable ? ` (attempt ${attempts} of ${retry.preFlash})` : ''
+    const next = change(operation, now, {
+      phase: 'Failed',
+      failureClass: failure.failureClass,
+      reason: 'Failed',
+      message: `${failure.message}${after}`,
+    })
+    return { status: next, act: release({ undo: true, unreachable }), durable: true }
+  }
+  const ms = backoff({
+    attempt: attempts,
+    baseMs: parseDuration(retry.backoff),
+    maxMs: parseDuration(retry.maxBackoff),
+    random01: world.random01,
+  })
+  const next = change(operation, now, {
+    phase: 'Queued',
+    reason: 'Retrying',
+    message: `${failure.message}; attempt ${attempts + 1} of ${retry.preFlash} in ${formatDuration(ms)}`,
+  })
+  next.retryTime = toTime(now + ms)
+  return { status: next, act: release({ undo: true, again: ms, unreachable }), durable: true }
+}
+
+function offlineTooLong(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  now: number,
+): { failureClass: FailureClass; message: string } | undefined {
+  const limitMs = parseDuration(world.settings.offline.expireAfter)
+  const since = operation.status.waitingSince
+  if (limitMs === 0 || since === undefined || now - toMs(since) < limitMs) return undefined
+  return { failureClass: 'Unreachable', message: `has not answered since ${since}; offline.expireAfter has passed` }
+}
+
+/** After the intent there is only looking: at the same boot, at a new boot, or at nothing until it is Lost. */
+function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const { outcome } = world
+  if (outcome?.kind === 'Start') return afterStart(operation, world, outcome.result, now)
+  if (outcome?.kind === 'Looked') return afterLook(operation, world, outcome, now)
+  if (isLost(operation)) {
+    if (outcome || !world.answeredSinceLost) {
+      return { status: { ...operation.status }, act: { kind: 'Wait', park: false }, durable: false }
+    }
+    return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
+  }
+  if (outcome?.kind === 'Knocked' && outcome.answered) {
+    return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
+  }
+  const flashed = flashedAt(operation, now)
+  if (now - flashed >= parseDuration(world.settings.timeouts.reboot)) {
+    const last = outcome?.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
+    const next = change(operation, now, {
+      phase: 'Failed',
+      failureClass: 'Lost',
+      reason: 'Failed',
+      message: `has not come back for ${world.settings.timeouts.reboot} after the flash was started; it is looked at for 30 days${last}`,
+    })
+    return { status: next, act: release({ undo: false, unreachable: true }), durable: true }
+  }
+  if (outcome) {
+    const seen = outcome.kind === 'LookFailed' ? change(operation, now, { message: outcome.message }) : { ...operation.status }
+    return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now), park: false }, durable: false }
+  }
+  return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
+}
+
+const flashedAt = (operation: UpgradeOperation, now: number): number =>
+  operation.status.times?.Flashing ? toMs(operation.status.times.Flashing) : now
+
+function knockAfterMs(operation: UpgradeOperation, world: OperationWorld, now: number): number {
+  const fast = parseDuration(world.settings.timeouts.reconnectRetry)
+  return now - flashedAt(operation, now) < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
+}
+
+function afterStart(operation: UpgradeOperation, world: OperationWorld, result: StartResult, now: number): Step {
+  const wait: Act = { kind: 'Wait', ms: parseDuration(world.settings.timeouts.reconnectRetry), park: false }
+  switch (result.kind) {
+    case 'Started':
+      return {
+        status: change(operation, now, { phase: 'Rebooting', message: 'the device is silent on purpose while it writes and reboots' }),
+        act: wait,
+        durable: true,
+      }
+    case 'Unknown':
+      return {
+        status: change(operation, now, { message: `no answer to the start (${result.message}); looking at what the device does` }),
+        act: wait,
+        durable: false,
+      }
+    case 'Refused':
+      return attemptFailed({ ...operation, status: change(operation, now, { log: result.log }) }, world, result, now)
+  }
+}
+
+function afterLook(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  { probe, log }: Outcome & { kind: 'Looked' },
+  now: number,
+): Step {
+  const { status } = operation
+  const verdict = judge(
+    { bootIdBefore: status.bootIdBefore ?? '', identity: world.identity, from: status.from ?? {}, to: status.to ?? {} },
+    probe,
+  )
+  switch (verdict.kind) {
+    case 'Succeeded':
+    case 'RolledBack':
+    case 'WrongVersion': {
+      const next = change(operation, now, {
+        phase: verdict.kind === 'Succeeded' ? 'Succeeded' : 'Failed',
+        reason: verdict.kind === 'Succeeded' ? 'Succeeded' : 'Failed',
+        message: verdict.message,
+        log,
+        ...(verdict.kind === 'Succeeded' ? {} : { failureClass: verdict.kind }),
+      })
+      if (verdict.kind === 'Succeeded') delete next.failureClass
+      next.bootIdAfter = probe.bootId
+      next.times = { ...next.times, Verifying: toTime(now) }
+      return { status: next, act: release({ undo: false, probe }), durable: true }
+    }
+    case 'SameBoot':
+      return sameBoot(operation, world, { probe, log }, now)
+    case 'OtherDevice':
+      return {
+        status: change(operation, now, { message: verdict.message }),
+        act: { kind: 'Wait', ms: slowKnockMs, park: false },
+        durable: false,
+      }
+  }
+}
+
+/** The old system answers: it is on its way down, or the start came to nothing, which only its own uptime can prove. */
+function sameBoot(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  { probe, log }: { probe: Probe; log: readonly string[] },
+  now: number,
+): Step {
+  const never = !probe.upgrading && probe.uptimeSeconds > (operation.status.maxUptime ?? Infinity)
+  if (!never) {
+    return {
+      status: { ...operation.status },
+      act: { kind: 'Wait', ms: knockAfterMs(operation, world, now), park: false },
+      durable: false,
+    }
+  }
+  const said = log.at(-1)
+  const failure = {
+    failureClass: 'NotStarted' as const,
+    recoverable: true,
+    message: `the flash never started: same boot, nothing running${said ? `; the device says: ${said}` : ''}`,
+  }
+  if (isLost(operation)) return failed({ ...operation, status: change(operation, now, { log }) }, now, failure, probe)
+  const step = attemptFailed({ ...operation, status: change(operation, now, { log }) }, world, failure, now)
+  return step.act.kind === 'Release' ? { ...step, act: { ...step.act, startedToNothing: true, probe } } : step
+}
+
+function cancelled(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+  const { reason, message } = world.cancel!
+  const next = change(operation, now, { phase: 'Cancelled', reason, message })
+  return { status: next, act: release({ undo: phaseOf(operation) !== 'Queued' }), durable: true }
+}
+
+function failed(
+  operation: UpgradeOperation,
+  now: number,
+  failure: { failureClass: FailureClass; message: string },
+  probe?: Probe,
+): Step {
+  const next = change(operation, now, { phase: 'Failed', reason: 'Failed', ...failure })
+  return { status: next, act: release({ undo: false, ...(probe ? { probe } : {}) }), durable: true }
+}
+
+const release = (options: Partial<Omit<Act & { kind: 'Release' }, 'kind'>>): Act => ({
+  kind: 'Release',
+  undo: false,
+  startedToNothing: false,
+  ...options,
+})
+
+function waiting(
+  operation: UpgradeOperation,
+  now: number,
+  { ms, reason, message }: { ms?: number; reason?: string; message?: string },
+): Step {
+  const status = change(operation, now, { phase: 'Queued', ...(reason ? { reason } : {}), ...(message ? { message } : {}) })
+  return { status, act: { kind: 'Wait', park: false, ...(ms === undefined ? {} : { ms }) }, durable: false }
+}
+
+const advance = (operation: UpgradeOperation, now: number, phase: Phase, act: Act): Step => ({
+  status: change(operation, now, { phase, message: '' }),
+  act,
+  durable: false,
+})
+
+/** The one place where an operation's phase changes: times, conditions and log follow it. */
+function change(operation: UpgradeOperation, now: number, { log = [], ...next }: Change): UpgradeOperationStatus {
+  const before = phaseOf(operation)
+  const phase = next.phase ?? before
+  if (phase !== before && !canMove(before, phase, operation.status.failureClass)) {
+    throw new Error(`an operation cannot go from ${before} to ${phase}`)
+  }
+  const status: UpgradeOperationStatus = { ...operation.status, ...next, phase }
+  if (phase !== 'Failed') delete status.failureClass
+  if (next.reason === undefined && phase !== before) delete status.reason
+  const entered = phase !== before || status.times?.[phase] === undefined
+  if (entered) status.times = { ...status.times, [phase]: toTime(now) }
+  const lines = [...log]
+  if (status.message && status.message !== operation.status.message) lines.unshift(`${phase}: ${status.message}`)
+  for (const line of lines) status.log = appendLog(status.log ?? [], line)
+  status.observedGeneration = operation.metadata.generation
+  status.conditions = conditionsOf(operation, status, now)
+  return status
+}
+
+function conditionsOf(operation: UpgradeOperation, status: UpgradeOperationStatus, now: number) {
+  const phase = status.phase ?? 'Queued'
+  const observedGeneration = operation.metadata.generation
+  const message = status.message ?? ''
+  const set = (
+    conditions: UpgradeOperationStatus['conditions'],
+    type: string,
+    value: 'True' | 'False' | 'Unknown',
+    reason: string,
+  ) => setCondition(conditions, { type, status: value, reason, message, observedGeneration }, now)
+  const others = (status.conditions ?? []).filter(({ type }) => type !== 'Reconciling' && type !== 'Stalled')
+  if (phase === 'Succeeded') return set(others, 'Ready', 'True', status.reason ?? 'Succeeded')
+  if (phase === 'Failed' || phase === 'Cancelled') {
+    return set(set(others, 'Ready', 'False', phase), 'Stalled', 'True', phase)
+  }
+  return set(set(others, 'Ready', 'Unknown', 'InProgress'), 'Reconciling', 'True', 'InProgress')
+}
