@@ -1,0 +1,62 @@
+import { type AnyAuthMethod, utils } from 'ssh2'
+import { messageOf, ReflashError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
+import type { Credentials } from '../../ports/connector.ts'
+
+export interface Authentication {
+  /** For messages: what is tried. */
+  readonly method: 'password' | 'publickey'
+  readonly username: string
+  /** What to try next, given what the device still accepts (null: it has not said yet); undefined: nothing more. */
+  next(accepted: readonly string[] | null): AnyAuthMethod | undefined
+}
+
+const invalid = (why: string, cause?: unknown) =>
+  new ReflashError('CredentialsInvalid', why, { cause: cause ?? new Error(why) })
+
+const byKey = (username: string, privateKey: string, passphrase: string | undefined): Authentication => {
+  const key = utils.parseKey(privateKey, passphrase)
+  if (key instanceof Error) {
+    throw invalid(`the private key of ${username} cannot be read: ${printable(messageOf(key), 200)}`, key)
+  }
+  // OpenSSH's format could hold several keys, but nothing writes more than one.
+  const first = Array.isArray(key) ? key[0] : key
+  if (!first?.isPrivateKey())
+    throw invalid(`the private key of ${username} is a public key; give the private one`)
+  let tried = false
+  return {
+    method: 'publickey',
+    username,
+    next: () => {
+      if (tried) return undefined
+      tried = true
+      return { type: 'publickey', username, key: first }
+    },
+  }
+}
+
+/** dropbear and OpenSSH let an account without a password in by "none", before any password is asked for. */
+const byPassword = (username: string, password: string): Authentication => {
+  const left: AnyAuthMethod[] = [{ type: 'password', username, password }]
+  if (password === '') left.unshift({ type: 'none', username })
+  return {
+    method: 'password',
+    username,
+    next: (accepted) => {
+      const method = left.shift()
+      return method?.type === 'password' && accepted && !accepted.includes('password') ? undefined : method
+    },
+  }
+}
+
+/**
+ * The one way in which one attempt authenticates, since a device allows few: the key if there is one, else the
+ * password. @throws ReflashError `CredentialsInvalid` with the reason.
+ */
+export const authenticationFor = (credentials: Credentials): Authentication => {
+  const { username, password, privateKey, passphrase } = credentials
+  if (username === '') throw invalid('the credentials have no username')
+  if (privateKey !== undefined) return byKey(username, privateKey, passphrase)
+  if (password !== undefined) return byPassword(username, password)
+  throw invalid(`the credentials of ${username} have neither a password nor a private key`)
+}

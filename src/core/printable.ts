@@ -1,0 +1,16 @@
+const escape = (character: string): string => {
+  const code = character.charCodeAt(0)
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`
+}
+
+/**
+ * Text of a device made safe for logs and terminals: printable ASCII of at most `maxLength` characters. Anything else is
+ * written as \xNN or \uNNNN, and what is cut off as "...".
+ */
+export const printable = (text: string, maxLength: number): string => {
+  const escaped = text.slice(0, maxLength + 1).replaceAll(/[^\x20-\x7e]/g, escape)
+  if (escaped.length <= maxLength) return escaped
+  return `${escaped.slice(0, Math.max(0, maxLength - 3))}...`.slice(0, maxLength)
+}
