@@ -2,6 +2,12 @@ import type { StoredImage } from '../core/stored-image.ts'
 
 export type { ImageMetadata, StoredImage } from '../core/stored-image.ts'
 
+/** A file whose parts can be read in any order. `read` gives fewer bytes than asked for only at the end. */
+export interface ImageFile {
+  sizeBytes: number
+  read(offset: number, length: number): Promise<Uint8Array>
+}
+
 export interface ImageRequest {
   /** Absolute path of the manifest's folder, for `path`; absent in a cluster. */
   manifestFolder?: string
