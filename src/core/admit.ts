@@ -248,7 +248,7 @@ function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Su
     if (phase === 'Queued' && operation.status.retryTime) {
       return no('Retrying', message || `operation ${name} tries again`, toMs(operation.status.retryTime))
     }
-    return no('Upgrading', `operation ${name} is ${phase ?? 'Queued'}`)
+    return no('Upgrading', `operation ${name} is upgrading it`)
   }
   if (phase === 'Cancelled') {
     return reason === 'CancelRequested'
@@ -289,7 +289,7 @@ function checkHistory(subject: Subject): Blocked | undefined {
   }
   const other = operations.find((operation) => !isFinished(operation) && operation.metadata.name !== request?.metadata.name)
   if (other && (!request || other.metadata.name === device.status.operationRef?.name)) {
-    return no('Upgrading', `operation ${other.metadata.name} is ${other.status.phase ?? 'Queued'}`)
+    return no('Upgrading', `operation ${other.metadata.name} is upgrading it`)
   }
   const fellBack = markerFellBack(device.status.lastFlash, device.status.bootId, request?.metadata.name ?? stem)
   if (fellBack) {
@@ -348,10 +348,7 @@ const steps: { id: CheckId; run: (subject: Subject) => Blocked | undefined }[] =
   { id: 'history', run: checkHistory },
 ]
 
-/**
- * Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart.
- * `since` skips the checks before it: an operation that has left Queued is no longer its own obstacle.
- */
+/** Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart. */
 export function admit(subject: Subject, limits?: SharedLimits): Admission {
   const all = limits
     ? [...steps, { id: 'slots' as const, run: (s: Subject) => checkSlots(s, limits) }]

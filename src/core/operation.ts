@@ -108,6 +108,7 @@ export const lostWatchMs = 30 * 24 * 3600_000
 /** Knocking starts fast and slows down after two minutes. */
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
+const haltPollMs = 1000
 
 interface Change {
   phase?: Phase
@@ -151,13 +152,17 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   const expired = offlineTooLong(operation, world, now)
   if (expired) return failed(operation, now, expired)
   if (!world.admission.admitted || !world.target) {
-    const blocked = world.admission.blocked
-    return waiting(operation, now, {
-      ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}),
-      ...(blocked?.until ? { ms: Math.max(1000, toMs(blocked.until) - now) } : {}),
-    })
+    return waiting(operation, now, waitFor(world.admission, now))
   }
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
+}
+
+/** What a blocked operation waits for. HALT leaves no mark in the store, so it is looked at again soon. */
+function waitFor({ blocked }: Admission, now: number): { ms?: number; reason?: string; message?: string } {
+  if (!blocked) return {}
+  const { reason, message, until } = blocked
+  if (reason === 'Halted') return { reason, message, ms: haltPollMs }
+  return { reason, message, ...(until ? { ms: Math.max(haltPollMs, toMs(until) - now) } : {}) }
 }
 
 /** From Connecting to the intent: every step of it may be given up, and undone. */
@@ -220,8 +225,7 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
     phase: 'Testing',
     ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}),
   })
-  // HALT and Pause leave no mark in the store: look again soon, and at the known time where there is one.
-  const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : 1000
+  const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : haltPollMs
   return { status: next, act: { kind: 'Wait', ms, park: true }, durable: false }
 }
 

@@ -1,0 +1,64 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config.ts'
+import { messageOf, ReflashError } from '../core/errors.ts'
+import { CliError, exitCodes, type CliContext } from './context.ts'
+import { addCrds } from './crds.ts'
+import { addDemo } from './demo.ts'
+import { addPlan } from './plan.ts'
+import { addRun } from './run.ts'
+import { addValidate } from './validate.ts'
+
+/** Runs one command line and returns its exit code; nothing is thrown, and nothing but the streams is touched. */
+export async function runCli(argv: readonly string[], version: string, context: CliContext): Promise<number> {
+  let exitCode = 0
+  const program = new Command('reflash')
+    .description('Makes every router in a fleet run the firmware that its operator committed to git.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride()
+    .showSuggestionAfterError()
+  const finish = (code: number): void => {
+    exitCode = code
+  }
+  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo]) add(program, context, finish)
+  try {
+    await program.parseAsync(argv.map(attachOutput), { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return failed(error, context)
+  }
+}
+
+/** kubectl takes `-o=json` as well. */
+const attachOutput = (argument: string): string => (argument.startsWith('-o=') ? `-o${argument.slice(3)}` : argument)
+
+const codeOf: Partial<Record<ReflashError['code'], number>> = {
+  StateLocked: exitCodes.locked,
+  StateUnusable: exitCodes.stateError,
+  StateCorrupt: exitCodes.stateError,
+}
+
+function failed(error: unknown, { stderr }: CliContext): number {
+  // Commander has said what is wrong, or has printed the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) stderr.write(`error: ${problem}\n`)
+    return exitCodes.usage
+  }
+  if (error instanceof CliError) {
+    stderr.write(`error: ${error.message}\n`)
+    return error.exitCode
+  }
+  if (error instanceof ReflashError) {
+    stderr.write(`error: ${error.code}: ${messageOf(error)}\n`)
+    return codeOf[error.code] ?? exitCodes.usage
+  }
+  stderr.write(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return 70
+}

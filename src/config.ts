@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { GovernorSettings } from './controllers/governor.ts'
+import { parseDuration } from './core/duration.ts'
+
+/** Everything that `run` and `plan` were told, checked and frozen. */
+export interface RunConfig {
+  /** The directory of manifests, as an absolute path. */
+  directory: string
+  stateFile: string
+  haltFile: string
+  secretsFolder: string | undefined
+  imagesFolder: string | undefined
+  cacheFolder: string
+  maxImageBytes: number
+  upgraderModules: readonly string[]
+  governor: GovernorSettings
+  acknowledgedDate: string | undefined
+  probeIntervalMs: number
+  concurrency: { devices: number; operations: number; images: number }
+}
+
+/** The flags as they were given; the environment stands in for those that were not. */
+export interface RunFlags {
+  state?: string
+  secrets?: string
+  images?: string
+  cache?: string
+  maxImageSize: string
+  upgrader?: string[]
+  maxInFlight: string
+  maxStartsPerMinute: string
+  maxLostPerDay: string
+  acknowledgeLost?: string
+  probeInterval: string
+}
+
+/** Defaults of the flags, each with its reason. */
+export const defaults = {
+  /** More than this at once is a decision that somebody should take in words. */
+  maxInFlight: '50',
+  /** A fleet of 10,000 in a working day, and slow enough to be stopped by hand. */
+  maxStartsPerMinute: '30',
+  /** A brick is a truck roll: five a day is more than a crew can drive to. */
+  maxLostPerDay: '5',
+  /** Below the shortest time in which anybody expects a hand-made change to be noticed. */
+  probeInterval: '15m',
+  /** Larger than any OpenWrt image for a router. */
+  maxImageSize: '64MiB',
+} as const
+
+/** Every problem with the flags at once. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Checks flags and environment. @throws ConfigError listing everything that is wrong. */
+export function readConfig(directory: string, flags: RunFlags, env: Environment): Readonly<RunConfig> {
+  const problems: string[] = []
+  const count = (flag: string, text: string, minimum = 1): number => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= minimum)) problems.push(`${flag} must be a whole number from ${minimum} on, found "${text}"`)
+    return value
+  }
+  const root = realDirectory(directory, problems)
+  const stateFile = resolve(flags.state ?? defaultStateFile(root, env))
+  const maxInFlight = count('--max-in-flight', flags.maxInFlight)
+  const config: RunConfig = {
+    directory: resolve(directory),
+    stateFile,
+    haltFile: `${stateFile}.HALT`,
+    secretsFolder: flags.secrets === undefined ? undefined : resolve(flags.secrets),
+    imagesFolder: flags.images === undefined ? undefined : resolve(flags.images),
+    cacheFolder: resolve(flags.cache ?? join(cacheHome(env), 'reflash')),
+    maxImageBytes: bytes('--max-image-size', flags.maxImageSize, problems),
+    upgraderModules: (flags.upgrader ?? []).map((path) => resolve(path)),
+    governor: {
+      maxInFlight,
+      maxStartsPerMinute: count('--max-starts-per-minute', flags.maxStartsPerMinute),
+      maxLostPerDay: count('--max-lost-per-day', flags.maxLostPerDay),
+    },
+    acknowledgedDate: date('--acknowledge-lost', flags.acknowledgeLost, problems),
+    probeIntervalMs: interval('--probe-interval', flags.probeInterval, problems),
+    // A turn of an operation is mostly waiting for one device; as many turns as there may be upgrades.
+    concurrency: { devices: 64, operations: (Number.isNaN(maxInFlight) ? 1 : maxInFlight) + 8, images: 2 },
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(config)
+}
+
+function realDirectory(directory: string, problems: string[]): string {
+  try {
+    return realpathSync(directory)
+  } catch {
+    problems.push(`directory ${directory} does not exist or cannot be read`)
+    return resolve(directory)
+  }
+}
+
+function defaultStateFile(root: string, env: Environment): string {
+  const home = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '/root', '.local', 'state')
+  return join(home, 'reflash', createHash('sha256').update(root).digest('hex').slice(0, 16), 'state.db')
+}
+
+const cacheHome = (env: Environment): string => env['XDG_CACHE_HOME'] ?? join(env['HOME'] ?? '/root', '.cache')
+
+function bytes(flag: string, text: string, problems: string[]): number {
+  const match = /^(\d{1,6})(KiB|MiB|GiB)$/.exec(text)
+  const unit = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[match?.[2] ?? ''] ?? Number.NaN
+  const value = Number(match?.[1]) * unit
+  if (!(value > 0)) problems.push(`${flag} must be a size such as 64MiB, found "${text}"`)
+  return value
+}
+
+function interval(flag: string, text: string, problems: string[]): number {
+  try {
+    const ms = parseDuration(text)
+    if (ms >= 1000) return ms
+    problems.push(`${flag} must be at least 1s, found "${text}"`)
+  } catch {
+    problems.push(`${flag} must be a duration such as 15m, found "${text}"`)
+  }
+  return Number.NaN
+}
+
+function date(flag: string, text: string | undefined, problems: string[]): string | undefined {
+  if (text !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(text)) {
+    problems.push(`${flag} must be a date such as 2026-11-23, found "${text}"`)
+  }
+  return text
+}

@@ -1,0 +1,254 @@
+import { kinds } from '../api/kinds.ts'
+import type { AnyResource, Device, Key, Kind, UpgradeOperation } from '../api/resources.ts'
+import { hasCode } from '../core/errors.ts'
+import { keyOf, keyString, parseKey } from '../core/keys.ts'
+import { isFinished, isLost } from '../core/operation.ts'
+import { sameValue } from '../core/same-value.ts'
+import type { ResourceStore } from '../ports/resource-store.ts'
+import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from './fleet.ts'
+import { pruneHistory } from './history.ts'
+import { policyOf } from './observe-operation.ts'
+import type { Ports, Requeue } from './ports.ts'
+import { reconcileBuild, reconcileCategory } from './reconcile-build.ts'
+import { reconcileDevice } from './reconcile-device.ts'
+import { reconcileImage } from './reconcile-image.ts'
+import { reconcileOperation } from './reconcile-operation.ts'
+import { reconcilePolicyStatus } from './reconcile-policy.ts'
+import { reconcileRollout } from './reconcile-rollout.ts'
+import { defaultPolicySettings } from '../api/defaults.ts'
+import { createWorkQueue, type WorkQueue } from './work-queue.ts'
+
+/** A burst of changes to one category is judged once. */
+const assessDelayMs = 50
+/** Status of a policy is written at most this often. */
+const statusDelayMs = 500
+/** An operation claims its device within this; then the device needs no write of its own. */
+const settleDelayMs = 2000
+/** Devices judged before other work gets a turn. */
+const assessChunk = 500
+
+export interface Concurrency {
+  devices: number
+  operations: number
+  images: number
+}
+
+export interface Controllers {
+  /** Reads the whole store, then works until the signal is aborted. Resolves when everything has stopped. */
+  run(signal: AbortSignal): Promise<void>
+  /** Resolves when the fleet has been read from the store for the first time. */
+  ready: Promise<void>
+  /** Keys that are being worked on or are due now. */
+  busy(): number
+}
+
+/** The map of the system: one queue per kind, and which change makes which key look again. */
+export function createControllers(ports: Ports, concurrency: Concurrency): Controllers {
+  const { fleet, events } = ports
+  const onError = (controller: string) => (key: string, error: unknown) =>
+    events.emit({ type: 'Bug', controller, key, error })
+  const queueOf = (
+    name: string,
+    workers: number,
+    reconcile: (key: Key, ports: Ports, signal: AbortSignal) => Promise<Requeue>,
+  ): WorkQueue =>
+    createWorkQueue({
+      name,
+      concurrency: workers,
+      clock: ports.clock,
+      random: ports.random,
+      process: (key, signal) => reconcile(parseKey(key), ports, signal),
+      onError: onError(name),
+    })
+
+  const queues = {
+    Category: queueOf('category', 1, reconcileCategory),
+    Build: queueOf('build', 1, reconcileBuild),
+    FirmwareImage: queueOf('image', concurrency.images, reconcileImage),
+    Device: queueOf('device', concurrency.devices, reconcileDevice),
+    UpgradePolicy: queueOf('policy', 1, reconcilePolicyStatus),
+    UpgradeOperation: queueOf('operation', concurrency.operations, reconcileOperation),
+  } satisfies Record<Kind, WorkQueue>
+  const rollouts = queueOf('rollout', 1, reconcileRollout)
+  const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
+  const history = queueOf('history', 1, pruneDevice)
+  const all = [...Object.values(queues), rollouts, assessments, history]
+
+  /** Judges every device of a category again, in turns, and lets those look again whose standing changed. */
+  async function assessCategory(category: string): Promise<Requeue> {
+    let judged = 0
+    for (const device of fleet.devicesOf(category)) {
+      const id = keyString(keyOf(device))
+      if (fleet.reassess(id)) queues.Device.add(id)
+      judged += 1
+      if (judged % assessChunk === 0) await ports.clock.sleep(0)
+    }
+    for (const policy of fleet.policiesOf(category)) wakePolicy(keyString(keyOf(policy)))
+    for (const operation of fleet.unfinished()) {
+      if (categoryOfOperation(operation, fleet) === category) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+    }
+    return {}
+  }
+
+  async function pruneDevice(key: Key): Promise<Requeue> {
+    const device = fleet.get('Device', key)
+    const [operation] = fleet.operationsOf(keyString(key))
+    const policy = operation && policyOf(operation, device, ports)
+    await pruneHistory(keyString(key), ports, policy?.spec.history ?? defaultPolicySettings.history)
+    return {}
+  }
+
+  function wakePolicy(policy: string): void {
+    rollouts.add(policy)
+    queues.UpgradePolicy.add(policy, { after: statusDelayMs })
+  }
+
+  /** A slot has come free: whoever waits for one may try again. */
+  function wakeWaiting(): void {
+    for (const operation of fleet.waiting()) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+    for (const policy of fleet.all('UpgradePolicy')) {
+      const key = keyString(keyOf(policy))
+      if ((fleet.candidates(key)?.size ?? 0) > 0) rollouts.add(key)
+    }
+  }
+
+  function onDevice({ type, object, before }: Change & { object: Device }): void {
+    const id = keyString(keyOf(object))
+    const old = before as Device | undefined
+    if (!old || declaredChange(old, object) || old.status.operationRef?.name !== object.status.operationRef?.name) {
+      queues.Device.add(id)
+    }
+    if (!old || type === 'Deleted' || !sameValue(old.spec.addresses, object.spec.addresses)) wakeTwins(object)
+    for (const operation of fleet.operationsOf(id)) {
+      const looks = isLost(operation) && old?.status.lastProbeTime !== object.status.lastProbeTime
+      if (!isFinished(operation) || looks) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+    }
+    for (const policy of fleet.assessment(id)?.counts.keys() ?? []) wakePolicy(`${object.metadata.namespace}/${policy}`)
+  }
+
+  function wakeTwins(device: Device): void {
+    const twin = fleet.twinOf(device)
+    if (twin !== undefined && fleet.reassess(twin)) queues.Device.add(twin)
+  }
+
+  function onOperation({ type, object, before }: Change & { object: UpgradeOperation }): void {
+    const id = keyString(keyOf(object))
+    const old = before as UpgradeOperation | undefined
+    const device = deviceKeyOf(object)
+    if (type !== 'Deleted' && (!old || declaredChange(old, object))) queues.UpgradeOperation.add(id)
+    queues.Device.add(device, { after: settleDelayMs })
+    const freed = old !== undefined && !isFinished(old) && (type === 'Deleted' || isFinished(object) || object.status.phase === 'Queued')
+    if (freed) {
+      wakeWaiting()
+      history.add(device)
+    }
+    const policy = policyKeyOf(object)
+    if (policy) wakePolicy(policy)
+  }
+
+  function onCategorised(object: AnyResource): void {
+    const category =
+      object.kind === 'Category'
+        ? keyString(keyOf(object))
+        : object.kind === 'FirmwareImage'
+          ? categoryOfImage(object, fleet)
+          : categoryKeyOf(object)
+    if (category !== undefined) assessments.add(category, { after: assessDelayMs })
+  }
+
+  function onChange(change: Change): void {
+    const { type, object, before } = change
+    const key = keyString(keyOf(object))
+    if (object.kind === 'Device') return onDevice({ ...change, object })
+    if (object.kind === 'UpgradeOperation') return onOperation({ ...change, object })
+    if (type !== 'Deleted' && (!before || declaredChange(before, object))) queues[object.kind].add(key)
+    if (object.kind === 'FirmwareImage') queues.Build.add(`${object.metadata.namespace}/${object.spec.buildRef.name}`)
+    if (object.kind === 'Build' && (!before || declaredChange(before, object) || type === 'Deleted')) {
+      for (const image of fleet.imagesOf(key)) queues.FirmwareImage.add(keyString(keyOf(image)))
+    }
+    if (object.kind === 'Category' && (!before || type === 'Deleted')) wakeReferrers(key)
+    const written = before && !declaredChange(before, object) && object.kind === 'UpgradePolicy'
+    if (!written) onCategorised(object)
+  }
+
+  /** Everything that refers to a category looks again when it comes or goes. */
+  function wakeReferrers(category: string): void {
+    for (const build of fleet.buildsOf(category)) queues.Build.add(keyString(keyOf(build)))
+    for (const device of fleet.devicesOf(category)) queues.Device.add(keyString(keyOf(device)))
+  }
+
+  let markReady = (): void => {}
+  const ready = new Promise<void>((resolve) => {
+    markReady = resolve
+  })
+
+  return {
+    ready,
+    busy: () => all.reduce((sum, queue) => sum + queue.depth(), 0),
+    async run(signal) {
+      const stopListening = fleet.onChange(onChange)
+      try {
+        await follow(ports.store, fleet, signal, markReady)
+      } finally {
+        stopListening()
+        await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
+      }
+    },
+  }
+}
+
+const allKinds = kinds.map(({ kind }) => kind)
+
+/** Lists everything, then follows the watch; when that has expired, lists again and finds out what is gone. */
+async function follow(store: ResourceStore, fleet: Fleet, signal: AbortSignal, onReady: () => void): Promise<void> {
+  while (!signal.aborted) {
+    const from = await listAll(store, fleet)
+    onReady()
+    try {
+      for await (const event of store.watch({ kinds: allKinds, from, signal })) fleet.applyEvent(event)
+    } catch (error) {
+      if (signal.aborted) return
+      if (!hasCode(error, 'Expired')) throw error
+    }
+  }
+}
+
+/** The lists are taken one after the other, so the watch starts from the first: what is seen twice is ignored. */
+async function listAll(store: ResourceStore, fleet: Fleet): Promise<string> {
+  let from: string | undefined
+  for (const kind of allKinds) {
+    const { items, resourceVersion } = await store.list(kind)
+    from ??= resourceVersion
+    const present = new Set(items.map((item) => keyString(keyOf(item))))
+    for (const known of [...fleet.all(kind)]) {
+      if (!present.has(keyString(keyOf(known)))) fleet.apply('Deleted', known)
+    }
+    for (const item of items) fleet.apply('Added', item)
+  }
+  return from!
+}
+
+/** Whether anything changed but the status: spec, labels, annotations, or the wish to delete it. */
+function declaredChange(before: AnyResource, after: AnyResource): boolean {
+  const a = before.metadata
+  const b = after.metadata
+  return (
+    a.uid !== b.uid ||
+    a.generation !== b.generation ||
+    a.deletionTimestamp !== b.deletionTimestamp ||
+    !sameValue(a.labels, b.labels) ||
+    !sameValue(a.annotations, b.annotations)
+  )
+}
+
+function categoryOfImage(image: AnyResource & { kind: 'FirmwareImage' }, fleet: Fleet): string | undefined {
+  const { namespace } = image.metadata
+  const build = fleet.get('Build', { namespace, name: image.spec.buildRef.name })
+  return build && categoryKeyOf(build)
+}
+
+function categoryOfOperation(operation: UpgradeOperation, fleet: Fleet): string | undefined {
+  const { namespace } = operation.metadata
+  const device = fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })
+  return device && categoryKeyOf(device)
+}

@@ -1,0 +1,23 @@
+import type { AnyResource } from '../api/resources.ts'
+import type { Ports } from './ports.ts'
+
+/** A removed device ends its flash, and is remembered, before it goes. */
+export const deviceFinalizer = 'reflash.dev/device'
+/** A removed operation is cancelled, or ends its flash, before it goes. */
+export const operationFinalizer = 'reflash.dev/operation'
+/** A removed build or image waits for the operations that need it. */
+export const inUseFinalizer = 'reflash.dev/in-use'
+
+export async function ensureFinalizer<R extends AnyResource>(object: R, finalizer: string, ports: Ports): Promise<R> {
+  const finalizers = object.metadata.finalizers ?? []
+  if (finalizers.includes(finalizer)) return object
+  const metadata = { ...object.metadata, finalizers: [...finalizers, finalizer] }
+  return (await ports.store.update({ ...object, metadata } as AnyResource)) as R
+}
+
+export async function dropFinalizer(object: AnyResource, finalizer: string, ports: Ports): Promise<void> {
+  const finalizers = object.metadata.finalizers ?? []
+  if (!finalizers.includes(finalizer)) return
+  const metadata = { ...object.metadata, finalizers: finalizers.filter((other) => other !== finalizer) }
+  await ports.store.update({ ...object, metadata } as AnyResource)
+}

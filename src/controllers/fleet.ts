@@ -1,0 +1,441 @@
+import { kinds } from '../api/kinds.ts'
+import type {
+  AnyResource,
+  Build,
+  CountName,
+  Device,
+  FirmwareImage,
+  Key,
+  Kind,
+  KindMap,
+  UpgradeOperation,
+  UpgradePolicy,
+} from '../api/resources.ts'
+import { byPriority, type SharedLimits, type Subject } from '../core/admit.ts'
+import { assess, type Assessment } from '../core/assess.ts'
+import { getCondition } from '../core/conditions.ts'
+import { keyOf, keyString } from '../core/keys.ts'
+import { holdsSlot, isFinished, phaseOf } from '../core/operation.ts'
+import type { BuildWithImages } from '../core/match.ts'
+import { matchesSelector } from '../core/selector.ts'
+import { nextStartAt } from '../core/start-rate.ts'
+import { toMs } from '../core/time.ts'
+import type { Clock } from '../ports/clock.ts'
+import { compareVersions, type ResourceStore, type WatchEvent } from '../ports/resource-store.ts'
+import { createCandidates, type Candidates } from './candidates.ts'
+
+export interface Change {
+  type: 'Added' | 'Modified' | 'Deleted'
+  object: AnyResource
+  before?: AnyResource
+}
+
+const startWindowMs = 60_000
+
+/** A set of objects for each key of an index; empty sets are dropped. */
+class Index<T extends AnyResource> {
+  readonly #sets = new Map<string, Map<string, T>>()
+
+  of(key: string): IterableIterator<T> {
+    return (this.#sets.get(key) ?? new Map<string, T>()).values()
+  }
+
+  *all(): Generator<IterableIterator<T>> {
+    for (const set of this.#sets.values()) yield set.values()
+  }
+
+  size(key: string): number {
+    return this.#sets.get(key)?.size ?? 0
+  }
+
+  put(key: string, object: T): void {
+    let set = this.#sets.get(key)
+    if (!set) this.#sets.set(key, (set = new Map()))
+    set.set(keyString(keyOf(object)), object)
+  }
+
+  drop(key: string, object: T): void {
+    const set = this.#sets.get(key)
+    set?.delete(keyString(keyOf(object)))
+    if (set?.size === 0) this.#sets.delete(key)
+  }
+}
+
+/**
+ * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
+ * nothing that a restart would lose, reservations of the current instant apart.
+ */
+export class Fleet {
+  readonly #clock: Clock
+  readonly #objects = new Map<Kind, Map<string, AnyResource>>(kinds.map(({ kind }) => [kind, new Map()]))
+  readonly #devicesOf = new Index<Device>()
+  readonly #devicesAt = new Index<Device>()
+  readonly #buildsOf = new Index<Build>()
+  readonly #policiesOf = new Index<UpgradePolicy>()
+  readonly #imagesOf = new Index<FirmwareImage>()
+  readonly #operationsOf = new Index<UpgradeOperation>()
+  readonly #unfinished = new Map<string, UpgradeOperation>()
+  readonly #slots = new Map<string, Set<string>>()
+  /** Queued operations that may leave the queue as soon as there is a slot. */
+  readonly #ready = new Index<UpgradeOperation>()
+  readonly #failed = new Index<UpgradeOperation>()
+  readonly #allSlots = new Set<string>()
+  readonly #starts = new Map<string, { at: number; policy: string }>()
+  readonly #assessments = new Map<string, Assessment>()
+  readonly #counts = new Map<string, Map<CountName, number>>()
+  readonly #candidates = new Map<string, Candidates>()
+  /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
+  readonly #buildsCache = new Map<string, BuildWithImages[]>()
+  readonly #policiesCache = new Map<string, UpgradePolicy[]>()
+  readonly #listeners = new Set<(change: Change) => void>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Calls back after each change; the returned function ends that. */
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get<K extends Kind>(kind: K, key: Key): KindMap[K] | undefined {
+    return this.#objects.get(kind)!.get(keyString(key)) as KindMap[K] | undefined
+  }
+
+  all<K extends Kind>(kind: K): IterableIterator<KindMap[K]> {
+    return this.#objects.get(kind)!.values() as IterableIterator<KindMap[K]>
+  }
+
+  size(kind: Kind): number {
+    return this.#objects.get(kind)!.size
+  }
+
+  devicesOf = (category: string): IterableIterator<Device> => this.#devicesOf.of(category)
+  policiesOf = (category: string): IterableIterator<UpgradePolicy> => this.#policiesOf.of(category)
+  buildsOf = (category: string): IterableIterator<Build> => this.#buildsOf.of(category)
+  imagesOf = (build: string): IterableIterator<FirmwareImage> => this.#imagesOf.of(build)
+  operationsOf = (device: string): IterableIterator<UpgradeOperation> => this.#operationsOf.of(device)
+  unfinished = (): IterableIterator<UpgradeOperation> => this.#unfinished.values()
+  assessment = (device: string): Assessment | undefined => this.#assessments.get(device)
+  candidates = (policy: string): Candidates | undefined => this.#candidates.get(policy)
+  counts = (policy: string): ReadonlyMap<CountName, number> => this.#counts.get(policy) ?? new Map()
+
+  /** Takes in one object as the store has it; older versions than the known one are ignored. */
+  apply(type: Change['type'], object: AnyResource): void {
+    const objects = this.#objects.get(object.kind)!
+    const id = keyString(keyOf(object))
+    const before = objects.get(id)
+    if (before && compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) <= 0 && type !== 'Deleted') return
+    if (type === 'Deleted' && !before) return
+    if (object.kind === 'Build' || object.kind === 'FirmwareImage') this.#buildsCache.clear()
+    if (object.kind === 'UpgradePolicy') this.#policiesCache.clear()
+    if (before) this.#unindex(before)
+    if (type === 'Deleted') objects.delete(id)
+    else {
+      objects.set(id, object)
+      this.#index(object)
+    }
+    if (object.kind === 'Device') {
+      if (type === 'Deleted') this.#forget(id)
+      else this.reassess(id)
+    }
+    if (object.kind === 'UpgradeOperation') this.reassess(deviceKeyOf(object))
+    for (const listener of this.#listeners) {
+      listener({ type, object, ...(before ? { before } : {}) })
+    }
+  }
+
+  /** Takes in an event of the store's watch. */
+  applyEvent(event: WatchEvent): void {
+    if (event.type !== 'Bookmark') this.apply(event.type, event.object)
+  }
+
+  #index(object: AnyResource): void {
+    const category = categoryKeyOf(object)
+    const { namespace } = object.metadata
+    switch (object.kind) {
+      case 'Device':
+        this.#devicesOf.put(category!, object)
+        for (const address of object.spec.addresses) this.#devicesAt.put(endpoint(object, address), object)
+        break
+      case 'Build':
+        this.#buildsOf.put(category!, object)
+        break
+      case 'UpgradePolicy':
+        this.#policiesOf.put(category!, object)
+        break
+      case 'FirmwareImage':
+        this.#imagesOf.put(`${namespace}/${object.spec.buildRef.name}`, object)
+        break
+      case 'UpgradeOperation':
+        this.#operationsOf.put(deviceKeyOf(object), object)
+        this.#countOperation(object)
+        break
+      case 'Category':
+        break
+    }
+  }
+
+  #unindex(object: AnyResource): void {
+    const category = categoryKeyOf(object)
+    const { namespace } = object.metadata
+    switch (object.kind) {
+      case 'Device':
+        this.#devicesOf.drop(category!, object)
+        for (const address of object.spec.addresses) this.#devicesAt.drop(endpoint(object, address), object)
+        break
+      case 'Build':
+        this.#buildsOf.drop(category!, object)
+        break
+      case 'UpgradePolicy':
+        this.#policiesOf.drop(category!, object)
+        break
+      case 'FirmwareImage':
+        this.#imagesOf.drop(`${namespace}/${object.spec.buildRef.name}`, object)
+        break
+      case 'UpgradeOperation': {
+        this.#operationsOf.drop(deviceKeyOf(object), object)
+        const id = keyString(keyOf(object))
+        this.#unfinished.delete(id)
+        this.#ready.drop(policyKeyOf(object), object)
+        this.#failed.drop(policyKeyOf(object), object)
+        this.releaseSlot(object)
+        break
+      }
+      case 'Category':
+        break
+    }
+  }
+
+  #countOperation(operation: UpgradeOperation): void {
+    const id = keyString(keyOf(operation))
+    if (!isFinished(operation)) this.#unfinished.set(id, operation)
+    if (holdsSlot(operation)) this.reserveSlot(operation)
+    const policy = policyKeyOf(operation)
+    if (phaseOf(operation) === 'Queued' && !operation.status.retryTime) this.#ready.put(policy, operation)
+    if (operation.status.phase === 'Failed') this.#failed.put(policy, operation)
+    const flashed = operation.status.times?.Flashing
+    if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs) this.reserveStart(operation, toMs(flashed))
+  }
+
+  /** Counts an operation against the limits from now on, before the write that says so has come back. */
+  reserveSlot(operation: UpgradeOperation): void {
+    const id = keyString(keyOf(operation))
+    const policy = policyKeyOf(operation)
+    let slots = this.#slots.get(policy)
+    if (!slots) this.#slots.set(policy, (slots = new Set()))
+    slots.add(id)
+    this.#allSlots.add(id)
+  }
+
+  releaseSlot(operation: UpgradeOperation): void {
+    const id = keyString(keyOf(operation))
+    const policy = policyKeyOf(operation)
+    const slots = this.#slots.get(policy)
+    slots?.delete(id)
+    if (slots?.size === 0) this.#slots.delete(policy)
+    this.#allSlots.delete(id)
+  }
+
+  hasSlot = (operation: UpgradeOperation): boolean => this.#allSlots.has(keyString(keyOf(operation)))
+  slotsUsed = (policy: string): number => this.#slots.get(policy)?.size ?? 0
+  allSlotsUsed = (): number => this.#allSlots.size
+
+  /** Operations of a policy that wait for a slot and for nothing else. */
+  queuedNow = (policy: string): number => this.#ready.size(policy)
+
+  /** Queued operations of any policy, or of none, that wait for nothing but a slot. */
+  *waiting(): Generator<UpgradeOperation> {
+    for (const operations of this.#ready.all()) yield* operations
+  }
+
+  /** Failed operations of a policy whose devices are still off the target. */
+  failuresOf(policy: string): UpgradeOperation[] {
+    return [...this.#failed.of(policy)].filter((operation) => this.assessment(deviceKeyOf(operation))?.onTarget === false)
+  }
+
+  /** Counts a start from now on. Each start of an operation counts by its own time. */
+  reserveStart(operation: UpgradeOperation, at: number): void {
+    this.#starts.set(`${keyString(keyOf(operation))}@${at}`, { at, policy: policyKeyOf(operation) })
+  }
+
+  cancelStart(operation: UpgradeOperation, at: number): void {
+    this.#starts.delete(`${keyString(keyOf(operation))}@${at}`)
+  }
+
+  /** When the next start is within both limits, in ms since 1970; undefined: now. Looks at one minute's starts. */
+  nextStart(policy: UpgradePolicy | undefined, maxAllPerMinute: number): number | undefined {
+    const now = this.#clock.now()
+    const all: number[] = []
+    const own: number[] = []
+    const policyKey = policy ? keyString(keyOf(policy)) : ''
+    for (const [id, start] of this.#starts) {
+      if (start.at <= now - startWindowMs) this.#starts.delete(id)
+      else {
+        all.push(start.at)
+        if (start.policy === policyKey) own.push(start.at)
+      }
+    }
+    const times = [
+      nextStartAt(all, maxAllPerMinute, now),
+      policy ? nextStartAt(own, policy.spec.limits.startsPerMinute, now) : undefined,
+    ].filter((time) => time !== undefined)
+    return times.length === 0 ? undefined : Math.max(...times)
+  }
+
+  inFlight(policy: UpgradePolicy | undefined, maxAll: number): SharedLimits['inFlight'] {
+    return { policy: policy ? this.slotsUsed(keyString(keyOf(policy))) : 0, all: this.#allSlots.size, maxAll }
+  }
+
+  buildWithImages(key: Key): BuildWithImages | undefined {
+    const build = this.get('Build', key)
+    return build && { build, images: [...this.imagesOf(keyString(key))] }
+  }
+
+  /** Everything that decides about a device. */
+  subject(device: Device): Subject {
+    const category = categoryKeyOf(device)!
+    const { namespace } = device.metadata
+    const labels = device.metadata.labels ?? {}
+    const policies = this.#livePolicies(category).filter((policy) => matchesSelector(policy.spec.selector, labels))
+    const targetName = policies[0]?.spec.target.buildRef.name
+    const builds = this.#buildsWithImages(category)
+    const target =
+      builds.find(({ build }) => build.metadata.name === targetName) ??
+      (targetName === undefined ? undefined : this.buildWithImages({ namespace, name: targetName }))
+    const ready = getCondition(device.status.conditions, 'Ready')
+    const twin = this.twinOf(device)
+    return {
+      device,
+      policies,
+      target,
+      builds,
+      operations: [...this.operationsOf(keyString(keyOf(device)))],
+      now: this.#clock.now(),
+      ...(ready?.status === 'False' && ready.reason === 'NotFound' ? { credentialsProblem: ready.message } : {}),
+      ...(twin === undefined ? {} : { addressTwin: twin }),
+    }
+  }
+
+  #buildsWithImages(category: string): BuildWithImages[] {
+    let builds = this.#buildsCache.get(category)
+    if (!builds) {
+      builds = [...this.buildsOf(category)].map((build) => ({
+        build,
+        images: [...this.imagesOf(keyString(keyOf(build)))],
+      }))
+      this.#buildsCache.set(category, builds)
+    }
+    return builds
+  }
+
+  /** Policies of a category that are not being removed, the highest priority first. */
+  #livePolicies(category: string): UpgradePolicy[] {
+    let policies = this.#policiesCache.get(category)
+    if (!policies) {
+      policies = [...this.policiesOf(category)]
+        .filter((policy) => !policy.metadata.deletionTimestamp)
+        .toSorted(byPriority)
+      this.#policiesCache.set(category, policies)
+    }
+    return policies
+  }
+
+  /** Name of another Device at the same address and port, if there is one. */
+  twinOf(device: Device): string | undefined {
+    if (device.spec.jumpHost) return undefined
+    for (const address of device.spec.addresses) {
+      if (this.#devicesAt.size(endpoint(device, address)) < 2) continue
+      for (const other of this.#devicesAt.of(endpoint(device, address))) {
+        if (other.metadata.uid !== device.metadata.uid && !other.spec.jumpHost) return keyString(keyOf(other))
+      }
+    }
+    return undefined
+  }
+
+  /** Judges a device as it is about to be written. */
+  overlay(device: Device): void {
+    this.reassess(keyString(keyOf(device)), device)
+  }
+
+  /** Judges a device again, and moves its share of the counts. Returns whether anything visible changed. */
+  reassess(id: string, as?: Device): boolean {
+    const device = as ?? (this.#objects.get('Device')!.get(id) as Device | undefined)
+    if (!device) return false
+    const before = this.#assessments.get(id)
+    const after = assess(this.subject(device))
+    this.#assessments.set(id, after)
+    const { namespace } = device.metadata
+    this.#count(namespace, before, -1)
+    this.#count(namespace, after, 1)
+    const oldOwner = before?.candidate ? before.owner : undefined
+    const newOwner = after.candidate ? after.owner : undefined
+    if (oldOwner !== undefined && oldOwner !== newOwner) this.#candidates.get(`${namespace}/${oldOwner}`)?.remove(id)
+    if (newOwner !== undefined) {
+      const policy = `${namespace}/${newOwner}`
+      let candidates = this.#candidates.get(policy)
+      if (!candidates) this.#candidates.set(policy, (candidates = createCandidates()))
+      candidates.add(id, after.candidate!.revision)
+    }
+    return !before || visible(before) !== visible(after)
+  }
+
+  #forget(id: string): void {
+    const before = this.#assessments.get(id)
+    if (!before) return
+    const namespace = id.slice(0, id.indexOf('/'))
+    this.#count(namespace, before, -1)
+    if (before.owner !== undefined) this.#candidates.get(`${namespace}/${before.owner}`)?.remove(id)
+    this.#assessments.delete(id)
+  }
+
+  #count(namespace: string, assessment: Assessment | undefined, delta: 1 | -1): void {
+    for (const [policy, names] of assessment?.counts ?? []) {
+      const key = `${namespace}/${policy}`
+      let counts = this.#counts.get(key)
+      if (!counts) this.#counts.set(key, (counts = new Map()))
+      for (const name of names) counts.set(name, (counts.get(name) ?? 0) + delta)
+    }
+  }
+}
+
+const visible = ({ running, desired, owner, onTarget, blocked, candidate }: Assessment): string =>
+  JSON.stringify([running, desired, owner, onTarget, blocked, candidate])
+
+const endpoint = (device: Device, address: string): string => `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
+
+/** Key of the category that an object belongs to; undefined for kinds that belong to none directly. */
+export function categoryKeyOf(object: AnyResource): string | undefined {
+  return object.kind === 'Device' || object.kind === 'Build' || object.kind === 'UpgradePolicy'
+    ? `${object.metadata.namespace}/${object.spec.categoryRef.name}`
+    : undefined
+}
+
+export const deviceKeyOf = (operation: UpgradeOperation): string =>
+  `${operation.metadata.namespace}/${operation.spec.deviceRef.name}`
+
+/** Key of the policy that made an operation; '' for one written by hand. */
+export const policyKeyOf = (operation: UpgradeOperation): string =>
+  operation.spec.policyRef ? `${operation.metadata.namespace}/${operation.spec.policyRef.name}` : ''
+
+/**
+ * The store, with every write taken into the fleet before its promise resolves: whoever writes reads its own write.
+ */
+export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
+  const seen = async <K extends Kind>(written: Promise<KindMap[K]>): Promise<KindMap[K]> => {
+    const object = await written
+    fleet.apply('Modified', object)
+    return object
+  }
+  return {
+    get: (kind, key) => store.get(kind, key),
+    list: (kind, options) => store.list(kind, options),
+    watch: (options) => store.watch(options),
+    create: (manifest) => seen(store.create(manifest)),
+    apply: (manifest) => seen(store.apply(manifest)),
+    update: (object) => seen(store.update(object)),
+    saveStatus: (object) => seen(store.saveStatus(object)),
+    delete: (kind, key, options) => store.delete(kind, key, options),
+  }
+}

@@ -1,0 +1,121 @@
+import { defaultPolicySettings } from '../api/defaults.ts'
+import type { Device, UpgradeOperation, UpgradePolicy } from '../api/resources.ts'
+import { admitOperation, chosenImage, type Admission, type Subject } from '../core/admit.ts'
+import { isHandWritten, isLost, type OperationWorld, type Outcome } from '../core/operation.ts'
+import { toMs } from '../core/time.ts'
+import { cancelWish } from './cancel-wish.ts'
+import type { Ports } from './ports.ts'
+
+/** Reads everything that decides the next step of an operation. */
+export async function observe(
+  operation: UpgradeOperation,
+  ports: Ports,
+  { outcome, hasSession }: { outcome: Outcome | undefined; hasSession: boolean },
+): Promise<OperationWorld> {
+  const stop = await ports.governor.stop()
+  const { fleet } = ports
+  const { namespace } = operation.metadata
+  const device = fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })
+  const policy = policyOf(operation, device, ports)
+  const subject = device && subjectOf(operation, device, ports)
+  const cancel = cancelWish(operation, ports)
+  const admission = subject
+    ? admitOperation(operation, subject, {
+        ...(stop ? { stop } : {}),
+        ...startLimit(operation, policy, ports),
+        inFlight: inFlightWithout(operation, policy, ports),
+      })
+    : refusedFor(operation)
+  return {
+    claim: claimOf(operation, device),
+    admission,
+    ...(cancel ? { cancel } : {}),
+    hasSession,
+    ...(outcome ? { outcome } : {}),
+    target: subject && targetOf(operation, subject),
+    from: {
+      ...(device?.status.buildRef ? { build: device.status.buildRef.name } : {}),
+      ...(device?.status.osIdentifier === undefined ? {} : { osIdentifier: device.status.osIdentifier }),
+      ...(device?.status.release?.revision === undefined ? {} : { revision: device.status.release.revision }),
+      ...(device?.status.board === undefined ? {} : { board: device.status.board }),
+    },
+    identity: device?.status.identity,
+    settings: policy?.spec ?? defaultPolicySettings,
+    answeredSinceLost: isLost(operation) && hasAnswered(operation, device),
+    random01: ports.random(),
+  }
+}
+
+/** Leaving Queued takes no start; only the guard does. */
+function startLimit(operation: UpgradeOperation, policy: UpgradePolicy | undefined, { fleet, governor }: Ports) {
+  const phase = operation.status.phase ?? 'Queued'
+  const nextStartAt = phase === 'Queued' ? undefined : fleet.nextStart(policy, governor.settings.maxStartsPerMinute)
+  return nextStartAt === undefined ? {} : { nextStartAt }
+}
+
+/** The operation's own slot is no obstacle to itself. */
+function inFlightWithout(operation: UpgradeOperation, policy: UpgradePolicy | undefined, ports: Ports) {
+  const counted = ports.fleet.inFlight(policy, ports.governor.settings.maxInFlight)
+  return ports.fleet.hasSlot(operation)
+    ? { ...counted, policy: counted.policy - (policy ? 1 : 0), all: counted.all - 1 }
+    : counted
+}
+
+const refusedFor = (operation: UpgradeOperation): Admission => ({
+  admitted: false,
+  checks: [],
+  blocked: { reason: 'NeverProbed', message: `device ${operation.spec.deviceRef.name} does not exist` },
+})
+
+const hasAnswered = (operation: UpgradeOperation, device: Device | undefined): boolean =>
+  device?.status.lastProbeTime !== undefined &&
+  toMs(device.status.lastProbeTime) > toMs(operation.status.times?.Failed ?? operation.metadata.creationTimestamp)
+
+/** The policy whose limits, retries and timeouts apply: the one that made it, or the device's owner. */
+export function policyOf(
+  operation: UpgradeOperation,
+  device: Device | undefined,
+  { fleet }: Ports,
+): UpgradePolicy | undefined {
+  const name = operation.spec.policyRef?.name ?? (device && fleet.subject(device).policies[0]?.metadata.name)
+  return name === undefined
+    ? undefined
+    : fleet.get('UpgradePolicy', { namespace: operation.metadata.namespace, name })
+}
+
+/** The subject of an operation: for one that was written by hand, with the build that it asks for. */
+export function subjectOf(operation: UpgradeOperation, device: Device, { fleet }: Ports): Subject {
+  const subject = fleet.subject(device)
+  if (!isHandWritten(operation)) return subject
+  const { namespace } = operation.metadata
+  const { buildRef, imageRef } = operation.spec
+  const image = imageRef && fleet.get('FirmwareImage', { namespace, name: imageRef.name })
+  const name = buildRef?.name ?? image?.spec.buildRef.name
+  return {
+    ...subject,
+    request: operation,
+    target: name === undefined ? undefined : fleet.buildWithImages({ namespace, name }),
+  }
+}
+
+function claimOf(operation: UpgradeOperation, device: Device | undefined): OperationWorld['claim'] {
+  const holder = device?.status.operationRef?.name
+  if (holder === undefined) return 'None'
+  return holder === operation.metadata.name ? 'Mine' : 'Other'
+}
+
+function targetOf(operation: UpgradeOperation, subject: Subject): OperationWorld['target'] {
+  const image = chosenImage(isHandWritten(operation) ? { ...subject, request: operation } : subject)
+  const build = subject.target?.build
+  if (!image || !build || image.status.sha256 === undefined || image.status.size === undefined) return undefined
+  const osIdentifier = build.spec.osIdentifier ?? build.status.osIdentifier
+  const revision = image.status.metadata?.revision
+  return {
+    image: { name: image.metadata.name, sha256: image.status.sha256, size: image.status.size },
+    to: {
+      build: build.metadata.name,
+      ...(osIdentifier === undefined ? {} : { osIdentifier }),
+      ...(revision === undefined ? {} : { revision }),
+    },
+  }
+}

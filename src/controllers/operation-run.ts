@@ -1,0 +1,104 @@
+import type { Device, Key, UpgradeOperation } from '../api/resources.ts'
+import { ReflashError } from '../core/errors.ts'
+import { keyOf, keyString } from '../core/keys.ts'
+import { isFlashing, phaseOf } from '../core/operation.ts'
+import { sameValue } from '../core/same-value.ts'
+import type { Session } from '../ports/connector.ts'
+import type { Probe } from '../ports/upgrader.ts'
+import { cancelWish } from './cancel-wish.ts'
+import { deviceKeyOf } from './fleet.ts'
+import type { Ports } from './ports.ts'
+
+/** Phases between the durable ones are written at most this often. */
+const coalesceMs = 1000
+
+/** One turn of work on one operation: its session, its latest status, and the signal that ends the turn. */
+export interface OperationRun {
+  readonly key: Key
+  /** Aborted on shutdown, and when the operation should be cancelled while it may still be. */
+  readonly signal: AbortSignal
+  readonly cancelled: boolean
+  session: Session | undefined
+  /** The probe of this run, with the monotonic time at which it was read. */
+  probe: { facts: Probe; at: number } | undefined
+  /** The operation as this run knows it: unwritten phases included, somebody else's changes as well. */
+  current(): UpgradeOperation | undefined
+  keep(operation: UpgradeOperation): void
+  mayWrite(): boolean
+  /** The store has accepted this. */
+  written(operation: UpgradeOperation): void
+  device(): Device | undefined
+  close(): Promise<void>
+}
+
+export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): OperationRun {
+  const { clock, fleet } = ports
+  const controller = new AbortController()
+  const onShutdown = (): void => controller.abort(shutdown.reason)
+  if (shutdown.aborted) onShutdown()
+  shutdown.addEventListener('abort', onShutdown, { once: true })
+  // What the store held when this run last read or wrote it, and the status that this run has reached since.
+  let base: UpgradeOperation | undefined
+  let status: UpgradeOperation['status'] | undefined
+  let writtenAt = -Infinity
+  let cancelled = false
+  // A wish to cancel must not wait for the end of an upload; nothing interrupts a flash.
+  const stopListening = fleet.onChange(({ object }) => {
+    if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy') return
+    const stored = fleet.get('UpgradeOperation', key)
+    const operation = stored && status ? { ...stored, status } : stored
+    if (!operation || isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return
+    if (object.kind !== 'UpgradePolicy' && !concerns(operation, object)) return
+    if (!cancelWish(operation, ports)) return
+    cancelled = true
+    controller.abort(new DOMException('cancelled', 'AbortError'))
+  })
+
+  const run: OperationRun = {
+    key,
+    signal: controller.signal,
+    get cancelled() {
+      return cancelled
+    },
+    session: undefined,
+    probe: undefined,
+    current() {
+      const stored = fleet.get('UpgradeOperation', key)
+      if (!stored) return undefined
+      base ??= stored
+      if (stored.metadata.resourceVersion !== base.metadata.resourceVersion) {
+        // Somebody may edit the spec meanwhile; a status that is not ours means another controller.
+        if (!sameValue(stored.status, base.status)) {
+          throw new ReflashError('Conflict', `operation ${key.name} was changed by somebody else`)
+        }
+        base = stored
+      }
+      return status ? { ...stored, status } : stored
+    },
+    keep(operation) {
+      status = operation.status
+    },
+    mayWrite: () => clock.monotonic() - writtenAt >= coalesceMs,
+    written(operation) {
+      base = operation
+      status = undefined
+      writtenAt = clock.monotonic()
+    },
+    device: () => {
+      const operation = fleet.get('UpgradeOperation', key)
+      return operation && fleet.get('Device', { ...key, name: operation.spec.deviceRef.name })
+    },
+    async close() {
+      stopListening()
+      shutdown.removeEventListener('abort', onShutdown)
+      await run.session?.close()
+    },
+  }
+  return run
+}
+
+function concerns(operation: UpgradeOperation, object: Device | UpgradeOperation): boolean {
+  return object.kind === 'Device'
+    ? keyString(keyOf(object)) === deviceKeyOf(operation)
+    : object.metadata.uid === operation.metadata.uid
+}

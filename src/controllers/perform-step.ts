@@ -1,0 +1,300 @@
+import type { Device, DeviceStatus } from '../api/resources.ts'
+import { withFailedProbe, withProbe } from '../core/device-facts.ts'
+import { backoff, jittered } from '../core/backoff.ts'
+import { parseDuration } from '../core/duration.ts'
+import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
+import { keyOf } from '../core/keys.ts'
+import { isRelease } from '../core/verdict.ts'
+import { markerFellBack } from '../core/admit.ts'
+import { isHandWritten, type Act, type Outcome, type Step } from '../core/operation.ts'
+import type { Probe } from '../ports/upgrader.ts'
+import { openSession, upgraderOf } from './device-session.ts'
+import { jobOf, settingsOf } from './operation-job.ts'
+import type { OperationRun } from './operation-run.ts'
+import { done, type Ports, type Requeue } from './ports.ts'
+
+export type Performed = { outcome: Outcome } | { requeue: Requeue }
+
+/** How long one knock waits: an address that is down often answers nothing. */
+const knockLimitMs = 1000
+const progressEveryMs = 200
+
+/** Does what a step says, once its status has been saved. */
+export async function perform(step: Step, run: OperationRun, ports: Ports): Promise<Performed> {
+  const { act } = step
+  switch (act.kind) {
+    case 'Claim':
+      return { outcome: await claim(run, ports) }
+    case 'Connect':
+      return { outcome: await attempt(() => connect(run, ports), run) }
+    case 'Check':
+      return { outcome: await attempt(() => check(run, ports), run) }
+    case 'Upload':
+      return { outcome: await attempt(() => upload(run, ports), run) }
+    case 'Test':
+      return { outcome: await attempt(() => test(run, ports), run) }
+    case 'Start':
+      return { outcome: await start(act.token, run, ports) }
+    case 'Knock':
+      return { outcome: { kind: 'Knocked', answered: await knock(run, ports) } }
+    case 'Look':
+      return { outcome: await look(run, ports) }
+    case 'Release':
+      return { requeue: await release(act, run, ports) }
+    case 'Wait':
+      if (act.park) await undo({ keepImage: true }, run, ports)
+      return { requeue: act.ms === undefined ? done : { after: act.ms } }
+  }
+}
+
+/** Runs one step before the flash: what the outside world throws becomes data for the state machine. */
+async function attempt(action: () => Promise<Outcome>, run: OperationRun): Promise<Outcome> {
+  try {
+    return await action()
+  } catch (error) {
+    if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+    return {
+      kind: 'AttemptFailed',
+      failureClass: error.failureClass ?? 'Unsupported',
+      recoverable: error.recoverable,
+      message: messageOf(error),
+    }
+  }
+}
+
+const deviceOf = (run: OperationRun): Device => {
+  const device = run.device()
+  if (!device) throw new ReflashError('NotFound', 'its device is gone')
+  return device
+}
+
+const operationOf = (run: OperationRun) => {
+  const operation = run.current()
+  if (!operation) throw new ReflashError('NotFound', 'the operation is gone')
+  return operation
+}
+
+/** Takes the device by compare-and-swap: of two operations one loses. */
+async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const device = deviceOf(run)
+  const operation = operationOf(run)
+  ports.fleet.reserveSlot(operation)
+  try {
+    if (device.status.operationRef) throw new ReflashError('Conflict', `claimed by ${device.status.operationRef.name}`)
+    const status: DeviceStatus = { ...device.status, operationRef: { name: operation.metadata.name } }
+    await ports.store.saveStatus({ ...device, status })
+    return { kind: 'Claimed' }
+  } catch (error) {
+    ports.fleet.releaseSlot(operation)
+    if (hasCode(error, 'Conflict', 'NotFound')) return { kind: 'ClaimLost', message: messageOf(error) }
+    throw error
+  }
+}
+
+async function connect(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const device = deviceOf(run)
+  run.session = await openSession(device, settingsOf(operationOf(run), ports).connectMs, ports, run.signal)
+  return { kind: 'Connected' }
+}
+
+async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const device = deviceOf(run)
+  const operation = operationOf(run)
+  const upgrader = upgraderOf(device, ports)
+  const { commandMs } = settingsOf(operation, ports)
+  const facts = await upgrader.probe(run.session!, { commandMs }, run.signal)
+  run.probe = { facts, at: ports.clock.monotonic() }
+  if (device.status.identity !== undefined && facts.identity !== device.status.identity) {
+    throw new ReflashError(
+      'IdentityChanged',
+      `another device answers at ${run.session!.address}: ${facts.identity} instead of ${device.status.identity}`,
+    )
+  }
+  if (isRelease(facts, operation.status.to ?? {})) return { kind: 'AlreadyOnTarget', probe: facts }
+  const name = operation.metadata.name
+  if (markerFellBack(facts.lastFlash, facts.bootId, isHandWritten(operation) ? name : name.slice(0, name.lastIndexOf('-')))) {
+    return {
+      kind: 'AttemptFailed',
+      failureClass: 'RolledBack',
+      recoverable: false,
+      message: `the device's own marker says that operation ${facts.lastFlash!.operation} flashed it already, and it fell back`,
+    }
+  }
+  await upgrader.check(jobOf(operation, ports), facts, run.signal)
+  return { kind: 'Checked' }
+}
+
+async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const operation = operationOf(run)
+  const device = deviceOf(run)
+  const job = jobOf(operation, ports)
+  const gate = ports.uploads.of(...settingsOf(operation, ports).uploadGate)
+  const leave = await gate.enter(run.signal)
+  try {
+    let announcedAt = -Infinity
+    await upgraderOf(device, ports).upload(
+      job,
+      run.probe!.facts,
+      run.session!,
+      {
+        content: ports.images.open(job.image.sha256, run.signal),
+        ...(gate.throttle ? { throttle: gate.throttle } : {}),
+        onProgress: (sentBytes) => {
+          const now = ports.clock.monotonic()
+          const total = job.image.sizeBytes
+          if (now - announcedAt < progressEveryMs && sentBytes < total) return
+          announcedAt = now
+          const percent = Math.min(100, Math.floor((100 * sentBytes) / total))
+          const latest = operationOf(run)
+          run.keep({
+            ...latest,
+            status: { ...latest.status, progress: { percent, bytesSent: sentBytes, bytesTotal: total } },
+          })
+          ports.events.emit({
+            type: 'Progress',
+            operation: run.key,
+            device: keyOf(device),
+            percent,
+            sentBytes,
+            totalBytes: total,
+          })
+        },
+      },
+      run.signal,
+    )
+    return { kind: 'Uploaded' }
+  } finally {
+    leave()
+  }
+}
+
+async function test(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const operation = operationOf(run)
+  const upgrader = upgraderOf(deviceOf(run), ports)
+  const job = jobOf(operation, ports)
+  await upgrader.test(job, run.session!, run.signal)
+  const { facts, at } = run.probe!
+  return {
+    kind: 'Tested',
+    command: upgrader.command(job),
+    bootId: facts.bootId,
+    uptimeSeconds: facts.uptimeSeconds + (ports.clock.monotonic() - at) / 1000,
+  }
+}
+
+/** Sends the guard. From here on the outcome is only a hint: what happened is read from the device later. */
+async function start(
+  { bootId, maxUptimeSeconds }: { bootId: string; maxUptimeSeconds: number },
+  run: OperationRun,
+  ports: Ports,
+): Promise<Outcome> {
+  const operation = operationOf(run)
+  const facts = run.probe!.facts
+  const token = { bootId, board: facts.board, revision: facts.release.revision ?? '', maxUptimeSeconds }
+  const result = await upgraderOf(deviceOf(run), ports).start(jobOf(operation, ports), token, run.session!, run.signal)
+  if (result.kind !== 'Refused') {
+    await run.session?.close()
+    run.session = undefined
+  }
+  return { kind: 'Start', result }
+}
+
+async function knock(run: OperationRun, ports: Ports): Promise<boolean> {
+  const { addresses, port, jumpHost } = deviceOf(run).spec
+  if (jumpHost) return true
+  return (await ports.connector.knock({ addresses, port }, knockLimitMs, run.signal)) ?? true
+}
+
+/** Reads what the device is now, over a new connection. */
+async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const device = run.device()
+  if (!device) return { kind: 'LookFailed', message: 'its device was removed' }
+  const settings = settingsOf(operationOf(run), ports)
+  try {
+    await run.session?.close()
+    run.session = await openSession(device, settings.connectMs, ports, run.signal)
+    const upgrader = upgraderOf(device, ports)
+    const facts = await upgrader.probe(run.session, { commandMs: settings.commandMs }, run.signal)
+    run.probe = { facts, at: ports.clock.monotonic() }
+    const sameBoot = facts.bootId === operationOf(run).status.bootIdBefore
+    const log = sameBoot ? await upgrader.log(jobOf(operationOf(run), ports), run.session, run.signal) : []
+    return { kind: 'Looked', probe: facts, log }
+  } catch (error) {
+    if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+    return { kind: 'LookFailed', message: messageOf(error) }
+  }
+}
+
+/** Undoes what was done on the device before a flash, as far as it can be reached; a later probe finds what is left. */
+async function undo({ keepImage }: { keepImage: boolean }, run: OperationRun, ports: Ports): Promise<void> {
+  const device = run.device()
+  const operation = operationOf(run)
+  if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return
+  const { commandMs, connectMs } = settingsOf(operation, ports)
+  try {
+    run.session ??= await openSession(device, connectMs, ports, run.signal)
+    await upgraderOf(device, ports).abandon({ keepImage, commandMs }, run.session, run.signal)
+  } catch (error) {
+    if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+  }
+}
+
+async function release(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<Requeue> {
+  if (act.startedToNothing) await clearStart(run, ports)
+  if (act.undo) await undo({ keepImage: act.again !== undefined }, run, ports)
+  await freeDevice(act, run, ports)
+  return act.again === undefined ? done : { after: act.again }
+}
+
+async function clearStart(run: OperationRun, ports: Ports): Promise<void> {
+  const operation = operationOf(run)
+  const device = run.device()
+  if (!run.session || !device) return
+  const { bootIdBefore = '', maxUptime = 0 } = operation.status
+  const facts = run.probe!.facts
+  const token = { bootId: bootIdBefore, board: facts.board, revision: '', maxUptimeSeconds: maxUptime }
+  await upgraderOf(device, ports).clearStart(jobOf(operation, ports), token, run.session, run.signal)
+}
+
+/** Gives the claim back, with what this run has learned of the device. Retried on conflict: the claim is ours to free. */
+async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<void> {
+  for (;;) {
+    const device = run.device()
+    if (!device) return
+    const status = learned(device, act, run, ports)
+    if (device.status.operationRef?.name === run.key.name) delete status.operationRef
+    try {
+      await ports.store.saveStatus({ ...device, status })
+      return
+    } catch (error) {
+      if (hasCode(error, 'NotFound')) return
+      if (!hasCode(error, 'Conflict')) throw error
+      const fresh = await ports.store.get('Device', keyOf(device))
+      if (!fresh) return
+      ports.fleet.apply('Modified', fresh)
+    }
+  }
+}
+
+function learned(device: Device, act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): DeviceStatus {
+  const { clock, random, settings } = ports
+  const now = clock.now()
+  if (act.unreachable) {
+    const offline = settingsOf(run.current(), ports).offline
+    const nextProbeMs = backoff({
+      attempt: (device.status.failedProbes ?? 0) + 1,
+      baseMs: parseDuration(offline.recheck),
+      maxMs: parseDuration(offline.maxRecheck),
+      random01: random(),
+    })
+    const message = run.current()?.status.message ?? 'does not answer'
+    return withFailedProbe(device, { message }, { now, nextProbeMs })
+  }
+  const facts: Probe | undefined = act.probe
+  if (!facts) return { ...device.status }
+  return withProbe(device, facts, {
+    hostKeys: run.session?.hostKeys ?? [],
+    now,
+    nextProbeMs: jittered(settings.probeIntervalMs, 0.1, random()),
+  })
+}

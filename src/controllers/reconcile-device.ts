@@ -1,0 +1,255 @@
+import type { Device, DeviceStatus, Key, UpgradeOperation } from '../api/resources.ts'
+import type { Assessment } from '../core/assess.ts'
+import { backoff, jittered } from '../core/backoff.ts'
+import { removeCondition, setCondition } from '../core/conditions.ts'
+import { withFailedProbe, withProbe } from '../core/device-facts.ts'
+import { parseDuration } from '../core/duration.ts'
+import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
+import { keyOf, keyString } from '../core/keys.ts'
+import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
+import { sameValue } from '../core/same-value.ts'
+import { toMs } from '../core/time.ts'
+import { openSession, readCredentials, upgraderOf } from './device-session.ts'
+import { deviceFinalizer, dropFinalizer, ensureFinalizer } from './finalizers.ts'
+import { done, type Ports, type Requeue } from './ports.ts'
+import { keepTombstone, recallTombstone } from './tombstones.ts'
+
+const probeConnectMs = 45_000
+const probeCommandMs = 30_000
+const jitterShare = 0.1
+/** Without a policy nobody says how to treat a device that does not answer. */
+const defaultRecheck = { recheck: '10m', maxRecheck: '12h' }
+
+/** Keeps one device known: probes it when that is due, frees stale claims, and writes where it stands. */
+export async function reconcileDevice(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
+  let device = ports.fleet.get('Device', key)
+  if (!device) return done
+  if (device.metadata.deletionTimestamp) return remove(device, ports)
+  device = await ensureFinalizer(device, deviceFinalizer, ports)
+  if (device.status.identity === undefined) device = await recallTombstone(device, ports)
+  const claim = claimOf(device, ports)
+  let status = device.status
+  if (claim === 'Stale') {
+    status = { ...status }
+    delete status.operationRef
+  }
+  if (claim !== 'Held' && isProbeDue(device, ports)) {
+    status = await probe({ ...device, status }, ports, signal)
+  }
+  status = await withReferences({ ...device, status }, ports)
+  const now = ports.clock.now()
+  // Judged with what was just read, not with what the fleet still remembers.
+  ports.fleet.overlay({ ...device, status })
+  const assessment = ports.fleet.assessment(keyString(key))!
+  status = withAssessment({ ...device, status }, assessment, now)
+  if (!sameValue(status, device.status)) await ports.store.saveStatus({ ...device, status })
+  return { after: untilNext(status, now) }
+}
+
+/** A claim is stale when its operation is gone, finished, or does not hold the device any more. */
+function claimOf(device: Device, ports: Ports): 'None' | 'Held' | 'Stale' {
+  const name = device.status.operationRef?.name
+  if (name === undefined) return 'None'
+  const operation = ports.fleet.get('UpgradeOperation', { namespace: device.metadata.namespace, name })
+  return operation && !isFinished(operation) ? 'Held' : 'Stale'
+}
+
+function isProbeDue(device: Device, { clock, settings }: Ports): boolean {
+  const { status, metadata } = device
+  if (status.observedGeneration !== metadata.generation) return true
+  if (settings.probesSince !== undefined) {
+    const last = Math.max(
+      status.lastProbeTime ? toMs(status.lastProbeTime) : 0,
+      // A device that did not answer in this run has had its round as well.
+      status.nextProbeTime && status.failedProbes ? toMs(status.nextProbeTime) : 0,
+    )
+    if (last < settings.probesSince) return true
+  }
+  return status.nextProbeTime === undefined || toMs(status.nextProbeTime) <= clock.now()
+}
+
+async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise<DeviceStatus> {
+  const { clock, random, settings } = ports
+  try {
+    const upgrader = upgraderOf(device, ports)
+    const session = await openSession(device, probeConnectMs, ports, signal)
+    try {
+      const found = await upgrader.probe(session, { commandMs: probeCommandMs }, signal)
+      if (!acceptsIdentity(device, found.identity)) {
+        throw new ReflashError(
+          'IdentityChanged',
+          `another device answers at ${session.address}: ${found.identity} instead of ${device.status.identity}; list its host key in spec.hostKeys to accept it`,
+        )
+      }
+      if (found.leftovers) await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
+      const known = device.status.identity === found.identity ? device : forgetIdentity(device)
+      return withProbe(known, found, {
+        hostKeys: session.hostKeys,
+        now: clock.now(),
+        nextProbeMs: jittered(settings.probeIntervalMs, jitterShare, random()),
+      })
+    } finally {
+      await session.close()
+    }
+  } catch (error) {
+    if (!(error instanceof ReflashError)) throw error
+    return failedProbe(device, error, ports)
+  }
+}
+
+function acceptsIdentity({ spec, status, metadata }: Device, identity: string): boolean {
+  if (status.identity === undefined || status.identity === identity) return true
+  return spec.hostKeys !== undefined && status.observedGeneration !== metadata.generation
+}
+
+function forgetIdentity(device: Device): Device {
+  const status = { ...device.status }
+  delete status.identity
+  return { ...device, status }
+}
+
+function failedProbe(device: Device, error: ReflashError, ports: Ports): DeviceStatus {
+  const { clock, random, settings } = ports
+  const offline = ownersOffline(device, ports)
+  const stalled = error.recoverable ? undefined : stalledReason(error)
+  const nextProbeMs = stalled
+    ? jittered(settings.probeIntervalMs, jitterShare, random())
+    : backoff({
+        attempt: (device.status.failedProbes ?? 0) + 1,
+        baseMs: parseDuration(offline.recheck),
+        maxMs: parseDuration(offline.maxRecheck),
+        random01: random(),
+      })
+  return withFailedProbe(
+    device,
+    { message: messageOf(error), ...(stalled ? { stalled } : {}) },
+    { now: clock.now(), nextProbeMs },
+  )
+}
+
+function ownersOffline(device: Device, { fleet }: Ports): { recheck: string; maxRecheck: string } {
+  const owner = fleet.assessment(keyString(keyOf(device)))?.owner
+  const policy = owner && fleet.get('UpgradePolicy', { namespace: device.metadata.namespace, name: owner })
+  return policy ? policy.spec.offline : defaultRecheck
+}
+
+function stalledReason(error: ReflashError): 'AuthFailed' | 'HostKeyChanged' | 'IdentityChanged' | 'Unsupported' {
+  const { failureClass } = error
+  return failureClass === 'AuthFailed' || failureClass === 'HostKeyChanged' || failureClass === 'IdentityChanged'
+    ? failureClass
+    : 'Unsupported'
+}
+
+/** Ready says whether references and credentials are found; a dark router does not make it unready. */
+async function withReferences(device: Device, ports: Ports): Promise<DeviceStatus> {
+  const { metadata, spec, status } = device
+  const problem = await missingReference(device, ports)
+  const set = (value: 'True' | 'False', reason: string, message: string) =>
+    setCondition(
+      status.conditions,
+      { type: 'Ready', status: value, reason, message, observedGeneration: metadata.generation },
+      ports.clock.now(),
+    )
+  const twin = ports.fleet.twinOf(device)
+  const sourceError = metadata.annotations?.['reflash.dev/source-error']
+  if (problem) return { ...status, conditions: set('False', 'NotFound', problem) }
+  if (twin) return { ...status, conditions: set('False', 'Conflict', `Device ${twin} has the same address`) }
+  if (sourceError) return { ...status, conditions: set('False', 'Invalid', sourceError) }
+  return { ...status, conditions: set('True', 'Accepted', `accepted; category ${spec.categoryRef.name}`) }
+}
+
+async function missingReference(device: Device, ports: Ports): Promise<string | undefined> {
+  const { namespace } = device.metadata
+  const { categoryRef, credentialsRef, jumpHost, pinnedBuildRef } = device.spec
+  if (!ports.fleet.get('Category', { namespace, name: categoryRef.name })) {
+    return `category ${categoryRef.name} does not exist`
+  }
+  if (pinnedBuildRef && !ports.fleet.get('Build', { namespace, name: pinnedBuildRef.name })) {
+    return `build ${pinnedBuildRef.name} does not exist`
+  }
+  try {
+    await readCredentials(namespace, credentialsRef.name, ports.secrets)
+    if (jumpHost) await readCredentials(namespace, jumpHost.credentialsRef.name, ports.secrets)
+  } catch (error) {
+    if (hasCode(error, 'CredentialsInvalid')) return error.message
+    throw error
+  }
+  return undefined
+}
+
+/** The visible outcome of judging a device: what it runs, what it should run, and why it does not. */
+function withAssessment(device: Device, assessment: Assessment, now: number): DeviceStatus {
+  const { running, desired, owner, onTarget, blocked, candidate } = assessment
+  const observedGeneration = device.metadata.generation
+  const status: DeviceStatus = { ...device.status, observedGeneration }
+  const assign = (field: 'buildRef' | 'desiredBuildRef' | 'policyRef', name: string | undefined): void => {
+    delete status[field]
+    if (name !== undefined) status[field] = { name }
+  }
+  assign('buildRef', onTarget ? desired : running[0])
+  assign('desiredBuildRef', desired)
+  assign('policyRef', owner)
+  delete status.blocked
+  if (blocked) status.blocked = blocked
+  else if (candidate) status.blocked = { reason: 'WaitingForSlot', message: `next in line of policy ${owner}` }
+  status.conditions = setCondition(
+    status.conditions,
+    { type: 'UpToDate', observedGeneration, ...upToDate(device, assessment) },
+    now,
+  )
+  const stalled = stalledByReferences(status)
+  if (stalled) status.conditions = setCondition(status.conditions, { ...stalled, observedGeneration }, now)
+  return status
+}
+
+function stalledByReferences(status: DeviceStatus) {
+  const ready = status.conditions?.find(({ type }) => type === 'Ready')
+  const stalled = status.conditions?.find(({ type }) => type === 'Stalled')
+  if (ready?.status === 'False') {
+    return { type: 'Stalled', status: 'True' as const, reason: ready.reason, message: ready.message }
+  }
+  if (stalled && ['NotFound', 'Conflict', 'Invalid'].includes(stalled.reason)) {
+    status.conditions = removeCondition(status.conditions, 'Stalled')
+  }
+  return undefined
+}
+
+function upToDate(
+  { status }: Device,
+  { running, desired, onTarget, blocked }: Assessment,
+): { status: 'True' | 'False' | 'Unknown'; reason: string; message: string } {
+  if (desired === undefined) return { status: 'Unknown', reason: 'NoTarget', message: 'no policy selects this device' }
+  if (status.osIdentifier === undefined) {
+    return { status: 'Unknown', reason: 'NotProbed', message: 'nothing is known of what it runs' }
+  }
+  if (!onTarget) {
+    const why = blocked ? `: ${blocked.message}` : ''
+    return { status: 'False', reason: 'NotOnTarget', message: `runs ${status.osIdentifier}, wanted ${desired}${why}`.slice(0, 1024) }
+  }
+  return running.length > 1
+    ? {
+        status: 'True',
+        reason: 'SameRelease',
+        message: `${running.join(' and ')} are the same release to the device; nothing is flashed between them`,
+      }
+    : { status: 'True', reason: 'OnTarget', message: `runs ${status.osIdentifier}` }
+}
+
+function untilNext({ nextProbeTime, blocked }: DeviceStatus, now: number): number {
+  const times = [nextProbeTime, blocked?.until].filter((time) => time !== undefined).map(toMs)
+  const next = Math.min(...times.filter((time) => time > now), now + 24 * 3600_000)
+  return Math.max(1, next - now)
+}
+
+/** A removed device gets no start and ends a flash in flight; what is known of it is kept for a while. */
+async function remove(device: Device, ports: Ports): Promise<Requeue> {
+  const operations = [...ports.fleet.operationsOf(keyString(keyOf(device)))]
+  const busy = operations.some((operation) => !isFinished(operation) && (isFlashing(phaseOf(operation)) || isOurs(device, operation)))
+  if (busy) return { after: 1000 }
+  await keepTombstone(device, ports)
+  await dropFinalizer(device, deviceFinalizer, ports)
+  return done
+}
+
+const isOurs = (device: Device, operation: UpgradeOperation): boolean =>
+  device.status.operationRef?.name === operation.metadata.name

@@ -1,0 +1,134 @@
+import type { FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
+import { removeCondition, setCondition } from '../core/conditions.ts'
+import { messageOf, ReflashError } from '../core/errors.ts'
+import { imageReadiness, type ImageReadiness } from '../core/image-readiness.ts'
+import { isFinished } from '../core/operation.ts'
+import { sameValue } from '../core/same-value.ts'
+import type { StoredImage } from '../ports/image-store.ts'
+import { dropFinalizer, ensureFinalizer, inUseFinalizer } from './finalizers.ts'
+import { done, type Ports, type Requeue } from './ports.ts'
+
+/** A missing or unreachable file may come: it is looked for again after this. */
+const retryMs = 30_000
+/** A file may change under a Ready image: it is compared again after this. */
+const recheckMs = 10 * 60_000
+
+/** Fetches and checks the file of one image, and says which boards may get it. */
+export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
+  let image = ports.fleet.get('FirmwareImage', key)
+  if (!image) return done
+  if (image.metadata.deletionTimestamp) {
+    if (isNeeded(image, ports)) return { after: 1000 }
+    await dropFinalizer(image, inUseFinalizer, ports)
+    return done
+  }
+  image = await ensureFinalizer(image, inUseFinalizer, ports)
+  if (image.status.observedGeneration !== image.metadata.generation) {
+    image = await ports.store.saveStatus({ ...image, status: loading(image, ports) })
+  }
+  const { readiness, stored, again } = await load(image, ports, signal)
+  const status = statusOf(image, { readiness, stored }, ports)
+  if (!sameValue(status, image.status)) await ports.store.saveStatus({ ...image, status })
+  return { after: again }
+}
+
+/** While an operation in flight needs the file, it stays. */
+const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
+  [...fleet.unfinished()].some(
+    (operation) =>
+      operation.metadata.namespace === image.metadata.namespace &&
+      operation.status.image?.name === image.metadata.name &&
+      !isFinished(operation),
+  )
+
+interface Loaded {
+  readiness: ImageReadiness
+  stored: StoredImage | undefined
+  again: number
+}
+
+async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Loaded> {
+  const { source, sha256, buildRef } = image.spec
+  const { namespace, annotations } = image.metadata
+  const folder = annotations?.['reflash.dev/folder']
+  const manifestFolder = folder === undefined ? undefined : ports.settings.folderOf?.(folder)
+  try {
+    const stored = await ports.images.fetch(
+      {
+        ...(manifestFolder === undefined ? {} : { manifestFolder }),
+        ...(source.path === undefined ? {} : { path: source.path }),
+        ...(source.url === undefined ? {} : { url: source.url }),
+        ...(sha256 === undefined ? {} : { sha256 }),
+      },
+      signal,
+    )
+    const build = ports.fleet.get('Build', { namespace, name: buildRef.name })
+    if (!build) {
+      return {
+        readiness: { ready: false, reason: 'NotFound', message: `build ${buildRef.name} does not exist` },
+        stored,
+        again: recheckMs,
+      }
+    }
+    return { readiness: imageReadiness(image.spec, stored, build.spec), stored, again: recheckMs }
+  } catch (error) {
+    if (!(error instanceof ReflashError)) throw error
+    const readiness: ImageReadiness = { ready: false, reason: error.code, message: messageOf(error) }
+    return { readiness, stored: undefined, again: retryMs }
+  }
+}
+
+const loading = (image: FirmwareImage, { clock }: Ports): FirmwareImageStatus => {
+  const condition = {
+    reason: 'Loading',
+    message: 'the file is being fetched and checked',
+    observedGeneration: image.metadata.generation,
+  }
+  const conditions = setCondition(
+    removeCondition(image.status.conditions, 'Stalled'),
+    { type: 'Ready', status: 'Unknown', ...condition },
+    clock.now(),
+  )
+  return { conditions: setCondition(conditions, { type: 'Reconciling', status: 'True', ...condition }, clock.now()) }
+}
+
+function statusOf(
+  image: FirmwareImage,
+  { readiness, stored }: Pick<Loaded, 'readiness' | 'stored'>,
+  { clock }: Ports,
+): FirmwareImageStatus {
+  const now = clock.now()
+  const observedGeneration = image.metadata.generation
+  let conditions = removeCondition(removeCondition(image.status.conditions, 'Reconciling'), 'Stalled')
+  const set = (type: string, status: 'True' | 'False', reason: string, message: string): void => {
+    conditions = setCondition(conditions, { type, status, reason, message, observedGeneration }, now)
+  }
+  if (readiness.ready) {
+    set('Ready', 'True', 'ImageReady', `for ${readiness.boards.join(', ')}`)
+    set('Unsigned', 'True', 'NoSignaturePolicy', 'nothing but its digest vouches for this image')
+  } else {
+    set('Ready', 'False', readiness.reason, readiness.message)
+    set('Stalled', 'True', readiness.reason, readiness.message)
+  }
+  const sourceError = image.metadata.annotations?.['reflash.dev/source-error']
+  if (sourceError) set('Stalled', 'True', 'Invalid', sourceError)
+  const metadata = stored?.metadata
+  return {
+    observedGeneration,
+    ...(stored ? { sha256: stored.sha256, size: stored.sizeBytes } : {}),
+    ...(readiness.ready ? { boards: [...readiness.boards] } : {}),
+    ...(metadata
+      ? {
+          metadata: {
+            compatVersion: metadata.compatVersion,
+            ...(metadata.distribution === undefined ? {} : { distribution: metadata.distribution }),
+            ...(metadata.version === undefined ? {} : { version: metadata.version }),
+            ...(metadata.revision === undefined ? {} : { revision: metadata.revision }),
+            ...(metadata.target === undefined ? {} : { target: metadata.target }),
+            ...(metadata.board === undefined ? {} : { board: metadata.board }),
+          },
+        }
+      : {}),
+    conditions,
+  }
+}

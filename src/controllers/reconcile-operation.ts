@@ -1,0 +1,86 @@
+import type { Key, UpgradeOperation } from '../api/resources.ts'
+import { hasCode, messageOf } from '../core/errors.ts'
+import { isFinished, isLost, nextStep, phaseOf, type Outcome, type Step } from '../core/operation.ts'
+import { sameValue } from '../core/same-value.ts'
+import { toMs } from '../core/time.ts'
+import { dropFinalizer, operationFinalizer } from './finalizers.ts'
+import { openRun, type OperationRun } from './operation-run.ts'
+import { observe } from './observe-operation.ts'
+import { perform } from './perform-step.ts'
+import { done, type Ports, type Requeue } from './ports.ts'
+
+/**
+ * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
+ * carries the version that was read, so of two controllers one gets a conflict before it touches the device.
+ */
+export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
+  const run = openRun(key, ports, signal)
+  try {
+    let outcome: Outcome | undefined
+    for (;;) {
+      const operation = run.current()
+      if (!operation) return done
+      if (isFinished(operation) && !isLost(operation)) return await settle(operation, ports)
+      const world = await observe(operation, ports, { outcome, hasSession: run.session !== undefined })
+      const step = nextStep(operation, world, ports.clock.now())
+      if (!(await save(operation, step, run, ports))) return { after: 0 }
+      const result = await perform(step, run, ports)
+      if ('requeue' in result) return result.requeue
+      outcome = result.outcome
+    }
+  } catch (error) {
+    if (signal.aborted) throw error
+    if (run.cancelled || hasCode(error, 'Conflict')) return { after: 0 }
+    throw error
+  } finally {
+    await run.close()
+  }
+}
+
+/** A finished operation that is to go may go now. */
+async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeue> {
+  if (operation.metadata.deletionTimestamp) await dropFinalizer(operation, operationFinalizer, ports)
+  return done
+}
+
+/**
+ * Writes what is about to be done. Durable steps are awaited; the phases between them are kept in memory and written at
+ * most once a second. Returns false when somebody else has changed the operation: look again.
+ */
+async function save(operation: UpgradeOperation, step: Step, run: OperationRun, ports: Ports): Promise<boolean> {
+  announce(operation, step, ports)
+  const next = { ...operation, status: step.status }
+  if (sameValue(step.status, operation.status)) return true
+  if (!step.durable && !run.mayWrite()) {
+    run.keep(next)
+    return true
+  }
+  const startAt = step.act.kind === 'Start' ? toMs(step.status.times!.Flashing!) : undefined
+  // Counted before the write comes back, so that no other operation takes the same slot or start meanwhile.
+  if (startAt !== undefined) ports.fleet.reserveStart(operation, startAt)
+  if (step.status.phase === 'Connecting') ports.fleet.reserveSlot(operation)
+  try {
+    if (step.status.failureClass === 'Lost' && !isLost(operation)) {
+      await ports.governor.noteLost(operation.metadata.name)
+    }
+    run.written(await ports.store.saveStatus(next))
+    return true
+  } catch (error) {
+    if (startAt !== undefined) ports.fleet.cancelStart(operation, startAt)
+    if (hasCode(error, 'Conflict', 'NotFound')) return false
+    throw error
+  }
+}
+
+function announce(operation: UpgradeOperation, step: Step, { events }: Ports): void {
+  const { namespace, name } = operation.metadata
+  const phase = step.status.phase ?? 'Queued'
+  if (phase === phaseOf(operation) && step.status.message === operation.status.message) return
+  events.emit({
+    type: 'Phase',
+    operation: { namespace, name },
+    device: { namespace, name: operation.spec.deviceRef.name },
+    phase,
+    message: messageOf(step.status.message ?? ''),
+  })
+}

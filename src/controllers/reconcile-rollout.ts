@@ -1,0 +1,72 @@
+import type { Key, UpgradePolicy } from '../api/resources.ts'
+import { hasCode } from '../core/errors.ts'
+import { keyOf, keyString, parseKey } from '../core/keys.ts'
+import { operationFinalizer } from './finalizers.ts'
+import { done, type Ports, type Requeue } from './ports.ts'
+
+/** Starts what one policy may start. Costs work for each start, not for each device. */
+export async function reconcileRollout(key: Key, ports: Ports): Promise<Requeue> {
+  const policy = ports.fleet.get('UpgradePolicy', key)
+  if (!policy || policy.metadata.deletionTimestamp) return done
+  if (await ports.governor.stop()) return { after: 1000 }
+  await startCandidates(policy, ports)
+  return done
+}
+
+/** Makes an operation for each free slot, in the policy's order. Names are deterministic: a repeated create is a conflict. */
+async function startCandidates(policy: UpgradePolicy, ports: Ports): Promise<void> {
+  const { fleet, governor } = ports
+  const policyKey = keyString(keyOf(policy))
+  const candidates = fleet.candidates(policyKey)
+  const room = (): number =>
+    Math.min(
+      policy.spec.limits.maxConcurrent - fleet.slotsUsed(policyKey),
+      governor.settings.maxInFlight - fleet.allSlotsUsed(),
+    ) - fleet.queuedNow(policyKey)
+  while (candidates && room() > 0) {
+    const id = candidates.first()
+    if (id === undefined) return
+    const candidate = fleet.assessment(id)?.candidate
+    if (candidate) await createOperation(policy, parseKey(id).name, candidate, ports)
+    candidates.remove(id)
+  }
+}
+
+async function createOperation(
+  policy: UpgradePolicy,
+  device: string,
+  candidate: { stem: string; revision: string; attempt: number },
+  ports: Ports,
+): Promise<void> {
+  const { namespace, name } = policy.metadata
+  try {
+    await ports.store.create({
+      apiVersion: 'reflash.dev/v1alpha1',
+      kind: 'UpgradeOperation',
+      metadata: {
+        namespace,
+        name: `${candidate.stem}-${candidate.attempt}`,
+        labels: {
+          'reflash.dev/policy': name.slice(0, 63),
+          'reflash.dev/revision': candidate.revision,
+        },
+        finalizers: [operationFinalizer],
+      },
+      spec: {
+        deviceRef: { name: device },
+        buildRef: { name: policy.spec.target.buildRef.name },
+        policyRef: { name },
+        revision: candidate.revision,
+        cancel: false,
+      },
+    })
+  } catch (error) {
+    if (!hasCode(error, 'AlreadyExists')) throw error
+    // Made by a run before this one; the watch is about to tell the fleet.
+    const existing = await ports.store.get('UpgradeOperation', {
+      namespace,
+      name: `${candidate.stem}-${candidate.attempt}`,
+    })
+    if (existing) ports.fleet.apply('Modified', existing)
+  }
+}
