@@ -1,24 +1,5 @@
-import { accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
 import { describe, test } from 'vitest'
-
-const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin']
-
-const isThere = (program: string): boolean => {
-  if (program === 'root') return process.getuid?.() === 0
-  return folders.some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
-
-/** The programs that this machine lacks; "root" stands for the rights of root. */
-export const missingPrograms = (...programs: string[]): string[] =>
-  programs.filter((program) => !isThere(program))
+import { missingPrograms } from './programs.ts'
 
 /**
  * `describe` for a suite that needs programs of the system. Where one is missing the suite fails under CI, and elsewhere

@@ -8,6 +8,8 @@ export interface Offer {
   hmac: readonly string[]
 }
 
+const chacha = 'chacha20-poly1305@openssh.com'
+
 const modern: Offer = {
   kex: [
     'curve25519-sha256',
@@ -30,14 +32,13 @@ const modern: Offer = {
     'rsa-sha2-256',
     'ssh-rsa',
   ],
-  // ChaCha last: without strict key exchange it is open to prefix truncation (CVE-2023-48795).
   cipher: [
     'aes128-gcm@openssh.com',
     'aes256-gcm@openssh.com',
     'aes128-ctr',
     'aes192-ctr',
     'aes256-ctr',
-    'chacha20-poly1305@openssh.com',
+    chacha,
   ],
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
 }
@@ -54,8 +55,18 @@ const legacy: Offer = {
 export const keyTypeOf = (algorithm: string): string =>
   algorithm.startsWith('rsa-sha2-') ? 'ssh-rsa' : algorithm
 
-/** What we offer: key types that are pinned come first, so that a device with several keys shows a pinned one. */
-export const ourOffer = (options: { legacy: boolean; pinnedTypes: readonly string[] }): Offer => {
+export interface OfferOptions {
+  legacy: boolean
+  /** Key types that come first, so that a device with several keys shows a pinned one. */
+  pinnedTypes: readonly string[]
+  /**
+   * The device is known for strict key exchange: without that, ChaCha is open to prefix truncation (CVE-2023-48795).
+   * With it, ChaCha comes first: a router without AES instructions takes an upload by it about twice as fast.
+   */
+  strict: boolean
+}
+
+export const ourOffer = (options: OfferOptions): Offer => {
   const withLegacy = (part: keyof Offer) =>
     options.legacy ? [...modern[part], ...legacy[part]] : modern[part]
   const pinned = (algorithm: string) => options.pinnedTypes.includes(keyTypeOf(algorithm))
@@ -63,10 +74,17 @@ export const ourOffer = (options: { legacy: boolean; pinnedTypes: readonly strin
   return {
     kex: withLegacy('kex'),
     serverHostKey: [...hostKeys.filter(pinned), ...hostKeys.filter((algorithm) => !pinned(algorithm))],
-    cipher: withLegacy('cipher'),
+    cipher: options.strict ? [chacha, ...modern.cipher.filter((cipher) => cipher !== chacha)] : modern.cipher,
     hmac: withLegacy('hmac'),
   }
 }
+
+/** Whether the other side numbers its packets strictly, which is what makes ChaCha safe. */
+export const isStrict = (theirs: Offer): boolean => theirs.kex.includes('kex-strict-s-v00@openssh.com')
+
+/** Whether we were promised strict key exchange, counted on it, and do not get it. */
+export const isDowngraded = (ours: Offer, theirs: Offer): boolean =>
+  ours.cipher[0] === chacha && !isStrict(theirs)
 
 /** The same as ssh2 takes it. The names above are ones that it knows; it checks them again. */
 export const ssh2Algorithms = (offer: Offer): Algorithms =>

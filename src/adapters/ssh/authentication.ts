@@ -1,4 +1,4 @@
-import { type AnyAuthMethod, utils } from 'ssh2'
+import ssh2, { type AnyAuthMethod } from 'ssh2'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
 import type { Credentials } from '../../ports/connector.ts'
@@ -15,7 +15,7 @@ const invalid = (why: string, cause?: unknown) =>
   new ReflashError('CredentialsInvalid', why, { cause: cause ?? new Error(why) })
 
 const byKey = (username: string, privateKey: string, passphrase: string | undefined): Authentication => {
-  const key = utils.parseKey(privateKey, passphrase)
+  const key = ssh2.utils.parseKey(privateKey, passphrase)
   if (key instanceof Error) {
     throw invalid(`the private key of ${username} cannot be read: ${printable(messageOf(key), 200)}`, key)
   }

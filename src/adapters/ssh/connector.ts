@@ -27,20 +27,25 @@ interface Attempt {
   route: Route
   address: string
   endsMs: number
+  strictPeers: Set<string>
   clock: Clock
   signal: AbortSignal
 }
 
 const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> => {
-  const { target, pins, route, address, endsMs, clock, signal } = attempt
+  const { target, pins, route, address, endsMs, strictPeers, clock, signal } = attempt
   const { port } = target
   const limitMs = () => Math.max(0, endsMs - clock.monotonic())
   const stream = await route.open({ address, port, limitMs: limitMs(), clock, signal })
-  const offer = ourOffer({ legacy: target.legacyAlgorithms, pinnedTypes: pins.map(hostKeyType) })
+  const lines = pins.map(hostKeyLine)
+  const strict = lines.some((line) => strictPeers.has(line))
+  // Forgotten until it is seen again: an attempt that fails falls back to what suits every device.
+  for (const line of lines) strictPeers.delete(line)
+  const offer = ourOffer({ legacy: target.legacyAlgorithms, strict, pinnedTypes: pins.map(hostKeyType) })
   const serverHostKey = offer.serverHostKey.filter(
     (algorithm) => onlyHostKeyType === undefined || keyTypeOf(algorithm) === onlyHostKeyType,
   )
-  return openLink({
+  const link = await openLink({
     stream,
     where: endpoint(address, port),
     offer: { ...offer, serverHostKey },
@@ -50,6 +55,8 @@ const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> =
     clock,
     signal,
   })
+  if (link.strict) strictPeers.add(hostKeyLine(link.hostKey))
+  return link
 }
 
 /**
@@ -57,7 +64,8 @@ const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> =
  * after another, because dropbear serves few unauthenticated connections of one address.
  */
 const readOtherHostKeys = async (attempt: Attempt, link: Link): Promise<HostKey[]> => {
-  const ours = ourOffer({ legacy: attempt.target.legacyAlgorithms, pinnedTypes: [] }).serverHostKey
+  const { legacyAlgorithms } = attempt.target
+  const ours = ourOffer({ legacy: legacyAlgorithms, strict: false, pinnedTypes: [] }).serverHostKey
   const types = new Set(link.offered.filter((algorithm) => ours.includes(algorithm)).map(keyTypeOf))
   types.delete(hostKeyType(link.hostKey))
   const keys: HostKey[] = []
@@ -112,12 +120,15 @@ const tryAddresses = async (attempt: Omit<Attempt, 'address'>): Promise<Session>
   throw summarize(errors)
 }
 
-const connect = async (
-  clock: Clock,
-  target: Target,
-  deadlineMs: number,
-  signal: AbortSignal,
-): Promise<Session> => {
+interface Connecting {
+  clock: Clock
+  strictPeers: Set<string>
+  target: Target
+  deadlineMs: number
+  signal: AbortSignal
+}
+
+const connect = async ({ clock, strictPeers, target, deadlineMs, signal }: Connecting): Promise<Session> => {
   signal.throwIfAborted()
   const endsMs = clock.monotonic() + deadlineMs
   // What is wrong with our own side is said before anything goes over the wire.
@@ -127,7 +138,7 @@ const connect = async (
     ? await openJumpRoute(target.jumpHost, { limitMs: deadlineMs, clock, signal })
     : directRoute
   try {
-    return await tryAddresses({ target, pins, route, endsMs, clock, signal })
+    return await tryAddresses({ target, pins, route, endsMs, strictPeers, clock, signal })
   } catch (error) {
     await route.close()
     throw error
@@ -156,8 +167,12 @@ const knock = async (
   return outcomes.some(({ status }) => status === 'fulfilled')
 }
 
-/** Sessions over SSH, for devices such as OpenWrt's dropbear. Keeps nothing between two connections. */
-export const createSshConnector = ({ clock }: { clock: Clock }): Connector => ({
-  connect: (target, deadlineMs, signal) => connect(clock, target, deadlineMs, signal),
-  knock: (target, limitMs, signal) => knock(clock, target, limitMs, signal),
-})
+/** Sessions over SSH, for devices such as OpenWrt's dropbear. Between two connections it only remembers who is strict. */
+export const createSshConnector = ({ clock }: { clock: Clock }): Connector => {
+  /** Host key lines of devices that did strict key exchange when last seen. */
+  const strictPeers = new Set<string>()
+  return {
+    connect: (target, deadlineMs, signal) => connect({ clock, strictPeers, target, deadlineMs, signal }),
+    knock: (target, limitMs, signal) => knock(clock, target, limitMs, signal),
+  }
+}

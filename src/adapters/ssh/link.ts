@@ -1,9 +1,14 @@
 import type { Duplex } from 'node:stream'
-import { type AuthHandlerMiddleware, Client, type ClientErrorExtensions, type NextAuthHandler } from 'ssh2'
+import ssh2, {
+  type AuthHandlerMiddleware,
+  type Client,
+  type ClientErrorExtensions,
+  type NextAuthHandler,
+} from 'ssh2'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { findMismatch, type Offer, ssh2Algorithms } from './algorithms.ts'
+import { findMismatch, isDowngraded, isStrict, type Offer, ssh2Algorithms } from './algorithms.ts'
 import type { Authentication } from './authentication.ts'
 import { guarded } from './guarded.ts'
 import { type HostKey, type HostKeyPolicy, judgeHostKey } from './host-key.ts'
@@ -36,6 +41,8 @@ export interface Link {
   readonly hostKey: HostKey
   /** Host key algorithms that the device offers. */
   readonly offered: readonly string[]
+  /** Whether the device does strict key exchange. */
+  readonly strict: boolean
   /** Why it is down, once it is. */
   lost: () => ReflashError | undefined
   /** Calls `fn` once when the link goes down; the returned function takes that back. */
@@ -98,6 +105,13 @@ const translate = (error: ClientError, options: LinkOptions, attempt: Attempt): 
   )
 }
 
+const downgraded = (where: string): ReflashError =>
+  new ReflashError(
+    'ConnectionLost',
+    `${where} has done strict key exchange before and does not any more: older firmware, or somebody in between`,
+    { cause: new Error('no strict key exchange') },
+  )
+
 const timedOut = ({ where, limitMs }: LinkOptions, attempt: Attempt) =>
   new ReflashError(
     'Timeout',
@@ -114,7 +128,11 @@ const authHandler = (options: LinkOptions, attempt: Attempt): AuthHandlerMiddlew
   }
 }
 
-const createLink = (client: Client, options: LinkOptions, facts: Pick<Link, 'hostKey' | 'offered'>): Link => {
+const createLink = (
+  client: Client,
+  options: LinkOptions,
+  facts: Pick<Link, 'hostKey' | 'offered' | 'strict'>,
+): Link => {
   const { stream, where, clock } = options
   const listeners = new Set<(error: ReflashError) => void>()
   const patience = new Set([{ ms: silenceMs }])
@@ -146,7 +164,12 @@ const createLink = (client: Client, options: LinkOptions, facts: Pick<Link, 'hos
   }
   let cancelWatch = clock.after(keepaliveMs, watch)
 
-  stream.on('data', () => (heardMs = clock.monotonic()))
+  // Before ssh2 sees it: what it writes in answer goes out together, and not in the three parts of each packet.
+  stream.prependListener('data', () => {
+    heardMs = clock.monotonic()
+    stream.cork()
+    process.nextTick(() => stream.uncork())
+  })
   client.on('error', (error) => destroy(dropped(error)))
   client.on('close', () => markLost(dropped(new Error('closed'))))
 
@@ -198,7 +221,7 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
   const reader = createOfferReader()
   const attempt: Attempt = { offer: reader.offer, refusal: undefined, accepted: null }
   const late = () => timedOut(options, attempt)
-  const client = new Client()
+  const client = new ssh2.Client()
   let up = false
   let hostKey: HostKey | undefined
 
@@ -206,6 +229,8 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
     // A later key exchange has to show the very same key.
     attempt.refusal = judgeHostKey(key, hostKey ? { pins: [hostKey], acceptNew: false } : policy, where)
     hostKey ??= Buffer.from(key)
+    const theirs = reader.offer()
+    if (theirs && isDowngraded(offer, theirs)) attempt.refusal ??= downgraded(where)
     return attempt.refusal === undefined
   }
   if (signal.aborted) stream.destroy()
@@ -214,7 +239,13 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
       if (!hostKey) return
       up = authentication !== undefined
       stream.off('data', reader.push)
-      resolve(createLink(client, options, { hostKey, offered: reader.offer()?.serverHostKey ?? [] }))
+      const theirs = reader.offer()
+      const facts = {
+        hostKey,
+        offered: theirs?.serverHostKey ?? [],
+        strict: theirs !== undefined && isStrict(theirs),
+      }
+      resolve(createLink(client, options, facts))
     }
     // Both listeners stay for the life of the stream: more than one error may come, and none may end the process.
     stream.on('error', () => {})

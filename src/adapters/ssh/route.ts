@@ -78,7 +78,7 @@ export const openJumpRoute = async (
   try {
     const authentication = authenticationFor(jump.credentials)
     const pins = jump.hostKeys.map(parseHostKeyLine)
-    const offer = ourOffer({ legacy: false, pinnedTypes: pins.map(hostKeyType) })
+    const offer = ourOffer({ legacy: false, strict: false, pinnedTypes: pins.map(hostKeyType) })
     const stream = await openTcp({ address, port, ...limits })
     const link = await openLink({
       ...limits,
