@@ -243,7 +243,9 @@ export class Fleet {
   allSlotsUsed = (): number => this.#allSlots.size
 
   /** Operations of a policy that wait for a slot and for nothing else. */
-  queuedNow = (policy: string): number => this.#ready.size(policy)
+  queuedNow(policy: string): number {
+    return this.#ready.size(policy)
+  }
 
   /** Queued operations of any policy, or of none, that wait for nothing but a slot. */
   *waiting(): Generator<UpgradeOperation> {
@@ -423,7 +425,7 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
  * The store, with every write taken into the fleet before its promise resolves: whoever writes reads its own write.
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
-  const seen = async <K extends Kind>(written: Promise<KindMap[K]>): Promise<KindMap[K]> => {
+  const seen = async <R extends AnyResource>(written: Promise<R>): Promise<R> => {
     const object = await written
     fleet.apply('Modified', object)
     return object

@@ -1,6 +1,6 @@
 import type { Build, BuildStatus, Category, FirmwareImage, Key } from '../api/resources.ts'
 import { getCondition, removeCondition, setCondition } from '../core/conditions.ts'
-import { keyOf, keyString } from '../core/keys.ts'
+import { keyString } from '../core/keys.ts'
 import { isReadyImage } from '../core/match.ts'
 import { sameValue } from '../core/same-value.ts'
 import { dropFinalizer, ensureFinalizer, inUseFinalizer } from './finalizers.ts'

@@ -1,7 +1,7 @@
 import type { FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
-import { imageReadiness, type ImageReadiness } from '../core/image-readiness.ts'
+import { imageReadiness } from '../core/image-readiness.ts'
 import { isFinished } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import type { StoredImage } from '../ports/image-store.ts'
@@ -41,8 +41,10 @@ const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
       !isFinished(operation),
   )
 
+type Readiness = { ready: true; boards: readonly string[] } | { ready: false; reason: string; message: string }
+
 interface Loaded {
-  readiness: ImageReadiness
+  readiness: Readiness
   stored: StoredImage | undefined
   again: number
 }
@@ -70,10 +72,10 @@ async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Pr
         again: recheckMs,
       }
     }
-    return { readiness: imageReadiness(image.spec, stored, build.spec), stored, again: recheckMs }
+    return { readiness: imageReadiness({ image: image.spec, build: build.spec }, stored), stored, again: recheckMs }
   } catch (error) {
     if (!(error instanceof ReflashError)) throw error
-    const readiness: ImageReadiness = { ready: false, reason: error.code, message: messageOf(error) }
+    const readiness: Readiness = { ready: false, reason: error.code, message: messageOf(error) }
     return { readiness, stored: undefined, again: retryMs }
   }
 }

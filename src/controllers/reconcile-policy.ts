@@ -102,7 +102,7 @@ function phaseOfPolicy({ policy, counts, converged, problem, stop }: PolicyFacts
 
 function conditionsOf({ policy, counts, problem, converged, stop }: PolicyFacts, now: number) {
   const observedGeneration = policy.metadata.generation
-  let conditions = policy.status.conditions
+  let conditions = policy.status.conditions ?? []
   const set = (type: string, status: 'True' | 'False' | 'Unknown', reason: string, message: string): void => {
     conditions = setCondition(conditions, { type, status, reason, message, observedGeneration }, now)
   }

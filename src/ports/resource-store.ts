@@ -43,13 +43,13 @@ export interface ResourceStore {
    * one; ignores status. Removing the last finalizer of an object that is being deleted removes it.
    * @throws ReflashError `Conflict` when it has changed meanwhile, `NotFound` when it is gone.
    */
-  update<K extends Kind>(object: KindMap[K]): Promise<KindMap[K]>
+  update<R extends AnyResource>(object: R): Promise<R>
 
   /**
    * Replaces the status alone, under the same condition and with the same errors as `update`. An identical status
    * writes nothing. The returned promise resolves only when the write would survive a power cut.
    */
-  saveStatus<K extends Kind>(object: KindMap[K]): Promise<KindMap[K]>
+  saveStatus<R extends AnyResource>(object: R): Promise<R>
 
   /**
    * Removes an object; with finalizers it is only marked with `deletionTimestamp` and goes with the last of them.
