@@ -1,0 +1,22 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { printable } from '../../src/core/printable.ts'
+
+test('is printable ASCII of at most the given length, whatever goes in', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.nat(100), (text, maxLength) => {
+      const shown = printable(text, maxLength)
+      expect(shown.length).toBeLessThanOrEqual(maxLength)
+      expect(shown).toMatch(/^[\x20-\x7e]*$/)
+    }),
+  )
+})
+
+test.each([
+  { text: 'plain text', shown: 'plain text' },
+  { text: '\x1b[2Jgone\r\n', shown: String.raw`\x1b[2Jgone\x0d\x0a` },
+  { text: 'caf\u00e9 \u202e', shown: String.raw`caf\xe9 \u202e` },
+  { text: 'x'.repeat(50), shown: `${'x'.repeat(27)}...` },
+])('shows $shown', ({ text, shown }) => {
+  expect(printable(text, 30)).toBe(shown)
+})
