@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import { ReflashError } from '../../core/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { codeOf, fetchFailed, reflashErrorIn } from './foreign-error.ts'
-import { type HttpClient, discardBody, shownUrl } from './http-client.ts'
+import { type HttpClient, shownUrl } from './http-client.ts'
 import { type PartialFile, tooLarge } from './partial-file.ts'
 
 export interface DownloadLimits {
@@ -23,9 +23,9 @@ interface Parts {
   limits: DownloadLimits
 }
 
-/** A transfer of which a part arrived before it was cut off. */
-const isCut = (error: unknown, partial: PartialFile): boolean =>
-  reflashErrorIn(error) === undefined && codeOf(error) !== undefined && partial.sizeBytes > 0
+/** A transfer that the server had begun: a failure before that is left to whoever asks again. */
+const isCut = (error: unknown, { hasAnswered }: Seen): boolean =>
+  hasAnswered && reflashErrorIn(error) === undefined && codeOf(error) !== undefined
 
 /**
  * Fetches the file of a URL, taking a cut transfer up where it ended if the server says by its ETag that the file is
@@ -46,7 +46,7 @@ export async function download(
   )
   const cancel = clock.after(limits.deadlineMs, () => deadline.abort(overdue))
   const either = AbortSignal.any([signal, deadline.signal])
-  const seen: Seen = { etag: undefined }
+  const seen: Seen = { hasAnswered: false, etag: undefined }
   try {
     for (let resumes = 1; ; resumes += 1) {
       try {
@@ -54,7 +54,7 @@ export async function download(
       } catch (error) {
         either.throwIfAborted()
         const failure = fetchFailed(`${shownUrl(url)} cannot be fetched`, error)
-        if (!isCut(error, partial) || resumes > limits.maxResumes) throw failure
+        if (!isCut(error, seen) || resumes > limits.maxResumes) throw failure
       }
       await clock.sleep(limits.resumePauseMs * resumes, either)
     }
@@ -65,6 +65,7 @@ export async function download(
 
 /** What the server has said of the file in earlier transfers. */
 interface Seen {
+  hasAnswered: boolean
   etag: string | undefined
 }
 
@@ -89,13 +90,14 @@ async function transfer(
     const response = await client.get(url, headers, AbortSignal.any([signal, idle.signal]))
     try {
       await accept(response, what, limits.maxBytes)
+      seen.hasAnswered = true
       for await (const chunk of response.body) {
         disarm()
         disarm = arm()
         await partial.append(chunk as Uint8Array)
       }
     } finally {
-      discardBody(response)
+      response.body.destroy()
     }
   } catch (error) {
     throw idle.signal.aborted && !(error instanceof ReflashError) ? idleError : error

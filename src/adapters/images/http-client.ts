@@ -81,9 +81,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           headers,
           signal,
         })
+        // An error between here and the reader would otherwise end the process; the reader gets it all the same.
+        response.body.on('error', () => {})
         const { location } = response.headers
         if (!redirectStatuses.has(response.statusCode) || typeof location !== 'string') return response
-        discardBody(response)
+        response.body.destroy()
         if (redirects === maxRedirects) throw refused(`the server redirects more than ${maxRedirects} times`)
         const next = parse(location, url)
         if (url.protocol === 'https:' && next.protocol === 'http:') {
@@ -93,12 +95,6 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }
     },
   }
-}
-
-/** Ends a response that nobody reads. */
-export function discardBody({ body }: Dispatcher.ResponseData): void {
-  body.on('error', () => {})
-  body.destroy()
 }
 
 /** A URL as it may be shown: without user, password, query and fragment, which can hold secrets. */
