@@ -1,18 +1,18 @@
 import { defaultPolicySettings } from '../api/defaults.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../api/resources.ts'
-import { admitOperation, chosenImage, type Admission, type Subject } from '../core/admit.ts'
+import { admitOperation, chosenImage, type Admission, type SharedLimits, type Subject } from '../core/admit.ts'
 import { isHandWritten, isLost, type OperationWorld, type Outcome } from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
 import { cancelWish } from './cancel-wish.ts'
 import type { Ports } from './ports.ts'
 
 /** Reads everything that decides the next step of an operation. */
-export async function observe(
+export function observe(
   operation: UpgradeOperation,
   ports: Ports,
-  { outcome, hasSession }: { outcome: Outcome | undefined; hasSession: boolean },
-): Promise<OperationWorld> {
-  const stop = await ports.governor.stop()
+  turn: { stop: SharedLimits['stop']; outcome: Outcome | undefined; hasSession: boolean },
+): OperationWorld {
+  const { stop, outcome, hasSession } = turn
   const { fleet } = ports
   const { namespace } = operation.metadata
   const device = fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })

@@ -78,7 +78,6 @@ const operationOf = (run: OperationRun) => {
 async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
   const device = deviceOf(run)
   const operation = operationOf(run)
-  ports.fleet.reserveSlot(operation)
   try {
     if (device.status.operationRef) throw new ReflashError('Conflict', `claimed by ${device.status.operationRef.name}`)
     const status: DeviceStatus = { ...device.status, operationRef: { name: operation.metadata.name } }

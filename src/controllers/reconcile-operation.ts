@@ -18,11 +18,14 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
   try {
     let outcome: Outcome | undefined
     for (;;) {
+      const stop = await ports.governor.stop()
+      // From here to the reservation nothing is awaited: no other operation sees the same free slot or start.
       const operation = run.current()
       if (!operation) return done
       if (isFinished(operation) && !isLost(operation)) return await settle(operation, ports)
-      const world = await observe(operation, ports, { outcome, hasSession: run.session !== undefined })
+      const world = observe(operation, ports, { stop, outcome, hasSession: run.session !== undefined })
       const step = nextStep(operation, world, ports.clock.now())
+      reserve(operation, step, ports)
       if (!(await save(operation, step, run, ports))) return { after: 0 }
       const result = await perform(step, run, ports)
       if ('requeue' in result) return result.requeue
@@ -55,10 +58,6 @@ async function save(operation: UpgradeOperation, step: Step, run: OperationRun, 
     run.keep(next)
     return true
   }
-  const startAt = step.act.kind === 'Start' ? toMs(step.status.times!.Flashing!) : undefined
-  // Counted before the write comes back, so that no other operation takes the same slot or start meanwhile.
-  if (startAt !== undefined) ports.fleet.reserveStart(operation, startAt)
-  if (step.status.phase === 'Connecting') ports.fleet.reserveSlot(operation)
   try {
     if (step.status.failureClass === 'Lost' && !isLost(operation)) {
       await ports.governor.noteLost(operation.metadata.name)
@@ -66,10 +65,18 @@ async function save(operation: UpgradeOperation, step: Step, run: OperationRun, 
     run.written(await ports.store.saveStatus(next))
     return true
   } catch (error) {
-    if (startAt !== undefined) ports.fleet.cancelStart(operation, startAt)
+    if (step.act.kind === 'Start') ports.fleet.cancelStart(operation, startOf(step))
     if (hasCode(error, 'Conflict', 'NotFound')) return false
     throw error
   }
+}
+
+const startOf = (step: Step): number => toMs(step.status.times!.Flashing!)
+
+/** Counts a slot or a start as taken before the write that says so has come back. */
+function reserve(operation: UpgradeOperation, step: Step, { fleet }: Ports): void {
+  if (step.act.kind === 'Claim' || step.status.phase === 'Connecting') fleet.reserveSlot(operation)
+  if (step.act.kind === 'Start') fleet.reserveStart(operation, startOf(step))
 }
 
 function announce(operation: UpgradeOperation, step: Step, { events }: Ports): void {
