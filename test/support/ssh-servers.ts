@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2, { type Connection, type KeyPairReturn, type ServerConfig } from 'ssh2'
+import ssh2, { type Connection, type ServerConfig } from 'ssh2'
 import { until } from './until.ts'
 
 const { Server, utils } = ssh2
@@ -17,8 +17,13 @@ export const password = 'correct horse'
 const passwordHash =
   '$6$reflash$U1in83W77/DYrDhd6/zz2TkfCDjYpL..4qZ3zTTRdB/DFXF.oBdIfjGabkweDd1.zcfCl98IGDQA550Vdxx4T/'
 
+interface KeyPair {
+  private: string
+  public: string
+}
+
 /** ssh2 1.17 drops a leading zero byte: of its ed25519 keys one in 256 is broken, for OpenSSH too. */
-const soundPair = (make: () => KeyPairReturn): KeyPairReturn => {
+const soundPair = (make: () => KeyPair): KeyPair => {
   for (;;) {
     const pair = make()
     if (!(utils.parseKey(pair.private, 'sesame') instanceof Error)) return pair

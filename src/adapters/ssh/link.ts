@@ -171,6 +171,8 @@ const createLink = (
     process.nextTick(() => stream.uncork())
   })
   client.on('error', (error) => destroy(dropped(error)))
+  // A forwarded channel only ends; it closes when we close it too.
+  client.on('end', () => destroy(dropped(new Error('closed'))))
   client.on('close', () => markLost(dropped(new Error('closed'))))
 
   return {
@@ -201,6 +203,7 @@ const createLink = (
           resolve()
         }
         const cancel = clock.after(closeMs, finish)
+        client.once('end', finish)
         client.once('close', finish)
         markLost(
           new ReflashError('ConnectionLost', `the session on ${where} has been closed`, {
@@ -250,7 +253,9 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
     // Both listeners stay for the life of the stream: more than one error may come, and none may end the process.
     stream.on('error', () => {})
     client.on('error', (error) => reject(translate(error, options, attempt)))
-    client.on('close', () => reject(translate(new Error('connection closed'), options, attempt)))
+    const closed = () => reject(translate(new Error('connection closed'), options, attempt))
+    client.on('end', closed)
+    client.on('close', closed)
     client.on('change password', () =>
       reject(authFailed(options, attempt, new Error('the password has expired'))),
     )
