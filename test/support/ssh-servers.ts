@@ -95,7 +95,14 @@ const launch = async (home: string, port: number, argv: readonly string[]) => {
   let log = ''
   child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString('latin1')))
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  // A test that fails half-way leaves no server behind either.
+  const stop = () => {
+    child.kill('SIGKILL')
+    rmSync(home, { recursive: true, force: true })
+  }
+  process.once('exit', stop)
   const kill = async () => {
+    process.off('exit', stop)
     child.kill('SIGKILL')
     await gone
     rmSync(home, { recursive: true, force: true })
@@ -179,7 +186,7 @@ export const startSshd = async (options: { config?: readonly string[] } = {}): P
 export interface ScriptedServer {
   readonly port: number
   readonly hostKey: string
-  /** User names of all authentication requests so far, "none" included. */
+  /** Method and user name of every authentication request so far. */
   readonly authentications: string[]
   /** TCP connections that are open. */
   connections(): number
