@@ -1,21 +1,25 @@
 import type { Condition } from '../api/resources.ts'
+import { cut } from './cut.ts'
 import { toTime } from './time.ts'
 
 type Conditions = readonly Condition[] | undefined
+/** As the schema allows. */
 const maxMessageLength = 1024
 
-/** Puts a condition in place. Its time moves only when status, reason or message do; order is by type. */
+/**
+ * Puts a condition in place, ordered by type. Its time, in whole seconds as Kubernetes writes them, moves only when
+ * status, reason or message do; `now` is in ms since 1970.
+ */
 export function setCondition(
   conditions: Conditions,
   next: Omit<Condition, 'lastTransitionTime'>,
   now: number,
 ): Condition[] {
   const before = getCondition(conditions, next.type)
-  const message = next.message.slice(0, maxMessageLength)
+  const message = cut(next.message, maxMessageLength)
   const same = before?.status === next.status && before.reason === next.reason && before.message === message
-  // Whole seconds, as Kubernetes writes them.
-  const lastTransitionTime = same ? before.lastTransitionTime : toTime(Math.floor(now / 1000) * 1000).replace('.000Z', 'Z')
-  const others = (conditions ?? []).filter(({ type }) => type !== next.type)
+  const lastTransitionTime = same ? before.lastTransitionTime : toTime(now).replace(/\.\d+Z$/, 'Z')
+  const others = removeCondition(conditions, next.type)
   return [...others, { ...next, message, lastTransitionTime }].toSorted((a, b) => (a.type < b.type ? -1 : 1))
 }
 

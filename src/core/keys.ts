@@ -1,12 +1,19 @@
 import type { AnyResource, Key } from '../api/resources.ts'
+import { ReflashError } from './errors.ts'
 
-export const keyOf = ({ metadata: { namespace, name } }: Pick<AnyResource, 'metadata'>): Key => ({ namespace, name })
+export const keyOf = ({ metadata: { namespace, name } }: Pick<AnyResource, 'metadata'>): Key => ({
+  namespace,
+  name,
+})
 
 export const keyString = ({ namespace, name }: Key): string => `${namespace}/${name}`
 
+/** The reverse of `keyString`. @throws ReflashError `Invalid`. */
 export function parseKey(text: string): Key {
-  const slash = text.indexOf('/')
-  return { namespace: text.slice(0, slash), name: text.slice(slash + 1) }
+  const [namespace, name, ...more] = text.split('/')
+  if (!namespace || !name || more.length > 0)
+    throw new ReflashError('Invalid', `"${text}" is no namespace/name`)
+  return { namespace, name }
 }
 
 /** Orders by namespace, then name. */

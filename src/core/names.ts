@@ -1,21 +1,35 @@
 import { createHash } from 'node:crypto'
 
 const digest = (...parts: string[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest()
-const maxNameLength = 253
-/** Room for `-<8 hex>-<attempt>`. */
-const maxDeviceLength = maxNameLength - 9 - 6
+const hex8 = (...parts: string[]): string =>
+  digest(...parts)
+    .toString('hex')
+    .slice(0, 8)
 
-/** Names a build with its images: another digest is another revision. Order of the digests matters. */
+const maxNameLength = 253
+/** `-` and the eight digits of a hash. */
+const hashLength = 9
+/** `-` and five digits: more attempts than anybody makes. */
+const attemptLength = 6
+const maxDeviceLength = maxNameLength - hashLength - attemptLength
+
+/** Names a build with its images, whatever their order: another digest is another revision. */
 export const revisionOf = (build: string, digests: readonly string[]): string =>
-  digest(build, ...digests).toString('hex').slice(0, 12)
+  digest(build, ...digests.toSorted())
+    .toString('hex')
+    .slice(0, 12)
 
 /** Name of an operation without its attempt: the same for the same device, revision and retry token, for ever. */
 export function operationStem(device: string, revision: string, retryToken: string): string {
-  const hash = digest(revision, retryToken).toString('hex').slice(0, 8)
+  const hash = hex8(revision, retryToken)
   if (device.length <= maxDeviceLength) return `${device}-${hash}`
-  const short = device.slice(0, maxDeviceLength - 9).replace(/[^a-z0-9]+$/, '')
-  return `${short}-${digest(device).toString('hex').slice(0, 8)}-${hash}`
+  const short = device.slice(0, maxDeviceLength - hashLength).replace(/[^a-z0-9]+$/, '')
+  return `${short}-${hex8(device)}-${hash}`
 }
 
+/** Name of one attempt: a repeated create is a conflict and not a second upgrade. */
+export const operationName = (stem: string, attempt: number): string => `${stem}-${attempt}`
+
 /** A place in [0, 2^32) that is stable for one device and one revision, and differs between revisions. */
-export const orderHash = (revision: string, device: string): number => digest(revision, device).readUInt32BE(0)
+export const orderHash = (revision: string, device: string): number =>
+  digest(revision, device).readUInt32BE(0)

@@ -2,10 +2,10 @@ const windowMs = 60_000
 
 /**
  * When one more start keeps every window of 60 s at or below `perMinute`, in ms since 1970; undefined: now.
- * `starts` are times of earlier starts in any order.
+ * `starts` are times of earlier starts in any order; one further ahead than a window is a clock that was wrong.
  */
 export function nextStartAt(starts: readonly number[], perMinute: number, now: number): number | undefined {
-  const recent = starts.filter((start) => start > now - windowMs).toSorted((a, b) => b - a)
+  const recent = starts.filter((start) => Math.abs(start - now) < windowMs).toSorted((a, b) => b - a)
   const oldest = recent[perMinute - 1]
   return oldest === undefined ? undefined : oldest + windowMs
 }

@@ -6,8 +6,8 @@ export interface Version {
 }
 
 /**
- * Orders two versions: by `order` where both have one, else as semantic versions padded to three numbers, leading zeros
- * allowed. Undefined where that says nothing, as for snapshots.
+ * Orders two versions, as a sort does: by `order` where both have one, else as semantic versions padded to three numbers,
+ * leading zeros allowed. Undefined where that says nothing, as for snapshots.
  */
 export function compareVersions(a: Version, b: Version): number | undefined {
   if (a.order !== undefined && b.order !== undefined) return Math.sign(a.order - b.order)
@@ -17,11 +17,14 @@ export function compareVersions(a: Version, b: Version): number | undefined {
 }
 
 function read(version: string | undefined): SemVer | undefined {
-  const match = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:[-+](.+))?$/.exec(version?.trim() ?? '')
+  const match = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:([-+])([\w.+-]+))?$/.exec(version?.trim() ?? '')
   if (!match) return undefined
-  const [, major, minor = '0', patch = '0', tag] = match
+  const [, major, minor = '0', patch = '0', separator = '', tag = ''] = match
   // A branch's snapshot moves: it has no place in the order.
-  if (tag !== undefined && /snapshot/i.test(tag)) return undefined
-  const separator = version!.includes('+') && !version!.includes('-') ? '+' : '-'
-  return parse(`${major}.${minor}.${patch}${tag === undefined ? '' : separator + tag}`, { loose: true }) ?? undefined
+  if (/snapshot/i.test(tag)) return undefined
+  const suffix = separator === '-' ? separator + numbered(tag) : separator + tag
+  return parse(`${major}.${minor}.${patch}${suffix}`, { loose: true }) ?? undefined
 }
+
+/** `rc10` becomes `rc.10`, because semver takes numbers as numbers only when they stand alone. */
+const numbered = (tag: string): string => tag.replaceAll(/(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])/gi, '.')
