@@ -9,8 +9,8 @@ import { until } from './until.ts'
 const { Server, utils } = ssh2
 
 /** What `startDropbear` and `startSshd` need. */
-export const dropbearPrograms = ['root', 'unshare', 'mount', 'dropbear', 'dropbearkey'] as const
-export const sshdPrograms = ['root', 'unshare', 'mount', 'sshd', 'ssh-keygen'] as const
+export const dropbearPrograms = ['root', 'setpriv', 'unshare', 'mount', 'dropbear', 'dropbearkey'] as const
+export const sshdPrograms = ['root', 'setpriv', 'unshare', 'mount', 'sshd', 'ssh-keygen'] as const
 
 export const password = 'correct horse'
 /** The same, as /etc/shadow wants it. */
@@ -88,21 +88,29 @@ const launch = async (home: string, port: number, argv: readonly string[]) => {
   const script =
     'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/shadow" /etc/shadow && mkdir -p /run/sshd && shift && exec "$@"'
   const child: ChildProcess = spawn(
-    'unshare',
-    ['-m', '-p', '--fork', '--kill-child=SIGKILL', 'sh', '-c', script, 'sh', home, ...argv],
+    // The server dies with us: a test that fails half-way does not reach its clean-up.
+    'setpriv',
+    [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      '-m',
+      '-p',
+      '--fork',
+      '--kill-child=SIGKILL',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      home,
+      ...argv,
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: home } },
   )
   let log = ''
   child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString('latin1')))
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  // A test that fails half-way leaves no server behind either.
-  const stop = () => {
-    child.kill('SIGKILL')
-    rmSync(home, { recursive: true, force: true })
-  }
-  process.once('exit', stop)
   const kill = async () => {
-    process.off('exit', stop)
     child.kill('SIGKILL')
     await gone
     rmSync(home, { recursive: true, force: true })
