@@ -3,6 +3,7 @@ import { withFailedProbe, withProbe } from '../core/device-facts.ts'
 import { backoff, jittered } from '../core/backoff.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
+import { isSameIdentity } from '../core/identity.ts'
 import { keyOf } from '../core/keys.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
@@ -103,7 +104,7 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
   const { commandMs } = settingsOf(operation, ports)
   const facts = await upgrader.probe(run.session!, { commandMs }, run.signal)
   run.probe = { facts, at: ports.clock.monotonic() }
-  if (device.status.identity !== undefined && facts.identity !== device.status.identity) {
+  if (device.status.identity !== undefined && !isSameIdentity(facts.identity, device.status.identity)) {
     throw new ReflashError(
       'IdentityChanged',
       `another device answers at ${run.session!.address}: ${facts.identity} instead of ${device.status.identity}`,

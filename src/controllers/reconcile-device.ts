@@ -5,6 +5,7 @@ import { removeCondition, setCondition } from '../core/conditions.ts'
 import { withFailedProbe, withProbe } from '../core/device-facts.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
+import { isSameIdentity } from '../core/identity.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
@@ -82,8 +83,7 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
         )
       }
       if (found.leftovers) await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
-      const known = device.status.identity === found.identity ? device : forgetIdentity(device)
-      return withProbe(known, found, {
+      return withProbe(device, found, {
         hostKeys: session.hostKeys,
         now: clock.now(),
         nextProbeMs: jittered(settings.probeIntervalMs, jitterShare, random()),
@@ -98,14 +98,8 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
 }
 
 function acceptsIdentity({ spec, status, metadata }: Device, identity: string): boolean {
-  if (status.identity === undefined || status.identity === identity) return true
+  if (status.identity === undefined || isSameIdentity(status.identity, identity)) return true
   return spec.hostKeys !== undefined && status.observedGeneration !== metadata.generation
-}
-
-function forgetIdentity(device: Device): Device {
-  const status = { ...device.status }
-  delete status.identity
-  return { ...device, status }
 }
 
 function failedProbe(device: Device, error: ReflashError, ports: Ports): DeviceStatus {

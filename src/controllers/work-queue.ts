@@ -1,112 +1,186 @@
 import PQueue from 'p-queue'
-import { backoff } from '../core/backoff.ts'
+import { backoff, jittered } from '../core/backoff.ts'
 import { ReflashError } from '../core/errors.ts'
+import { createHeap } from '../core/heap.ts'
 import type { Clock, Random } from '../ports/clock.ts'
-import { createSchedule } from './schedule.ts'
 import type { Requeue } from './ports.ts'
+import { createSchedule } from './schedule.ts'
 
 const failureBaseMs = 5000
 const failureMaxMs = 15 * 60_000
-/** A bug does not go away by trying: one look in a while shows whether the input has changed. */
+/** A bug does not go away by trying: one look in a while shows whether its cause has. */
 const bugBackoffMs = 5 * 60_000
+/** Share by which a wait varies, so that keys which failed together do not come back together. */
+const bugJitter = 0.1
 
 export interface WorkQueueOptions {
   name: string
   concurrency: number
   clock: Clock
   random: Random
+  /** One turn of work on a key. The signal belongs to this turn; it is aborted when a stop takes too long. */
   process: (key: string, signal: AbortSignal) => Promise<Requeue>
-  /** Hears of what no ReflashError explains. */
+  /** Hears of what no recoverable ReflashError explains. Must not throw. */
   onError: (key: string, error: unknown) => void
 }
 
 /**
- * Hands out keys, one at a time each. A key added while it is being worked on is handed out once more afterwards. Of two
- * times for one key the sooner wins. Failures back off; waiting is no failure.
+ * Hands out keys, never the same one twice at once. A key added while it is being worked on is handed out once more
+ * afterwards. Of several wishes for one key the sooner time and the higher priority win. A recoverable error backs off
+ * (5 s to 15 min, ±10 %) until a turn succeeds; any other error is a bug and waits 5 min. A new `add` cuts a wait short.
  */
 export interface WorkQueue {
-  add(key: string, options?: { after?: number }): void
+  readonly name: string
+  /** `after` is in ms (default: now). Of the keys that are due, those of higher priority (default 0) go first. */
+  add(key: string, options?: { after?: number; priority?: number }): void
   /** Keys being worked on, or due now. */
   depth(): number
-  /** When the next delayed key is due, in monotonic ms. */
+  /** Keys of which anything is known: those of `depth`, and those that wait for their time. */
+  size(): number
+  /** When the next waiting key is due, in monotonic ms. */
   nextReadyAt(): number | undefined
-  /** Hands out nothing more, gives work in flight so many ms to end, then aborts it. */
+  /** Resolves as soon as nothing is being worked on or due. */
+  idle(): Promise<void>
+  /** Hands out nothing more, gives work in flight so many ms to end, then aborts it; resolves when all has ended. */
   stop(options: { drainMs: number }): Promise<void>
 }
 
+/** When a key is wanted, in monotonic ms, and how urgently. */
+interface Wish {
+  readyAt: number
+  priority: number
+}
+
+/** All that is known of a key; forgotten when nobody wants it any more. */
+interface Item extends Wish {
+  readonly key: string
+  state: 'Waiting' | 'Due' | 'Working'
+  /** Place among the due ones of equal priority. */
+  order: number
+  /** What was wanted while it was being worked on. */
+  again?: Wish | undefined
+  /** Recoverable failures since the last success. */
+  failures: number
+  turn?: AbortController | undefined
+}
+
+const both = (a: Wish, b: Wish | undefined): Wish =>
+  b ? { readyAt: Math.min(a.readyAt, b.readyAt), priority: Math.max(a.priority, b.priority) } : a
+
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
-  const { clock, random, process, onError } = options
+  const { name, clock, random, process, onError } = options
   const workers = new PQueue({ concurrency: options.concurrency })
-  const schedule = createSchedule(clock, hand)
-  const due = new Set<string>()
-  const working = new Set<string>()
-  const again = new Map<string, number>()
-  const failures = new Map<string, number>()
-  const abort = new AbortController()
-  let stopped = false
+  const items = new Map<string, Item>()
+  const due = createHeap<Item>((a, b) =>
+    a.priority === b.priority ? a.order < b.order : a.priority > b.priority,
+  )
+  const waiting = createSchedule<Item>(clock, makeDue)
+  let working = 0
+  let orders = 0
+  let stopped: DOMException | undefined
 
-  function hand(key: string): void {
-    if (stopped || due.has(key)) return
-    if (working.has(key)) {
-      again.set(key, 0)
-      return
-    }
-    due.add(key)
-    void workers.add(() => work(key))
+  function wishAfter(after: number, priority: number): Wish {
+    if (!Number.isFinite(after)) throw new RangeError(`${name} queue: a key cannot wait ${after} ms`)
+    return { readyAt: clock.monotonic() + Math.max(0, after), priority }
   }
 
-  async function work(key: string): Promise<void> {
-    due.delete(key)
-    if (stopped) return
-    working.add(key)
-    const after = await turn(key)
-    working.delete(key)
-    const asked = again.get(key)
-    again.delete(key)
-    const times = [after, asked].filter((time) => time !== undefined)
-    if (times.length > 0 && !stopped) add(key, { after: Math.min(...times) })
+  function makeDue(item: Item): void {
+    item.state = 'Due'
+    item.order = orders++
+    due.add(item)
+    void workers.add(workOnFirst)
   }
 
-  /** One turn of work; returns in how many ms the key wants another. */
-  async function turn(key: string): Promise<number | undefined> {
+  function place(item: Item): void {
+    if (item.readyAt <= clock.monotonic()) return makeDue(item)
+    item.state = 'Waiting'
+    waiting.add(item)
+  }
+
+  /** One worker's turn: whichever key comes first by now, a microtask after it was added at the earliest. */
+  async function workOnFirst(): Promise<void> {
+    await Promise.resolve()
+    const item = due.first()
+    if (!item || stopped) return
+    due.remove(item)
+    item.state = 'Working'
+    item.turn = new AbortController()
+    working += 1
+    const own = await turn(item, item.turn.signal)
+    working -= 1
+    const { again } = item
+    const next = own === undefined ? again : both({ readyAt: own, priority: item.priority }, again)
+    items.delete(item.key)
+    if (!next || stopped) return
+    const { key, failures } = item
+    keep({ key, failures, ...next })
+  }
+
+  function keep(item: Pick<Item, 'key' | 'failures'> & Wish): void {
+    const kept: Item = { ...item, state: 'Waiting', order: 0 }
+    items.set(kept.key, kept)
+    place(kept)
+  }
+
+  /** Returns when the key wants its next turn, in monotonic ms. */
+  async function turn(item: Item, signal: AbortSignal): Promise<number | undefined> {
     try {
-      const { after } = await process(key, abort.signal)
-      failures.delete(key)
-      return after
+      const { after } = await process(item.key, signal)
+      const next = after === undefined ? undefined : wishAfter(after, item.priority).readyAt
+      item.failures = 0
+      return next
     } catch (error) {
-      if (abort.signal.aborted) return undefined
-      const expected = error instanceof ReflashError && error.recoverable
-      if (!expected) {
-        onError(key, error)
-        return bugBackoffMs
-      }
-      const attempt = (failures.get(key) ?? 0) + 1
-      failures.set(key, attempt)
+      return clock.monotonic() + waitAfter(error, item, signal)
+    }
+  }
+
+  function waitAfter(error: unknown, item: Item, signal: AbortSignal): number {
+    if (error instanceof ReflashError && (error.recoverable || signal.aborted)) {
+      item.failures += 1
+      const attempt = item.failures
       return backoff({ attempt, baseMs: failureBaseMs, maxMs: failureMaxMs, random01: random() })
     }
-  }
-
-  function add(key: string, { after = 0 }: { after?: number } = {}): void {
-    if (stopped) return
-    if (after <= 0) {
-      schedule.cancel(key)
-      hand(key)
-    } else if (working.has(key)) again.set(key, Math.min(after, again.get(key) ?? Infinity))
-    else if (!due.has(key)) schedule.add(key, clock.monotonic() + after)
+    const isStop = signal.aborted && error instanceof Error && error.name === 'AbortError'
+    if (!isStop) onError(item.key, error)
+    return jittered(bugBackoffMs, bugJitter, random())
   }
 
   return {
-    add,
-    depth: () => due.size + working.size,
-    nextReadyAt: () => schedule.next(),
+    name,
+    add(key, { after = 0, priority = 0 } = {}) {
+      const wish = wishAfter(after, priority)
+      if (stopped) return
+      const item = items.get(key)
+      if (!item) return keep({ key, failures: 0, ...wish })
+      if (item.state === 'Working') {
+        item.again = both(wish, item.again)
+        return
+      }
+      const wanted = both(wish, item)
+      if (item.state === 'Waiting') {
+        waiting.remove(item)
+        Object.assign(item, wanted)
+        place(item)
+      } else if (wanted.priority > item.priority) {
+        due.remove(item)
+        item.priority = wanted.priority
+        due.add(item)
+      }
+    },
+    depth: () => due.size() + working,
+    size: () => items.size,
+    nextReadyAt: () => waiting.nextReadyAt(),
+    idle: () => workers.onIdle(),
     async stop({ drainMs }) {
-      stopped = true
-      schedule.clear()
-      workers.clear()
+      stopped ??= new DOMException('the work queue was stopped', 'AbortError')
+      waiting.clear()
       due.clear()
-      const drained = workers.onIdle()
-      const cancel = clock.after(drainMs, () => abort.abort(new DOMException('stopped', 'AbortError')))
-      await drained
+      for (const [key, { state }] of items) if (state !== 'Working') items.delete(key)
+      const reason = stopped
+      const cancel = clock.after(drainMs, () => {
+        for (const { turn: running } of items.values()) running?.abort(reason)
+      })
+      await workers.onIdle()
       cancel()
     },
   }

@@ -35,7 +35,7 @@ export function withProbe(
       lastFlash: probe.lastFlash,
     }),
     ...(pins ? { hostKeys: pins } : {}),
-    identity: status.identity ?? probe.identity,
+    identity: probe.identity,
     lastProbeTime: toTime(now),
     nextProbeTime: toTime(now + nextProbeMs),
     conditions,

@@ -1,4 +1,4 @@
-import type { AnyResource, Kind, KindMap, Manifest } from '../api/resources.ts'
+import type { AnyResource, Kind, KindMap, Manifest, ObjectMeta } from '../api/resources.ts'
 import { ReflashError } from './errors.ts'
 import { sameValue } from './same-value.ts'
 
@@ -25,9 +25,7 @@ export function created<K extends Kind>(manifest: Manifest<K>, stamp: Stamp): Ki
       resourceVersion: stamp.resourceVersion,
       generation: 1,
       creationTimestamp: stamp.time,
-      ...(labels ? { labels } : {}),
-      ...(annotations ? { annotations } : {}),
-      ...(finalizers?.length ? { finalizers } : {}),
+      ...declared({ labels, annotations, finalizers }),
     },
     spec: manifest.spec,
     status: {},
@@ -41,10 +39,17 @@ export function applied(before: AnyResource, manifest: Manifest, resourceVersion
   return next && stamped(next, resourceVersion)
 }
 
-/** The object with the metadata and spec of another; undefined when nothing changes. @throws ReflashError `Conflict`. */
+/**
+ * The object with the metadata and spec of another; undefined when nothing changes.
+ * @throws ReflashError `Conflict`, and `Invalid` when a finalizer is put on an object that is going.
+ */
 export function updated(before: AnyResource, object: AnyResource, resourceVersion: string): AnyResource | undefined {
   requireVersion(before, object.metadata.resourceVersion)
   const { labels, annotations, finalizers } = object.metadata
+  const added = finalizers?.find((finalizer) => !before.metadata.finalizers?.includes(finalizer))
+  if (before.metadata.deletionTimestamp !== undefined && added !== undefined) {
+    throw new ReflashError('Invalid', `${idOf(before)} is being deleted and takes no new finalizer, such as ${added}`)
+  }
   const next = replaced(before, { labels, annotations, finalizers, spec: object.spec })
   return next && stamped(next, resourceVersion)
 }
@@ -56,8 +61,11 @@ export function withStatus(before: AnyResource, object: AnyResource, resourceVer
   return stamped({ ...before, status: object.status } as AnyResource, resourceVersion)
 }
 
+/** The object as it is reported when it goes at once. */
+export const removed = (before: AnyResource, resourceVersion: string): AnyResource => stamped(before, resourceVersion)
+
 /** The object marked as going; undefined when it already is. */
-export function deleting(before: AnyResource, { resourceVersion, time }: Stamp): AnyResource | undefined {
+export function deleting(before: AnyResource, resourceVersion: string, time: string): AnyResource | undefined {
   if (before.metadata.deletionTimestamp) return undefined
   const metadata = { ...before.metadata, deletionTimestamp: time }
   return stamped({ ...before, metadata } as AnyResource, resourceVersion)
@@ -82,25 +90,26 @@ export const missing = (object: { kind: string; metadata: { namespace: string; n
 export const taken = (manifest: Manifest): ReflashError =>
   new ReflashError('AlreadyExists', `${idOf(manifest)} exists already`)
 
-type Replacement = Partial<Record<'labels' | 'annotations', Record<string, string> | undefined>> & {
+interface Declared {
+  labels: Record<string, string> | undefined
+  annotations: Record<string, string> | undefined
   finalizers: string[] | undefined
-  spec: unknown
 }
 
-function replaced(before: AnyResource, { labels, annotations, finalizers, spec }: Replacement): AnyResource | undefined {
+/** The fields that say something: an empty one is the same as none. */
+const declared = ({ labels, annotations, finalizers }: Declared): Partial<ObjectMeta> => ({
+  ...(labels && Object.keys(labels).length > 0 ? { labels } : {}),
+  ...(annotations && Object.keys(annotations).length > 0 ? { annotations } : {}),
+  ...(finalizers && finalizers.length > 0 ? { finalizers } : {}),
+})
+
+function replaced(before: AnyResource, { spec, ...fields }: Declared & { spec: unknown }): AnyResource | undefined {
+  const { labels: _labels, annotations: _annotations, finalizers: _finalizers, ...own } = before.metadata
   const specChanged = !sameValue(before.spec, spec)
-  const metadata = { ...before.metadata }
-  set(metadata, 'labels', labels && Object.keys(labels).length > 0 ? labels : undefined)
-  set(metadata, 'annotations', annotations && Object.keys(annotations).length > 0 ? annotations : undefined)
-  set(metadata, 'finalizers', finalizers?.length ? finalizers : undefined)
+  const metadata = { ...own, ...declared(fields) }
   if (!specChanged && sameValue(before.metadata, metadata)) return undefined
-  if (specChanged) metadata.generation += 1
-  return { ...before, metadata, spec } as AnyResource
-}
-
-function set<T extends object, F extends keyof T>(object: T, field: F, value: T[F] | undefined): void {
-  if (value === undefined) delete object[field]
-  else object[field] = value
+  const generation = before.metadata.generation + (specChanged ? 1 : 0)
+  return { ...before, metadata: { ...metadata, generation }, spec } as AnyResource
 }
 
 const stamped = (object: AnyResource, resourceVersion: string): AnyResource =>

@@ -1,4 +1,5 @@
 import type { UpgradeOperationStatus } from '../api/resources.ts'
+import { isSameIdentity } from './identity.ts'
 import type { Probe } from './probe.ts'
 
 /** What was known before the flash, and what the flash was to bring. */
@@ -27,7 +28,7 @@ export function isRelease(probe: Pick<Probe, 'osIdentifier' | 'release'>, to: Ex
 
 /** Judges a flash from a probe over a new connection: boot id first, then release. The flash's own words do not count. */
 export function judge(expected: Expectation, probe: Probe): Verdict {
-  if (expected.identity !== undefined && probe.identity !== expected.identity) {
+  if (expected.identity !== undefined && !isSameIdentity(probe.identity, expected.identity)) {
     return {
       kind: 'OtherDevice',
       message: `another device answers at this address: ${probe.identity} instead of ${expected.identity}`,
