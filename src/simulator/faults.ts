@@ -1,8 +1,11 @@
 import type { SeededRandom } from '../adapters/clock/random.ts'
+import type { ScriptName } from '../upgraders/openwrt/scripts.ts'
 import type { Release } from './release.ts'
 
-/** A script of the OpenWrt upgrader, or its upload. */
-export type CommandName = 'probe' | 'upload' | 'guard' | 'test' | 'any'
+/** What the OpenWrt upgrader runs on a device. */
+export type CommandName = ScriptName | 'upload'
+/** One of them, or whichever comes next. */
+export type CommandChoice = CommandName | 'any'
 
 /** Everything that can go wrong with one router. Each happens at its occasion, as often as it was asked for. */
 export type Fault =
@@ -15,13 +18,13 @@ export type Fault =
   | { kind: 'LegacyOnly' }
   // At a command.
   /** The connection dies before the command has reached the router, or after it was run and before its answer. */
-  | { kind: 'LinkLost'; command: CommandName; at: 'Before' | 'After' }
+  | { kind: 'LinkLost'; command: CommandChoice; at: 'Before' | 'After' }
   /** The command reaches the router only after this time, and is then run whether or not anybody still waits. */
-  | { kind: 'LateDelivery'; command: CommandName; ms: number }
+  | { kind: 'LateDelivery'; command: CommandChoice; ms: number }
   /** The command is run, but nothing is ever answered. */
-  | { kind: 'NoAnswer'; command: CommandName }
+  | { kind: 'NoAnswer'; command: CommandChoice }
   /** The command answers with so many bytes of noise. */
-  | { kind: 'HugeOutput'; command: CommandName; bytes: number }
+  | { kind: 'HugeOutput'; command: CommandChoice; bytes: number }
   /** Every field of a probe that people read is full of control characters and escape sequences. */
   | { kind: 'ControlCharacters' }
   | { kind: 'NoSha256sum' }
@@ -44,6 +47,8 @@ export type Fault =
   // At the start of a flash.
   /** The guard starts the flash, but its answer is lost with its shell: this exit code (null: none) and no output. */
   | { kind: 'StartExit'; code: 246 | 10 | 0 | null }
+  /** The marker of the start cannot be written: the guard refuses. */
+  | { kind: 'OverlayFull' }
   /** sysupgrade dies right after its start: the same boot goes on. */
   | { kind: 'StartDies' }
   /** The router goes down without closing its connections. */
@@ -107,6 +112,7 @@ const draws: { [K in FaultKind]: (random: SeededRandom) => FaultOf<K> } = {
   OutOfMemory: () => ({ kind: 'OutOfMemory' }),
   TestRefused: (random) => ({ kind: 'TestRefused', text: random.pick(refusals) }),
   StartExit: (random) => ({ kind: 'StartExit', code: random.pick([246, 10, 0, null]) }),
+  OverlayFull: () => ({ kind: 'OverlayFull' }),
   StartDies: () => ({ kind: 'StartDies' }),
   NoFin: () => ({ kind: 'NoFin' }),
   RolledBack: () => ({ kind: 'RolledBack' }),
@@ -144,6 +150,9 @@ export const faultKinds = Object.keys(draws) as FaultKind[]
 /** A fault of this kind with random particulars. */
 export const drawFault = (kind: FaultKind, random: SeededRandom): Fault => draws[kind](random)
 
+/** These are no accidents but what a router is like: once there, they stay. */
+const lasting: ReadonlySet<FaultKind> = new Set(['LegacyOnly', 'NoSha256sum', 'NoMemAvailable'])
+
 /** The faults that wait for their occasions on one router. */
 export interface PendingFaults {
   add(fault: Fault, times: number): void
@@ -156,7 +165,7 @@ export const createPendingFaults = (onTaken: (fault: Fault) => void): PendingFau
   const waiting: { fault: Fault; times: number }[] = []
   const reported = new Set<Fault>()
   return {
-    add: (fault, times) => void waiting.push({ fault, times }),
+    add: (fault, times) => void waiting.push({ fault, times: lasting.has(fault.kind) ? Infinity : times }),
     take: <K extends FaultKind>(kind: K, fits: (fault: FaultOf<K>) => boolean = () => true) => {
       const at = waiting.findIndex(({ fault }) => fault.kind === kind && fits(fault as FaultOf<K>))
       const entry = waiting[at]

@@ -12,6 +12,8 @@ export interface Timings {
   /** One command without its work, there and back. */
   commandMs: number
   uploadBytesPerSecond: number
+  /** `sysupgrade -T`. */
+  testMs: number
   /** From the start of sysupgrade until the router is gone. */
   shutdownMs: number
   /** sysupgrade that fails right away takes this long to do so. */
@@ -26,6 +28,7 @@ const defaultTimings: Timings = {
   connectMs: 400,
   commandMs: 60,
   uploadBytesPerSecond: 1_000_000,
+  testMs: 1500,
   shutdownMs: 1500,
   startDiesMs: 3000,
   flashMs: 60_000,
@@ -62,12 +65,17 @@ export interface MachineState {
   files: Map<string, StoredFile>
   /** /etc/reflash/last, kept over an upgrade. */
   marker: { operation: string; sha256: string; bootId: string } | undefined
-  lock: { operation: string; maxUptimeSeconds: number } | undefined
+  /** The newest lock; it is void once the uptime has passed. */
+  lock: { operation: string; voidAfterSeconds: number } | undefined
+  /** /tmp/reflash.md5 */
+  md5: string | undefined
   stoppedServices: string[]
   /** Lines of the log of the flash. */
   log: string[]
   /** The operation whose sysupgrade runs. */
   upgrading: string | undefined
+  /** Guards that are at work. */
+  guards: number
   hostKeys: HostKey[]
   /** Sorted. */
   macs: string[]
@@ -109,6 +117,8 @@ export interface Machine {
   readonly uptimeSeconds: () => number
   /** Whether it is up and the network reaches it. */
   readonly isReachable: () => boolean
+  /** Whether it has sha256sum, and not md5sum alone. */
+  readonly hasSha256sum: () => boolean
   /** Starts sysupgrade in the background. */
   readonly startFlash: (order: StartOrder, imagePath: string) => void
   readonly reboot: () => void
@@ -152,9 +162,11 @@ const initialState = (options: MachineOptions, random: SeededRandom): MachineSta
   files: new Map(),
   marker: undefined,
   lock: undefined,
+  md5: undefined,
   stoppedServices: [],
   log: [],
   upgrading: undefined,
+  guards: 0,
   hostKeys: hostKeysOf(options.release, random),
   macs: macs(random),
   password: options.password ?? 'correct-horse',
@@ -217,6 +229,8 @@ export const createMachine = (options: MachineOptions): Machine => {
       bootId: uuid(random),
       files: new Map(),
       lock: undefined,
+      md5: undefined,
+      guards: 0,
       stoppedServices: [],
       log: [],
       upgrading: undefined,
@@ -293,6 +307,7 @@ export const createMachine = (options: MachineOptions): Machine => {
     later,
     startFlash,
     isReachable,
+    hasSha256sum: () => traitsOf(state.release).sha256sum && faults.take('NoSha256sum') === undefined,
     reboot: () => {
       if (state.power === 'Down') return
       goDown('Closed')

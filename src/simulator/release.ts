@@ -12,8 +12,6 @@ export interface Release {
 export interface Traits {
   /** Else md5sum alone. Since 17.01. */
   sha256sum: boolean
-  /** `sysupgrade -T`. Since 14.07. */
-  testOption: boolean
   /** MemAvailable in /proc/meminfo (Linux 3.14). Since 15.05. */
   memAvailable: boolean
   /** dropbear offers the SHA-1 key exchange alone. Until 15.05. */
@@ -24,6 +22,20 @@ export interface Traits {
   doubleQuotes: boolean
   /** The configuration has a compat version. Since 21.02. */
   compatVersion: boolean
+  /** sysupgrade looks at the metadata of images. Since 17.01. */
+  imageMetadata: boolean
+  /** Options of sysupgrade that it does not know. */
+  unknownOptions: readonly string[]
+}
+
+/** The first branch that knows an option of sysupgrade; those not listed were always there. */
+const optionSince: Readonly<Record<string, number>> = {
+  '-T': 14.07,
+  '-p': 17.01,
+  '-k': 19.07,
+  '-u': 19.07,
+  '-o': 19.07,
+  '--ignore-minor-compat-version': 22.03,
 }
 
 const release = (version: string, revision: string, distribution = 'OpenWrt'): Release => ({
@@ -34,6 +46,7 @@ const release = (version: string, revision: string, distribution = 'OpenWrt'): R
 
 /** Releases that exist, with their revisions. */
 export const knownReleases = {
+  '12.09': release('12.09', 'r36088'),
   '15.05.1': release('15.05.1', 'r48532'),
   '17.01.7': release('17.01.7', 'r4030-6028f00df0', 'LEDE'),
   '18.06.9': release('18.06.9', 'r8077-7cbbab7246'),
@@ -72,11 +85,12 @@ export const traitsOf = ({ version }: Release): Traits => {
   const branch = branchOf(version)
   return {
     sha256sum: branch >= 17.01,
-    testOption: branch >= 14.07,
     memAvailable: branch >= 15.05,
     legacyOnly: branch < 17.01,
     ed25519: branch >= 21.02,
     doubleQuotes: branch <= 14.07,
     compatVersion: branch >= 21.02,
+    imageMetadata: branch >= 17.01,
+    unknownOptions: Object.keys(optionSince).filter((option) => branch < optionSince[option]!),
   }
 }

@@ -1,5 +1,5 @@
 import { nameOf, runCommand } from './command.ts'
-import type { CommandName, Fault } from './faults.ts'
+import type { CommandChoice, CommandName, Fault } from './faults.ts'
 import type { RouterEvent } from './history.ts'
 import type { HostKey } from './host-key.ts'
 import {
@@ -93,7 +93,7 @@ export const createRouter = (options: RouterOptions): Router => {
 
     /** Whether a command gets as far as the router. */
     const deliver = async (name: CommandName | undefined): Promise<boolean> => {
-      const meant = ({ command }: { command: CommandName }) => command === 'any' || command === name
+      const meant = ({ command }: { command: CommandChoice }) => command === 'any' || command === name
       if (faults.take('LinkLost', (fault) => fault.at === 'Before' && meant(fault)) !== undefined) {
         end('Closed')
         return false
@@ -107,7 +107,7 @@ export const createRouter = (options: RouterOptions): Router => {
 
     const run: Link['run'] = async (command, stdin) => {
       const name = nameOf(command)
-      const meant = (fault: { command: CommandName }) => fault.command === 'any' || fault.command === name
+      const meant = (fault: { command: CommandChoice }) => fault.command === 'any' || fault.command === name
       if (ended !== undefined || !(await deliver(name))) return never()
       const result = await runCommand(machine, command, { stdin, cut: () => end('Closed') })
       if (result === undefined || faults.take('NoAnswer', meant) !== undefined) return never()

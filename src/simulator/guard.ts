@@ -1,0 +1,81 @@
+import { devicePaths } from '../upgraders/openwrt/scripts.ts'
+import type { StartOrder } from './history.ts'
+import { testImage } from './image-test.ts'
+import type { Machine } from './machine.ts'
+import type { CommandResult } from './router.ts'
+
+/** A lock outlives the latest uptime of its start by this, so that no start is on its way any more. */
+const lockGraceSeconds = 60
+
+const orderOf = (args: readonly string[]): StartOrder => {
+  const [operation = '', bootId = '', board = '', revision = '', sha256 = '', maxUptime] = args
+  return { operation, bootId, board, revision, sha256, maxUptimeSeconds: Number(maxUptime) }
+}
+
+/** What the router is compared with before anything is touched; 0: nothing stands against it. */
+const compare = (machine: Machine, order: StartOrder): number => {
+  const { state } = machine
+  const uptimeSeconds = machine.uptimeSeconds()
+  if (state.bootId !== order.bootId) return 90
+  if (state.board !== order.board) return 91
+  if (state.release.revision !== order.revision) return 92
+  if (uptimeSeconds > order.maxUptimeSeconds) return 93
+  if (state.upgrading !== undefined) return 96
+  return state.lock !== undefined && uptimeSeconds <= state.lock.voidAfterSeconds ? 94 : 0
+}
+
+const isImage = (machine: Machine, order: StartOrder): boolean => {
+  const image = machine.state.files.get(devicePaths.image)
+  if (machine.hasSha256sum()) return image?.sha256 === order.sha256
+  return image !== undefined && image.md5 === machine.state.md5
+}
+
+/** From the lock to the start, with all that may stand against it once the image has been tested. */
+const startOrRefuse = (
+  machine: Machine,
+  order: StartOrder,
+  options: readonly string[],
+): { verdict: number; output: string } => {
+  const { state, faults } = machine
+  const tested = testImage(machine, options)
+  if (tested.code !== 0 && !tested.output.includes('Invalid option: -T'))
+    return { verdict: 97, output: `${tested.output}\n` }
+  if (faults.take('OverlayFull') !== undefined) return { verdict: 98, output: '' }
+  const { operation, sha256, bootId } = order
+  state.marker = { operation, sha256, bootId }
+  return { verdict: machine.uptimeSeconds() <= order.maxUptimeSeconds ? 0 : 93, output: '' }
+}
+
+/** The device guard: at most one of any number of starters, and only in the boot that it was decided for. */
+export const runGuard = async (
+  machine: Machine,
+  args: readonly string[],
+): Promise<CommandResult | undefined> => {
+  const { state, faults } = machine
+  const order = orderOf(args)
+  const answer = (verdict: number, output = ''): CommandResult => {
+    const uptimeSeconds = machine.uptimeSeconds()
+    machine.record({ type: 'Guard', verdict, bootId: state.bootId, uptimeSeconds, order })
+    return { code: verdict, stdout: `${output}GUARD ${verdict}\n`, stderr: '' }
+  }
+  const refusal = compare(machine, order)
+  if (refusal !== 0) return answer(refusal)
+  const { operation, bootId } = order
+  state.lock = { operation, voidAfterSeconds: order.maxUptimeSeconds + lockGraceSeconds }
+  const refuse = (verdict: number, output = '') => {
+    state.lock = { operation, voidAfterSeconds: 0 }
+    return answer(verdict, output)
+  }
+  if (!isImage(machine, order)) return refuse(95)
+
+  state.guards += 1
+  await machine.clock.sleep(machine.timings.testMs)
+  if (state.bootId !== bootId || state.power === 'Down') return undefined
+  state.guards -= 1
+  const { verdict, output } = startOrRefuse(machine, order, args.slice(6))
+  if (verdict !== 0) return refuse(verdict, output)
+  const started = answer(0)
+  machine.startFlash(order, devicePaths.image)
+  const lost = faults.take('StartExit')
+  return lost === undefined ? started : { code: lost.code, stdout: '', stderr: '' }
+}
