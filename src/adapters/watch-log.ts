@@ -1,65 +1,117 @@
-import type { Kind } from '../api/resources.ts'
+import type { AnyResource, Kind } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
-import { compareVersions, type WatchEvent } from '../ports/resource-store.ts'
+import type { WatchEvent } from '../ports/resource-store.ts'
 
-type Change = Exclude<WatchEvent, { type: 'Bookmark' }>
+/** One change of one object, as it was stored. Versions of consecutive changes are consecutive numbers. */
+export interface Change {
+  type: 'Added' | 'Modified' | 'Deleted'
+  kind: Kind
+  version: number
+  /** The object after the change, as JSON. */
+  text: string
+}
 
 /** The latest changes of a store, for watches: bounded, so a watcher that is too slow has to list again. */
 export interface WatchLog {
   append(change: Change): void
   /** Every change after `from`, a bookmark at the version where the past ends, then what comes. */
   watch(options: { kinds: readonly Kind[]; from: string; signal: AbortSignal }): AsyncIterable<WatchEvent>
+  /** Ends all watches. */
+  close(): void
+}
+
+export interface WatchLogLimits {
+  changes: number
+  /** Length of all kept texts together. */
+  characters: number
+}
+
+const defaultLimits: WatchLogLimits = {
+  // An hour of a fleet of 10,000 devices that are probed every 15 minutes is four times this; a watcher lags by seconds.
+  changes: 10_000,
+  // Room for that many devices of ordinary size, whatever the size of one.
+  characters: 32 * 1024 * 1024,
 }
 
 /** `latest` is the version at which the log begins: what came before it is not known. */
-export function createWatchLog(latest: string, capacity = 10_000): WatchLog {
-  const changes: Change[] = []
-  // Place of changes[0] in the history of this process.
-  let firstPlace = 0
-  let oldest = latest
+export function createWatchLog(latest: number, limits: WatchLogLimits = defaultLimits): WatchLog {
+  let changes: Change[] = []
+  let characters = 0
   let newest = latest
+  let closed = false
   let wake = Promise.withResolvers<void>()
+  /** The version after which every change is kept. */
+  const oldest = (): number => newest - changes.length
 
-  const expired = (from: string): ReflashError =>
-    new ReflashError('Expired', `changes after version ${from} are not kept any more; list again`)
+  /** Drops a fifth at a time, so that appending does not cost work that grows with the log. */
+  const trim = (): void => {
+    if (changes.length <= limits.changes && characters <= limits.characters) return
+    let kept = 0
+    let keptCharacters = 0
+    for (const { text } of changes.toReversed()) {
+      keptCharacters += text.length
+      if (kept >= limits.changes * 0.8 || keptCharacters > limits.characters * 0.8) break
+      kept += 1
+    }
+    changes = changes.slice(changes.length - kept)
+    characters = changes.reduce((sum, { text }) => sum + text.length, 0)
+  }
+  const wakeAll = (): void => {
+    wake.resolve()
+    wake = Promise.withResolvers<void>()
+  }
 
   return {
     append(change) {
       changes.push(change)
-      newest = change.object.metadata.resourceVersion
-      if (changes.length > capacity + capacity / 4) {
-        const dropped = changes.splice(0, changes.length - capacity)
-        firstPlace += dropped.length
-        oldest = dropped.at(-1)!.object.metadata.resourceVersion
-      }
-      wake.resolve()
-      wake = Promise.withResolvers<void>()
+      characters += change.text.length
+      newest = change.version
+      trim()
+      wakeAll()
     },
     async *watch({ kinds, from, signal }) {
-      if (compareVersions(from, oldest) < 0) throw expired(from)
-      const wanted = new Set<string>(kinds)
-      let place = firstPlace + changes.findIndex(({ object }) => compareVersions(object.metadata.resourceVersion, from) > 0)
-      if (place < firstPlace) place = firstPlace + changes.length
+      const wanted = new Set<Kind>(kinds)
+      let seen = parseVersion(from)
+      if (seen > newest) throw expired(`version ${from} is not of this state`)
       let caughtUp = false
-      while (!signal.aborted) {
-        if (place < firstPlace) throw expired(from)
-        const change = changes[place - firstPlace]
+      while (!signal.aborted && !closed) {
+        if (seen < oldest()) throw expired(`changes after version ${seen} are not kept any more`)
+        const change = changes[seen - oldest()]
         if (change) {
-          place += 1
-          if (wanted.has(change.object.kind)) yield { ...change, object: structuredClone(change.object) }
-        } else if (!caughtUp) {
+          seen = change.version
+          if (wanted.has(change.kind)) {
+            yield { type: change.type, object: JSON.parse(change.text) as AnyResource }
+          }
+        } else if (caughtUp) {
+          await either(wake.promise, signal)
+        } else {
           caughtUp = true
-          yield { type: 'Bookmark', resourceVersion: newest }
-        } else await nextChange(wake.promise, signal)
+          yield { type: 'Bookmark', resourceVersion: String(seen) }
+        }
       }
+    },
+    close() {
+      closed = true
+      wakeAll()
     },
   }
 }
 
-async function nextChange(change: Promise<void>, signal: AbortSignal): Promise<void> {
+const expired = (why: string): ReflashError => new ReflashError('Expired', `${why}: list again`)
+
+function parseVersion(text: string): number {
+  if (/^(0|[1-9]\d*)$/.test(text)) return Number(text)
+  throw new ReflashError(
+    'Invalid',
+    `resourceVersion must be a decimal number, found ${JSON.stringify(text).slice(0, 100)}`,
+  )
+}
+
+/** Resolves with the promise or with the abort, whichever comes first. */
+async function either(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<void>()
   const onAbort = (): void => aborted.resolve()
   signal.addEventListener('abort', onAbort, { once: true })
-  await Promise.race([change, aborted.promise])
+  await Promise.race([promise, aborted.promise])
   signal.removeEventListener('abort', onAbort)
 }

@@ -33,9 +33,18 @@ export function created<K extends Kind>(manifest: Manifest<K>, stamp: Stamp): Ki
 }
 
 /** The object with labels, annotations and spec of the manifest; undefined when nothing changes. */
-export function applied(before: AnyResource, manifest: Manifest, resourceVersion: string): AnyResource | undefined {
+export function applied(
+  before: AnyResource,
+  manifest: Manifest,
+  resourceVersion: string,
+): AnyResource | undefined {
   const { labels, annotations } = manifest.metadata
-  const next = replaced(before, { labels, annotations, finalizers: before.metadata.finalizers, spec: manifest.spec })
+  const next = replaced(before, {
+    labels,
+    annotations,
+    finalizers: before.metadata.finalizers,
+    spec: manifest.spec,
+  })
   return next && stamped(next, resourceVersion)
 }
 
@@ -43,29 +52,45 @@ export function applied(before: AnyResource, manifest: Manifest, resourceVersion
  * The object with the metadata and spec of another; undefined when nothing changes.
  * @throws ReflashError `Conflict`, and `Invalid` when a finalizer is put on an object that is going.
  */
-export function updated(before: AnyResource, object: AnyResource, resourceVersion: string): AnyResource | undefined {
+export function updated(
+  before: AnyResource,
+  object: AnyResource,
+  resourceVersion: string,
+): AnyResource | undefined {
   requireVersion(before, object.metadata.resourceVersion)
   const { labels, annotations, finalizers } = object.metadata
   const added = finalizers?.find((finalizer) => !before.metadata.finalizers?.includes(finalizer))
   if (before.metadata.deletionTimestamp !== undefined && added !== undefined) {
-    throw new ReflashError('Invalid', `${idOf(before)} is being deleted and takes no new finalizer, such as ${added}`)
+    throw new ReflashError(
+      'Invalid',
+      `${idOf(before)} is being deleted and takes no new finalizer, such as ${added}`,
+    )
   }
   const next = replaced(before, { labels, annotations, finalizers, spec: object.spec })
   return next && stamped(next, resourceVersion)
 }
 
 /** The object with the status of another; undefined when nothing changes. @throws ReflashError `Conflict`. */
-export function withStatus(before: AnyResource, object: AnyResource, resourceVersion: string): AnyResource | undefined {
+export function withStatus(
+  before: AnyResource,
+  object: AnyResource,
+  resourceVersion: string,
+): AnyResource | undefined {
   requireVersion(before, object.metadata.resourceVersion)
   if (sameValue(before.status, object.status)) return undefined
   return stamped({ ...before, status: object.status } as AnyResource, resourceVersion)
 }
 
 /** The object as it is reported when it goes at once. */
-export const removed = (before: AnyResource, resourceVersion: string): AnyResource => stamped(before, resourceVersion)
+export const removed = (before: AnyResource, resourceVersion: string): AnyResource =>
+  stamped(before, resourceVersion)
 
 /** The object marked as going; undefined when it already is. */
-export function deleting(before: AnyResource, resourceVersion: string, time: string): AnyResource | undefined {
+export function deleting(
+  before: AnyResource,
+  resourceVersion: string,
+  time: string,
+): AnyResource | undefined {
   if (before.metadata.deletionTimestamp) return undefined
   const metadata = { ...before.metadata, deletionTimestamp: time }
   return stamped({ ...before, metadata } as AnyResource, resourceVersion)
@@ -84,8 +109,10 @@ export function requireVersion(before: AnyResource, resourceVersion: string): vo
   )
 }
 
-export const missing = (object: { kind: string; metadata: { namespace: string; name: string } }): ReflashError =>
-  new ReflashError('NotFound', `${idOf(object)} does not exist`)
+export const missing = (object: {
+  kind: string
+  metadata: { namespace: string; name: string }
+}): ReflashError => new ReflashError('NotFound', `${idOf(object)} does not exist`)
 
 export const taken = (manifest: Manifest): ReflashError =>
   new ReflashError('AlreadyExists', `${idOf(manifest)} exists already`)
@@ -103,7 +130,10 @@ const declared = ({ labels, annotations, finalizers }: Declared): Partial<Object
   ...(finalizers && finalizers.length > 0 ? { finalizers } : {}),
 })
 
-function replaced(before: AnyResource, { spec, ...fields }: Declared & { spec: unknown }): AnyResource | undefined {
+function replaced(
+  before: AnyResource,
+  { spec, ...fields }: Declared & { spec: unknown },
+): AnyResource | undefined {
   const { labels: _labels, annotations: _annotations, finalizers: _finalizers, ...own } = before.metadata
   const specChanged = !sameValue(before.spec, spec)
   const metadata = { ...own, ...declared(fields) }

@@ -2,15 +2,23 @@ import type { RecordStore } from '../../ports/record-store.ts'
 
 /** Records that are forgotten with their process. */
 export function createMemoryRecords(initial: readonly { name: string; value: unknown }[] = []): RecordStore {
-  const records = new Map<string, unknown>(initial.map(({ name, value }) => [name, structuredClone(value)]))
+  const texts = new Map(initial.map(({ name, value }) => [name, JSON.stringify(value)]))
   return {
-    get: async (name) => structuredClone(records.get(name)),
-    put: async (name, value) => void records.set(name, structuredClone(value)),
-    delete: async (name) => void records.delete(name),
-    list: async (prefix) =>
-      [...records]
+    async get(name) {
+      const text = texts.get(name)
+      return text === undefined ? undefined : (JSON.parse(text) as unknown)
+    },
+    async put(name, value) {
+      texts.set(name, JSON.stringify(value))
+    },
+    async delete(name) {
+      texts.delete(name)
+    },
+    async list(prefix) {
+      return [...texts]
         .filter(([name]) => name.startsWith(prefix))
-        .map(([name, value]) => ({ name, value: structuredClone(value) }))
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, text]) => ({ name, value: JSON.parse(text) as unknown }))
+    },
   }
 }

@@ -1,0 +1,34 @@
+import type { Database } from './database.ts'
+import { requireSum, rowSum } from './row-sum.ts'
+
+/** What the file says of itself. */
+export interface Meta {
+  /** Version of the tables. */
+  schema: string
+  /** The directory of manifests that the state belongs to, as it was given, absolute. */
+  directory: string
+  /** The same with symlinks resolved. */
+  realDirectory: string
+  /** The version of the latest change. */
+  version: string
+  /** RFC 3339: when a process last took the file. */
+  opened: string
+}
+
+/** Everything in the table. @throws ReflashError `StateCorrupt`, `StateUnusable`. */
+export function readMeta({ connection, read }: Database): Partial<Meta> {
+  return read(() => {
+    const meta: Record<string, string> = {}
+    for (const { name, value, sum } of connection.prepare('SELECT name, value, sum FROM meta').iterate()) {
+      requireSum(`meta ${String(name)}`, sum, 'meta', name, value)
+      meta[String(name)] = String(value)
+    }
+    return meta
+  })
+}
+
+/** A function that stores one entry; to be called inside of a transaction. */
+export function prepareMetaWriter({ connection }: Database): (name: keyof Meta, value: string) => void {
+  const put = connection.prepare('INSERT OR REPLACE INTO meta (name, value, sum) VALUES (?, ?, ?)')
+  return (name, value) => void put.run(name, value, rowSum('meta', name, value))
+}
