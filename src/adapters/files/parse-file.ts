@@ -1,0 +1,140 @@
+import { isRecord, isSubdomain } from '../../api/metadata.ts'
+import { isKind } from '../../api/kinds.ts'
+import { formatPath, type Path, type Problem } from '../../api/problem.ts'
+import type { Manifest } from '../../api/resources.ts'
+import { group } from '../../api/schema.ts'
+import { acceptManifest } from '../../api/validate.ts'
+import { type Finding, finding, formatDiagnostic, inFile, type Place } from './diagnostic.ts'
+import { formatSecretPath, readSecret, type SecretManifest } from './secret-manifest.ts'
+import { hasKey, mapNode, onlyValue, parseYaml, scalarText, type YamlDocument } from './yaml-text.ts'
+
+/** An accepted document: an object of ours or a Secret. */
+export type ParsedItem = Place & { id: string } & (
+    | { manifest: Manifest; secret?: never }
+    | { secret: SecretManifest; manifest?: never }
+  )
+
+/** A document that is refused although it says which object it is. */
+export interface SpoiledItem extends Place {
+  id: string
+  /** What is wrong, in one line. */
+  because: string
+}
+
+/** A document with more than this is no manifest, and each problem costs a search for its place. */
+const maxProblems = 50
+
+/** What one text declares. Plain data, so that a worker can send it. */
+export interface ParsedFile {
+  items: ParsedItem[]
+  spoiled: SpoiledItem[]
+  problems: Finding[]
+  /** Documents of others. */
+  skipped: number
+  /** Why something that this text declares may be missing from both lists. */
+  incomplete?: string
+}
+
+export const idOf = (kind: string, { namespace, name }: { namespace: string; name: string }): string =>
+  `${kind}/${namespace}/${name}`
+
+/** Reads the documents of one YAML or JSON text. Never throws for what the text says. */
+export function parseFile(text: string): ParsedFile {
+  const parsed: ParsedFile = { items: [], spoiled: [], problems: [], skipped: 0 }
+  const yaml = parseYaml(text)
+  if (!yaml.ok) return brokenFile(yaml.problems)
+  for (const document of yaml.documents) readDocument(document, parsed)
+  return parsed
+}
+
+/** A file of which nothing is taken. */
+export const brokenFile = (problems: Finding[]): ParsedFile => ({
+  items: [],
+  spoiled: [],
+  problems,
+  skipped: 0,
+  incomplete: because(problems),
+})
+
+/** The first of some problems in one line, without the file. */
+const because = (problems: readonly Finding[]): string => {
+  const [first] = problems
+  return first === undefined ? 'unknown' : formatDiagnostic(inFile('', first)).replace(/^:/, 'line ')
+}
+
+function readDocument(document: YamlDocument, parsed: ParsedFile): void {
+  if (document.isEmpty) return
+  const apiVersion = scalarText(onlyValue(document.top, 'apiVersion'))
+  const kind = scalarText(onlyValue(document.top, 'kind'))
+  if (apiVersion === group || apiVersion?.startsWith(`${group}/`)) readManifest(document, parsed)
+  else if (apiVersion === 'v1' && kind === 'Secret' && !isEncrypted(document))
+    readSecretDocument(document, parsed)
+  else parsed.skipped += 1
+}
+
+/** SOPS leaves its own block beside the encrypted values: somebody decrypts this Secret elsewhere. */
+const isEncrypted = (document: YamlDocument): boolean => onlyValue(document.top, 'sops') !== undefined
+
+function readManifest(document: YamlDocument, parsed: ParsedFile): void {
+  const problems: Finding[] = []
+  const value = document.read(problems)
+  const accepted = acceptManifest(value, { mode: 'file', sourceText: document.sourceText })
+  if (!accepted.ok) addProblems(problems, accepted.problems, document, formatPath)
+  if (accepted.ok && problems.length === 0) {
+    const { manifest } = accepted
+    parsed.items.push({ ...startOf(document), id: idOf(manifest.kind, manifest.metadata), manifest })
+  } else {
+    spoil(document, problems, parsed)
+  }
+}
+
+function readSecretDocument(document: YamlDocument, parsed: ParsedFile): void {
+  const problems: Finding[] = []
+  const value = document.read(problems, formatSecretPath)
+  const reading = isRecord(value) ? readSecret(value) : undefined
+  if (reading?.ok === false) addProblems(problems, reading.problems, document, formatSecretPath)
+  if (reading?.ok && problems.length === 0) {
+    const { secret } = reading
+    parsed.items.push({ ...startOf(document), id: idOf('Secret', secret), secret })
+  } else {
+    spoil(document, problems, parsed)
+  }
+}
+
+function addProblems(
+  findings: Finding[],
+  problems: readonly Problem[],
+  document: YamlDocument,
+  show: (path: Path) => string,
+): void {
+  for (const { reason, path, message } of problems.slice(0, maxProblems)) {
+    const place = document.placeOf(path, reason === 'UnknownField' ? 'key' : 'value')
+    // An alias, a tag or a key that is there twice has been reported at this very place.
+    if (findings.some(({ line, column }) => line === place.line && column === place.column)) continue
+    findings.push(finding(reason, message, { ...place, path: show(path) }))
+  }
+  const more = problems.length - maxProblems
+  if (more > 0)
+    findings.push(finding('Invalid', `and ${more} more problems of this document`, document.placeOf([])))
+}
+
+const startOf = (document: YamlDocument): Place => document.placeOf([])
+
+function spoil(document: YamlDocument, problems: Finding[], parsed: ParsedFile): void {
+  parsed.problems.push(...problems)
+  const id = readableId(document)
+  if (id === undefined) parsed.incomplete ??= because(problems)
+  else parsed.spoiled.push({ ...startOf(document), id, because: because(problems) })
+}
+
+/** Which object a refused document is, provided that it says so without doubt. */
+function readableId({ top }: YamlDocument): string | undefined {
+  const kind = scalarText(onlyValue(top, 'kind'))
+  const metadata = mapNode(onlyValue(top, 'metadata'))
+  if (kind === undefined || !(isKind(kind) || kind === 'Secret') || !metadata) return undefined
+  const name = scalarText(onlyValue(metadata, 'name'))
+  const namespace = hasKey(metadata, 'namespace') ? scalarText(onlyValue(metadata, 'namespace')) : 'default'
+  if (name === undefined || namespace === undefined || !isSubdomain(name) || !isSubdomain(namespace))
+    return undefined
+  return idOf(kind, { namespace, name })
+}
