@@ -1,0 +1,324 @@
+import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
+import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
+import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
+import type { AnyResource, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
+import { createControllers } from '../../src/controllers/controllers.ts'
+import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { openGovernor } from '../../src/controllers/governor.ts'
+import { createUploadGates } from '../../src/controllers/upload-gates.ts'
+import { holdsSlot, phaseOf } from '../../src/core/operation.ts'
+import { canMove } from '../../src/core/transitions.ts'
+import type { Connector, Session } from '../../src/ports/connector.ts'
+import type { FleetEvent } from '../../src/ports/event-sink.ts'
+import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import { createSimulatedConnector } from '../../src/simulator/connector.ts'
+import { createFleet } from '../../src/simulator/fleet.ts'
+import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
+import { createMemoryImages } from '../../src/simulator/images.ts'
+import { knownReleases } from '../../src/simulator/release.ts'
+import type { Router } from '../../src/simulator/router.ts'
+import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
+import { createLife, mortal, type Life } from './mortal.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const target = knownReleases['24.10.8']
+
+/** An intent as the store accepted it: from here on a flash may be started. */
+interface Intent {
+  operation: string
+  bootId: string
+  maxUptime: number
+  at: number
+}
+
+export interface Report {
+  seed: number
+  violations: string[]
+  faults: Map<string, number>
+  crashes: number
+  flashes: number
+  outcomes: Map<string, number>
+  virtualDays: number
+  hash: string
+}
+
+/** Runs one world from a seed, and says what was wrong with what its routers did. */
+export async function runWorld(seed: number): Promise<Report> {
+  const random = createRandom(seed)
+  const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
+  // A third of the worlds is quiet, so that exact counts can be asked of them.
+  const faultShare = random.chance(1 / 3) ? 0 : random() * random()
+  const maxConcurrent = random.integer(1, 5)
+  const startsPerMinute = random.integer(1, 10)
+  const fleet = createFleet({
+    count: random.integer(1, 10),
+    seed,
+    clock,
+    faults: { share: faultShare === 0 ? 0 : Math.min(1, faultShare * 2) },
+    policy: { limits: { maxConcurrent, startsPerMinute } },
+  })
+  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute })
+  await world.declare()
+  const quiet = faultShare === 0
+  const crashes = quiet ? 0 : random.integer(0, 4)
+  let life = await world.start()
+  for (let crash = 0; crash < crashes; crash += 1) {
+    await clock.advance(random.integer(0, random.pick([20_000, 4 * minuteMs, hourMs])))
+    await world.disturb()
+    life.die()
+    await clock.advance(random.integer(0, random.pick([1000, minuteMs, 20 * minuteMs])))
+    life = await world.start()
+  }
+  await clock.advance(2 * hourMs)
+  if (!quiet) await world.calm()
+  // Long enough for every backoff, quarantine and recheck to come round.
+  await clock.advance(30 * hourMs)
+  await world.judgeEnd(quiet)
+  life.die()
+  return world.report(crashes)
+}
+
+interface WorldOptions {
+  seed: number
+  clock: ManualClock
+  random: SeededRandom
+  fleet: ReturnType<typeof createFleet>
+  maxConcurrent: number
+  startsPerMinute: number
+}
+
+function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute }: WorldOptions) {
+  const violations: string[] = []
+  const intents: Intent[] = []
+  const bugs: FleetEvent[] = []
+  let halted: string | undefined
+  const records = createMemoryRecords()
+  const images = createMemoryImages(fleet.files)
+  const store = watched(createMemoryStore({ clock }), { clock, intents, violations, maxConcurrent, routers: fleet.routers })
+
+  async function start(): Promise<Life> {
+    const life = createLife()
+    const mirror = new Fleet(mortal(clock, life))
+    const ownClock = mortal(clock, life)
+    const ports = {
+      store: writeThrough(mortal(store, life), mirror),
+      fleet: mirror,
+      records: mortal(records, life),
+      secrets: { read: async () => fleet.secret },
+      connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
+      upgraders: new Map([['openwrt', openwrtUpgrader]]),
+      images: mortal(images, life),
+      events: { emit: (event: FleetEvent) => void (event.type === 'Bug' && bugs.push(event)) },
+      clock: ownClock,
+      random: random.fork(`life-${clock.monotonic()}`),
+      governor: await openGovernor({
+        settings: { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 },
+        records,
+        brake: { halted: async () => halted },
+        clock,
+      }),
+      uploads: createUploadGates(ownClock),
+      settings: { probeIntervalMs: 15 * minuteMs, defaultUpgrader: 'openwrt' },
+    }
+    const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
+    void controllers.run(new AbortController().signal)
+    await controllers.ready
+    return life
+  }
+
+  const policy = async (): Promise<UpgradePolicy> => (await store.list('UpgradePolicy')).items[0]!
+  const operations = async (): Promise<UpgradeOperation[]> => (await store.list('UpgradeOperation')).items
+
+  async function edit(spec: Partial<UpgradePolicy['spec']>): Promise<void> {
+    const current = await policy()
+    await store.update({ ...current, spec: { ...current.spec, ...spec } })
+  }
+
+  async function dump(): Promise<void> {
+    for (const { metadata, status } of [...(await store.list('Device')).items, ...(await operations()), await policy()]) {
+      process.stderr.write(`${metadata.name} ${JSON.stringify(status, null, 1)}\n`)
+    }
+    for (const router of fleet.routers) process.stderr.write(`${router.name} ${router.history.map((event) => JSON.stringify(event)).join('\n  ')}\n`)
+  }
+
+  return {
+    start,
+    async declare() {
+      for (const { manifest } of fleet.declared) await store.apply(manifest)
+    },
+    /** An operator does something, or nothing. */
+    async disturb() {
+      const what = random.pick(['nothing', 'pause', 'run', 'halt', 'go', 'retry'] as const)
+      if (what === 'pause') await edit({ state: 'Pause' })
+      if (what === 'run') await edit({ state: 'Run' })
+      if (what === 'halt') halted = 'HALT'
+      if (what === 'go') halted = undefined
+      if (what === 'retry') await edit({ retryToken: String(clock.now()) })
+    },
+    /** From here on nothing but what has been set in motion goes wrong. */
+    async calm() {
+      halted = undefined
+      await edit({ state: 'Run' })
+    },
+    async judgeEnd(quiet: boolean) {
+      for (const bug of bugs) violations.push(`bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`)
+      judgeRouters(fleet.routers, intents, violations)
+      judgeRate(intents, startsPerMinute, violations)
+      const all = await operations()
+      for (const operation of all) {
+        if (holdsSlot(operation)) violations.push(`progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`)
+      }
+      for (const device of (await store.list('Device')).items) {
+        const router = fleet.routers.find(({ name }) => name === device.metadata.name)!
+        if (device.status.operationRef) violations.push(`claim: ${router.name} is still claimed`)
+        const onTarget = router.state.release.revision === target.revision
+        if (router.state.power === 'Up' && !onTarget && !device.status.blocked) {
+          violations.push(`explain: ${router.name} is off its target and nobody says why`)
+        }
+        if (router.answer() === 'Accepts' && router.state.stoppedServices.length > 0 && isTalkedTo(device)) {
+          violations.push(`services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`)
+        }
+      }
+      if (quiet) judgeQuiet(fleet.routers, all, violations)
+      if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump()
+    },
+    async report(crashes: number): Promise<Report> {
+      const faults = new Map<string, number>()
+      let flashes = 0
+      for (const { history } of fleet.routers) {
+        for (const { kind } of eventsOf(history, 'Fault')) faults.set(kind, (faults.get(kind) ?? 0) + 1)
+        flashes += eventsOf(history, 'FlashStarted').length
+      }
+      const outcomes = new Map<string, number>()
+      for (const { status } of await operations()) {
+        const name = status.failureClass ?? status.reason ?? status.phase ?? 'Queued'
+        outcomes.set(name, (outcomes.get(name) ?? 0) + 1)
+      }
+      return {
+        seed,
+        violations,
+        faults,
+        crashes,
+        flashes,
+        outcomes,
+        virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
+        hash: hashHistories(fleet.routers.map(({ history }) => history)),
+      }
+    },
+  }
+}
+
+const isTalkedTo = (device: AnyResource): boolean =>
+  device.status.conditions?.some(({ type, status }) => type === 'Reachable' && status === 'True') === true
+
+/** Sessions of a dead process are closed by its kernel. */
+function mortalConnector(connector: Connector, life: Life): Connector {
+  const guarded = mortal(connector, life)
+  return {
+    knock: guarded.knock,
+    async connect(...args) {
+      const session: Session = await connector.connect(...args)
+      life.atDeath(() => void session.close())
+      if (!life.alive()) {
+        void session.close()
+        await new Promise(() => {})
+      }
+      return mortal(session, life)
+    },
+  }
+}
+
+/** A store that notes every accepted intent, and every status that no operation should have. */
+function watched(
+  store: ResourceStore,
+  seen: { clock: ManualClock; intents: Intent[]; violations: string[]; maxConcurrent: number; routers: readonly Router[] },
+): ResourceStore {
+  const slots = new Set<string>()
+  const phases = new Map<string, { phase: Phase; failureClass: UpgradeOperation['status']['failureClass'] }>()
+  return {
+    ...store,
+    async saveStatus(object) {
+      const saved = await store.saveStatus(object)
+      if (saved.kind === 'UpgradeOperation') note(saved)
+      return saved
+    },
+  }
+
+  function note(operation: UpgradeOperation): void {
+    const { name } = operation.metadata
+    const phase = phaseOf(operation)
+    const { status } = operation
+    const before = phases.get(name) ?? { phase: 'Queued', failureClass: undefined }
+    // Phases that are never written may lie between two that are.
+    if (['Succeeded', 'Failed', 'Cancelled'].includes(before.phase) && before.phase !== phase && !canMove(before.phase, phase, before.failureClass)) {
+      seen.violations.push(`monotone: ${name} went from ${before.phase} to ${phase}`)
+    }
+    if (phase === 'Flashing' && before.phase !== 'Flashing') {
+      seen.intents.push({ operation: name, bootId: status.bootIdBefore!, maxUptime: status.maxUptime!, at: seen.clock.monotonic() })
+    }
+    phases.set(name, { phase, failureClass: status.failureClass })
+    if (holdsSlot(operation)) slots.add(name)
+    else slots.delete(name)
+    if (slots.size > seen.maxConcurrent) seen.violations.push(`limits: ${slots.size} in flight, ${seen.maxConcurrent} allowed`)
+    if (phase === 'Succeeded' && before.phase !== 'Succeeded') judgeSuccess(operation, seen)
+  }
+}
+
+function judgeSuccess(operation: UpgradeOperation, { routers, violations }: { routers: readonly Router[]; violations: string[] }): void {
+  const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
+  const { name } = operation.metadata
+  if (router.state.release.revision !== target.revision) {
+    violations.push(`truthful: ${name} Succeeded while its router runs ${router.state.release.revision}`)
+  }
+  if (operation.status.reason === 'AlreadyOnTarget') return
+  const { bootIdBefore, bootIdAfter } = operation.status
+  if (bootIdAfter === undefined || bootIdAfter === bootIdBefore) violations.push(`truthful: ${name} Succeeded without a new boot`)
+}
+
+const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))
+
+/** Predicates over what the routers really did. */
+function judgeRouters(routers: readonly Router[], intents: readonly Intent[], violations: string[]): void {
+  for (const { name, history } of routers) {
+    const starts = eventsOf(history, 'FlashStarted')
+    const deaths = eventsOf(history, 'FlashDied')
+    const died = (start: (typeof starts)[number]): boolean =>
+      deaths.some((death) => death.bootId === start.bootId && death.operation === start.order.operation && death.atMs >= start.atMs)
+    const byStem = new Map<string, number>()
+    for (const start of starts) {
+      const { order } = start
+      if (!start.imageBoards.includes(start.board)) violations.push(`right image: ${name} got an image for ${start.imageBoards.join(', ')}`)
+      if (start.bootId !== order.bootId || start.uptimeSeconds > order.maxUptimeSeconds) violations.push(`guard: ${name} started with a dead token`)
+      const intent = intents.find(
+        ({ operation, bootId, maxUptime, at }) =>
+          operation === order.operation && bootId === start.bootId && maxUptime === order.maxUptimeSeconds && at <= start.atMs,
+      )
+      if (!intent) violations.push(`intent first: ${name} was flashed by ${order.operation} without an intent`)
+      if (!died(start)) byStem.set(stemOf(order.operation), (byStem.get(stemOf(order.operation)) ?? 0) + 1)
+      const sameBoot = starts.filter((other) => other.bootId === start.bootId && other.atMs < start.atMs)
+      if (sameBoot.some((other) => !died(other))) violations.push(`one in a boot: ${name} was started twice in boot ${start.bootId}`)
+    }
+    for (const [stem, count] of byStem) if (count > 1) violations.push(`once: ${name} was flashed ${count} times for ${stem}`)
+  }
+}
+
+function judgeRate(intents: readonly Intent[], perMinute: number, violations: string[]): void {
+  const times = intents.map(({ at }) => at).toSorted((a, b) => a - b)
+  for (const [index, time] of times.entries()) {
+    const later = times[index + perMinute]
+    if (later !== undefined && later - time < minuteMs) violations.push(`rate: more than ${perMinute} starts in a minute`)
+  }
+}
+
+/** Where nothing goes wrong, everything goes right, exactly once. */
+function judgeQuiet(routers: readonly Router[], operations: readonly UpgradeOperation[], violations: string[]): void {
+  for (const router of routers) {
+    const flashes = eventsOf(router.history, 'FlashWritten').length
+    if (router.state.release.revision !== target.revision) violations.push(`quiet: ${router.name} is not on target`)
+    if (flashes !== 1) violations.push(`quiet: ${router.name} was flashed ${flashes} times`)
+  }
+  const succeeded = operations.filter(({ status }) => status.phase === 'Succeeded').length
+  if (succeeded !== routers.length) violations.push(`quiet: ${succeeded} of ${routers.length} operations succeeded`)
+}
