@@ -106,7 +106,7 @@ function createWalk(root: string): Walk {
       const name = entry.name.toString('utf8')
       if (name.startsWith('.')) continue
       if (Buffer.from(name, 'utf8').equals(entry.name)) named.push({ entry, name })
-      else if (isManifestName(name)) {
+      else if (isManifestName(name) || !entry.isFile()) {
         const path = join(folder.path, entry.name.toString('latin1'))
         refused.push({ path, problem: finding('BadName', 'has a name that is not UTF-8') })
       }

@@ -1,0 +1,63 @@
+import type { Key } from '../../api/resources.ts'
+import { ReflashError } from '../../core/errors.ts'
+import type { Secrets } from '../../ports/secrets.ts'
+import { readMountedSecret } from './mounted-secret.ts'
+import { idOf } from './parse-file.ts'
+import type { DeclaredSecret } from './revision.ts'
+
+export interface SecretsOptions {
+  /** The Secrets of the revision in force, by `Secret/<namespace>/<name>`. */
+  declared: () => ReadonlyMap<string, DeclaredSecret>
+  /** Folder laid out as mounted Secrets: `<name>/<key>`, all in namespace `default`. */
+  folder?: string
+}
+
+type Entries = Readonly<Record<string, string>>
+
+/**
+ * Secrets of a directory and of a folder of mounted ones, read at each use.
+ * `read` rejects with ReflashError: `CredentialsInvalid` for a Secret that is in both, too large or leads out of the
+ * folder, `NotFound` for one that cannot be read at the moment.
+ */
+export function createSecrets({ declared, folder }: SecretsOptions): Secrets {
+  return {
+    async read(key) {
+      const inDirectory = declared().get(idOf('Secret', key))
+      const mounted =
+        folder !== undefined && key.namespace === 'default'
+          ? await readMountedSecret(folder, key.name)
+          : undefined
+      if (inDirectory && mounted) throw inTwoPlaces(key, inDirectory)
+      const entries = inDirectory?.secret.entries ?? mounted
+      return entries && trimmed(entries)
+    },
+  }
+}
+
+const inTwoPlaces = ({ name }: Key, { file, line }: DeclaredSecret): ReflashError =>
+  new ReflashError(
+    'CredentialsInvalid',
+    `Secret ${name} is in two places, ${file}:${line} and the folder of mounted Secrets; remove one`,
+  )
+
+/** An editor or `echo` ends a line; no login and no password does. Keys are text of lines and stay as they are. */
+function trimmed(entries: Entries): Entries {
+  const copy = Object.assign(Object.create(null) as Record<string, string>, entries)
+  for (const name of ['username', 'password', 'passphrase']) {
+    const text = copy[name]
+    if (text !== undefined) copy[name] = text.replace(/\r?\n$/, '')
+  }
+  return copy
+}
+
+/** Why a device cannot be logged in to with a Secret, in words that quote nothing of it. */
+export function credentialProblem(entries: Entries): string | undefined {
+  const { username, password, 'ssh-privatekey': key } = trimmed(entries)
+  if (username === undefined || username === '') return 'needs a username'
+  if (password === undefined && key === undefined) return 'needs a password or an ssh-privatekey'
+    return 'has a password and an ssh-privatekey; one of them has to go'
+  if (key !== undefined && !/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key.trimStart())) {
+    return 'has an ssh-privatekey that is no private key; it begins with -----BEGIN'
+  }
+  return undefined
+}
