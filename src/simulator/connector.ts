@@ -1,4 +1,4 @@
-import { utils } from 'ssh2'
+import ssh2 from 'ssh2'
 import { hasCode, ReflashError, type ErrorCode } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Connector, Credentials, Target } from '../ports/connector.ts'
@@ -29,7 +29,7 @@ const worstOf = (findings: readonly unknown[]): unknown =>
 const keyOf = (line: string): string => line.split(' ', 2).join(' ')
 
 const publicKeyOf = ({ privateKey, passphrase }: Credentials): string => {
-  const parsed = utils.parseKey(privateKey ?? '', passphrase)
+  const parsed = ssh2.utils.parseKey(privateKey ?? '', passphrase)
   if (parsed instanceof Error)
     throw new ReflashError('CredentialsInvalid', 'the private key cannot be read', { cause: parsed })
   const key = Array.isArray(parsed) ? parsed[0] : parsed

@@ -1,15 +1,13 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import type { SeededRandom } from '../adapters/clock/random.ts'
 
 export type HostKeyType = 'ssh-ed25519' | 'ssh-rsa'
 
-/** A host key as the model knows it: cheap, and the same for the same seed. */
+/** A host key as the model knows it: it only looks like one, which is cheap, and the same for the same seed. */
 export interface HostKey {
   type: HostKeyType
   /** OpenSSH public-key line. */
   line: string
-  /** Private part of an ed25519 key, 32 bytes. An RSA key of the model has none: it only looks like one. */
-  seed?: Uint8Array
 }
 
 /** Length-prefixed, as everything in SSH. */
@@ -20,10 +18,21 @@ const field = (data: Uint8Array | string): Buffer => {
   return Buffer.concat([length, body])
 }
 
-const bytes = (random: SeededRandom, count: number): Buffer =>
-  Buffer.from(Array.from({ length: count }, () => random.integer(0, 255)))
+const bytes = (random: SeededRandom, count: number): Buffer => {
+  const buffer = Buffer.alloc(count)
+  for (let at = 0; at < count; at += 1) buffer[at] = random.integer(0, 255)
+  return buffer
+}
 
 const lineOf = (type: HostKeyType, blob: Buffer): string => `${type} ${blob.toString('base64')}`
+
+export const createHostKey = (type: HostKeyType, random: SeededRandom): HostKey => {
+  if (type === 'ssh-ed25519')
+    return { type, line: lineOf(type, Buffer.concat([field(type), field(bytes(random, 32))])) }
+  // The leading zero keeps the modulus positive.
+  const modulus = Buffer.concat([Buffer.of(0, 0x80 | random.integer(0, 127)), bytes(random, 255)])
+  return { type, line: lineOf(type, Buffer.concat([field(type), field(Buffer.of(1, 0, 1)), field(modulus)])) }
+}
 
 /** What precedes a seed in the PKCS #8 form of an ed25519 private key. */
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -31,16 +40,6 @@ const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 const publicPart = (seed: Uint8Array): Buffer => {
   const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' })
   return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32)
-}
-
-export const createHostKey = (type: HostKeyType, random: SeededRandom): HostKey => {
-  if (type === 'ssh-ed25519') {
-    const seed = bytes(random, 32)
-    return { type, seed, line: lineOf(type, Buffer.concat([field(type), field(publicPart(seed))])) }
-  }
-  // The leading zero keeps the modulus positive.
-  const modulus = Buffer.concat([Buffer.of(0, 0x80 | random.integer(0, 127)), bytes(random, 255)])
-  return { type, line: lineOf(type, Buffer.concat([field(type), field(Buffer.of(1, 0, 1)), field(modulus)])) }
 }
 
 /** An ed25519 private key in the format of OpenSSH, which is the one that ssh2 reads. */
@@ -86,6 +85,10 @@ const rsaKey = (): { privateKey: string; line: string } => {
   return sharedRsaKey
 }
 
-/** A key that a real server can use, and the public-key line that it will show for it. */
-export const servableKey = (key: HostKey): { privateKey: string; line: string } =>
-  key.seed === undefined ? rsaKey() : { privateKey: openSshPrivateKey(key.seed), line: key.line }
+/** A real key of the same type, always the same one, and the public-key line that a server will show for it. */
+export const servableKey = ({ type, line }: HostKey): { privateKey: string; line: string } => {
+  if (type === 'ssh-rsa') return rsaKey()
+  const seed = createHash('sha256').update(line).digest()
+  const blob = Buffer.concat([field(type), field(publicPart(seed))])
+  return { privateKey: openSshPrivateKey(seed), line: lineOf(type, blob) }
+}

@@ -5,13 +5,27 @@ import type { Machine, StoredFile, StoredFirmware } from './machine.ts'
 /** Enough of either end of an image to find what it says of itself. */
 const endBytes = 4096
 
-const linePattern = /^REFLASH-TEST-IMAGE dist=(\S+) version=(\S+) revision=(\S+) boards=(\S*)\n/
+const linePattern = /^REFLASH-TEST-IMAGE dist=(\S+) version=(\S+) revision=(\S+) /
+const metadataPattern = /\{"metadata_version".*\}/
 
+interface Metadata {
+  compat_version: string
+  supported_devices: string[]
+  new_supported_devices?: string[]
+}
+
+/** Trusting, as only a stand-in may be: other images than those of `makeFirmware` count as no firmware. */
 const firmwareOf = (head: string, tail: string): StoredFirmware | undefined => {
-  const [, distribution, version, revision, boards] = linePattern.exec(head) ?? []
-  if (distribution === undefined || version === undefined || revision === undefined) return undefined
-  const compatVersion = /"compat_version":\s*"([^"]+)"/.exec(tail)?.[1] ?? '1.0'
-  return { release: { distribution, version, revision }, boards: boards?.split(',') ?? [], compatVersion }
+  const [, distribution, version, revision] = linePattern.exec(head) ?? []
+  const [metadata] = metadataPattern.exec(tail) ?? []
+  if (distribution === undefined || version === undefined || revision === undefined || metadata === undefined)
+    return undefined
+  const { compat_version, supported_devices, new_supported_devices } = JSON.parse(metadata) as Metadata
+  return {
+    release: { distribution, version, revision },
+    boards: new_supported_devices ?? supported_devices,
+    compatVersion: compat_version,
+  }
 }
 
 /** A file that is being written: of its bytes only digests and both ends are kept. */

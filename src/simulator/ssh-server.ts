@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net'
-import { Server, utils, type AuthContext, type Connection, type ServerChannel } from 'ssh2'
+import ssh2, { type AuthContext, type Connection, type ServerChannel } from 'ssh2'
 import { systemClock } from '../adapters/clock/system-clock.ts'
 import { ReflashError } from '../core/errors.ts'
 import { servableKey } from './host-key.ts'
@@ -42,7 +42,7 @@ export const serveRouter = async (
     socket.on('error', () => socket.destroy())
     socket.setNoDelay()
     const { hostKeys, legacyOnly, delayMs } = router.greet()
-    const server = new Server(
+    const server = new ssh2.Server(
       {
         hostKeys: hostKeys.map((key) => servableKey(key).privateKey),
         ident: 'dropbear',
@@ -144,7 +144,7 @@ const judge = (router: Router, context: AuthContext): 'Accepted' | 'Refused' | '
   // A client asks whether a key would do before it signs; the answer commits to nothing.
   if (blob === undefined || signature === undefined) return 'Accepted'
   const publicKey = `${keyTypeOf(key.algo)} ${key.data.toString('base64')}`
-  const parsed = utils.parseKey(publicKey)
+  const parsed = ssh2.utils.parseKey(publicKey)
   const proven = !(parsed instanceof Error) && [parsed].flat()[0]?.verify(blob, signature, hashAlgo) === true
   return proven && router.authenticate({ username, publicKey }) ? 'Accepted' : 'Refused'
 }

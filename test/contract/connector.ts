@@ -1,4 +1,4 @@
-import { utils } from 'ssh2'
+import ssh2 from 'ssh2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ReflashError } from '../../src/core/errors.ts'
 import type { Connector, Session, Target } from '../../src/ports/connector.ts'
@@ -26,8 +26,8 @@ export interface ConnectorSetUp {
   authorizedKeys: readonly string[]
 }
 
-const login = utils.generateKeyPairSync('ed25519')
-const stranger = utils.generateKeyPairSync('ed25519')
+const login = ssh2.utils.generateKeyPairSync('ed25519')
+const stranger = ssh2.utils.generateKeyPairSync('ed25519')
 
 const limits = { deadlineMs: 5000 }
 const quiet = new AbortController().signal
