@@ -101,7 +101,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   async function workOnFirst(): Promise<void> {
     await Promise.resolve()
     const item = due.first()
-    if (!item || stopped) return
+    if (!item) return
     due.remove(item)
     item.state = 'Working'
     item.turn = new AbortController()

@@ -69,6 +69,6 @@ export function createLog({ level, write }: LogOptions): Log {
   const at =
     (word: LogLevel) =>
     (message: string, fields: LogFields = {}): void =>
-      logger[word](fields, '%s', cut(message, maxMessageLength))
+      logger[word](fields, cut(message, maxMessageLength))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
