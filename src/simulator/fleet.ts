@@ -66,10 +66,11 @@ const category = 'access-points'
 const secretName = 'routers'
 const devicesPerFile = 1000
 
-const privateAddress = (index: number) => ({
-  address: `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${(index & 255) + 1}`,
-  port: 22,
-})
+/** 250 a net, so that none is a network or broadcast address. */
+const privateAddress = (index: number) => {
+  const net = Math.floor(index / 250)
+  return { address: `10.${Math.floor(net / 250)}.${net % 250}.${(index % 250) + 1}`, port: 22 }
+}
 
 const buildName = ({ version }: Release): string => `${category}-${version.toLowerCase()}`
 

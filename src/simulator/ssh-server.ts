@@ -41,17 +41,10 @@ export const serveRouter = async (
     // Clients come and go as they like.
     socket.on('error', () => socket.destroy())
     socket.setNoDelay()
-    const { hostKeys, legacyOnly, delayMs } = router.greet()
-    const server = new ssh2.Server(
-      {
-        hostKeys: hostKeys.map((key) => servableKey(key).privateKey),
-        ident: 'dropbear',
-        algorithms: { compress: ['none'], ...(legacyOnly && { kex: [...legacyKex] }) },
-      },
-      (connection) => welcome(router, connection, socket),
-    )
-    if (delayMs === 0) server.injectSocket(socket)
-    else systemClock.after(delayMs, () => void (socket.destroyed || server.injectSocket(socket)))
+    // Whoever only knocks says nothing, and is no occasion for a fault.
+    socket.once('readable', () => {
+      if (socket.readableLength > 0) greet(router, socket)
+    })
   }
 
   const stop = () => {
@@ -101,6 +94,21 @@ export const serveRouter = async (
       await Promise.all(ends)
     },
   }
+}
+
+/** Every connection has a server of its own, because each may be offered something else. */
+const greet = (router: Router, socket: Socket): void => {
+  const { hostKeys, legacyOnly, delayMs } = router.greet()
+  const server = new ssh2.Server(
+    {
+      hostKeys: hostKeys.map((key) => servableKey(key).privateKey),
+      ident: 'dropbear',
+      algorithms: { compress: ['none'], ...(legacyOnly && { kex: [...legacyKex] }) },
+    },
+    (connection) => welcome(router, connection, socket),
+  )
+  if (delayMs === 0) server.injectSocket(socket)
+  else systemClock.after(delayMs, () => void (socket.destroyed || server.injectSocket(socket)))
 }
 
 /** Stops to answer, without a word. */

@@ -75,7 +75,7 @@ it('writes its manifests as an operator has them', async () => {
     metadata: { name: 'ap-1001', labels: { site: 'site-100' } },
     spec: {
       categoryRef: { name: 'access-points' },
-      addresses: ['10.0.3.233'],
+      addresses: ['10.0.4.1'],
       port: 22,
       credentialsRef: { name: 'routers' },
       legacyAlgorithms: true,
