@@ -15,9 +15,11 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 // A reader that has left, as in `reflash plan | head`, is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
 
 process.exitCode = await runCli(process.argv.slice(2), version, {
   stdout: {

@@ -202,7 +202,7 @@ const allKinds = kinds.map(({ kind }) => kind)
 /** Lists everything, then follows the watch; when that has expired, lists again and finds out what is gone. */
 async function follow(store: ResourceStore, fleet: Fleet, signal: AbortSignal, onReady: () => void): Promise<void> {
   while (!signal.aborted) {
-    const from = await listAll(store, fleet)
+    const from = await loadFleet(store, fleet)
     onReady()
     try {
       for await (const event of store.watch({ kinds: allKinds, from, signal })) fleet.applyEvent(event)
@@ -214,7 +214,7 @@ async function follow(store: ResourceStore, fleet: Fleet, signal: AbortSignal, o
 }
 
 /** The lists are taken one after the other, so the watch starts from the first: what is seen twice is ignored. */
-async function listAll(store: ResourceStore, fleet: Fleet): Promise<string> {
+export async function loadFleet(store: ResourceStore, fleet: Fleet): Promise<string> {
   let from: string | undefined
   for (const kind of allKinds) {
     const { items, resourceVersion } = await store.list(kind)

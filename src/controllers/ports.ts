@@ -35,8 +35,6 @@ export interface Settings {
   probesSince?: number
   /** Absolute folder of the manifest that declares an image with a path; undefined where there is no directory. */
   folderOf?: (relativeFolder: string) => string
-  /** Whether retries of a device that does not answer start over, as at the start of `--once`. */
-  defaultUpgrader: string
 }
 
 /** What a reconciler says about its key: look again after so many ms, or only when something changes. */

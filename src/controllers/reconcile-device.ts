@@ -21,8 +21,13 @@ const jitterShare = 0.1
 /** Without a policy nobody says how to treat a device that does not answer. */
 const defaultRecheck = { recheck: '10m', maxRecheck: '12h' }
 
-/** Keeps one device known: probes it when that is due, frees stale claims, and writes where it stands. */
-export async function reconcileDevice(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
+/** Keeps one device known: probes it when that is due (or as told), frees stale claims, and writes where it stands. */
+export async function reconcileDevice(
+  key: Key,
+  ports: Ports,
+  signal: AbortSignal,
+  { probe: mayProbe }: { probe?: boolean } = {},
+): Promise<Requeue> {
   let device = ports.fleet.get('Device', key)
   if (!device) return done
   if (device.metadata.deletionTimestamp) return remove(device, ports)
@@ -34,7 +39,7 @@ export async function reconcileDevice(key: Key, ports: Ports, signal: AbortSigna
     status = { ...status }
     delete status.operationRef
   }
-  if (claim !== 'Held' && isProbeDue(device, ports)) {
+  if (claim !== 'Held' && (mayProbe ?? isProbeDue(device, ports))) {
     status = await probe({ ...device, status }, ports, signal)
   }
   status = await withReferences({ ...device, status }, ports)

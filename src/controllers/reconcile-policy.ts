@@ -88,7 +88,7 @@ function revision(build: Build, { fleet }: Ports): string {
   const digests = [...fleet.imagesOf(keyString(keyOf(build)))]
     .filter(isReadyImage)
     .map((image) => image.status.sha256 ?? '')
-  return revisionOf(build.metadata.name, digests.toSorted())
+  return revisionOf(build.metadata.name, digests)
 }
 
 function phaseOfPolicy({ policy, counts, converged, problem, stop }: PolicyFacts): NonNullable<UpgradePolicyStatus['phase']> {

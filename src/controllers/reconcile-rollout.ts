@@ -1,6 +1,7 @@
 import type { Key, UpgradePolicy } from '../api/resources.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
+import { operationName } from '../core/names.ts'
 import { operationFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
@@ -39,13 +40,14 @@ async function createOperation(
   ports: Ports,
 ): Promise<void> {
   const { namespace, name } = policy.metadata
+  const operation = operationName(candidate.stem, candidate.attempt)
   try {
     await ports.store.create({
       apiVersion: 'reflash.dev/v1alpha1',
       kind: 'UpgradeOperation',
       metadata: {
         namespace,
-        name: `${candidate.stem}-${candidate.attempt}`,
+        name: operation,
         labels: {
           'reflash.dev/policy': name.slice(0, 63),
           'reflash.dev/revision': candidate.revision,
@@ -63,10 +65,7 @@ async function createOperation(
   } catch (error) {
     if (!hasCode(error, 'AlreadyExists')) throw error
     // Made by a run before this one; the watch is about to tell the fleet.
-    const existing = await ports.store.get('UpgradeOperation', {
-      namespace,
-      name: `${candidate.stem}-${candidate.attempt}`,
-    })
+    const existing = await ports.store.get('UpgradeOperation', { namespace, name: operation })
     if (existing) ports.fleet.apply('Modified', existing)
   }
 }

@@ -25,6 +25,8 @@ export interface DeclaredRevision {
   label?: string
   /** By kind, namespace and name. */
   objects: ReadonlyMap<string, Declared>
+  /** Declared in a form that cannot be accepted: neither taken up nor removed. */
+  spoiled: ReadonlySet<string>
   /** Some file could not be read: what is not declared may still be wanted. */
   incomplete: boolean
   /** The directory is gone or empty. */
@@ -67,7 +69,7 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       next.set(id, declared)
     }
     const gone = applied
-      ? [...applied.keys()].filter((id) => !revision.objects.has(id)).map(parseId)
+      ? [...applied.keys()].filter((id) => isAbsent(revision, id)).map(parseId)
       : await undeclaredIn(revision)
     if (revision.incomplete) {
       // What a broken file declared is unknown, so nothing that is missing counts as removed.
@@ -99,7 +101,7 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       for (const { metadata } of (await store.list(kind)).items) {
         if (metadata.annotations?.[sourceAnnotation] === undefined || metadata.deletionTimestamp) continue
         const { namespace, name } = metadata
-        if (!revision.objects.has(`${kind}/${namespace}/${name}`)) gone.push({ kind, key: { namespace, name } })
+        if (isAbsent(revision, `${kind}/${namespace}/${name}`)) gone.push({ kind, key: { namespace, name } })
       }
     }
     return gone
@@ -122,6 +124,8 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
     },
   }
 }
+
+const isAbsent = ({ objects, spoiled }: DeclaredRevision, id: string): boolean => !objects.has(id) && !spoiled.has(id)
 
 interface Gone {
   kind: Kind

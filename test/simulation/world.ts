@@ -120,7 +120,7 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
         clock,
       }),
       uploads: createUploadGates(ownClock),
-      settings: { probeIntervalMs: 15 * minuteMs, defaultUpgrader: 'openwrt' },
+      settings: { probeIntervalMs: 15 * minuteMs },
     }
     const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void controllers.run(new AbortController().signal)

@@ -25,7 +25,13 @@ export interface ToyRouter {
   up: boolean
   flashes: { operation: string; sha256: string; at: number }[]
   /** What the next flash does. */
-  flash: 'works' | 'rolls back' | 'never returns' | 'says started and is not' | 'link breaks, started' | 'link breaks, not started'
+  flash:
+    | 'works'
+    | 'rolls back'
+    | 'never returns'
+    | 'says started and is not'
+    | 'link breaks, started'
+    | 'link breaks, not started'
   failUploads: number
   refuseLogin: boolean
   stoppedServices: boolean
@@ -37,13 +43,21 @@ export const imageDigest = 'ab'.repeat(32)
 const rebootMs = 30_000
 
 /** A manifest with the defaults that an API server would fill in. */
-export function manifest<K extends Kind>(kind: K, name: string, spec: object, labels?: Record<string, string>): Manifest<K> {
+export function manifest<K extends Kind>(
+  kind: K,
+  name: string,
+  spec: object,
+  labels?: Record<string, string>,
+): Manifest<K> {
   const filled: Record<string, unknown> = { ...spec }
   for (const [field, schema] of Object.entries(kindInfo(kind).spec.properties ?? {})) {
     const value = defaultOf(schema)
     if (value === undefined) continue
     const given = filled[field]
-    filled[field] = typeof given === 'object' && !Array.isArray(given) ? { ...(value as object), ...given } : (given ?? value)
+    filled[field] =
+      typeof given === 'object' && !Array.isArray(given)
+        ? { ...(value as object), ...given }
+        : (given ?? value)
   }
   return {
     apiVersion: 'reflash.dev/v1alpha1',
@@ -86,7 +100,11 @@ export async function createToyFleet(options: {
   const fleetManifests = [
     manifest('Category', 'ap', { upgrader: 'toy' }),
     manifest('Build', 'new', { categoryRef: { name: 'ap' }, version: '2.0.0', osIdentifier: 'new' }),
-    manifest('FirmwareImage', 'image', { buildRef: { name: 'new' }, source: { path: 'image.bin' }, boards: ['toy'] }),
+    manifest('FirmwareImage', 'image', {
+      buildRef: { name: 'new' },
+      source: { path: 'image.bin' },
+      boards: ['toy'],
+    }),
     ...[...routers.values()].map((router, index) =>
       manifest('Device', `ap-${index + 1}`, {
         categoryRef: { name: 'ap' },
@@ -127,7 +145,7 @@ export async function createToyFleet(options: {
         clock,
       }),
       uploads: createUploadGates(clock),
-      settings: { probeIntervalMs: 15 * 60_000, defaultUpgrader: 'toy' },
+      settings: { probeIntervalMs: 15 * 60_000 },
     }
     const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     const running = controllers.run(stop.signal)
@@ -169,7 +187,11 @@ function toyConnector(routers: Map<string, ToyRouter>): Connector {
       const router = find(addresses)
       if (!router?.up) throw new ReflashError('Unreachable', `${addresses[0]} does not answer`)
       if (router.refuseLogin) throw new ReflashError('AuthFailed', `${addresses[0]} refuses the password`)
-      return { address: router.address, hostKeys: ['ssh-ed25519 AAAA'], close: async () => {} } as unknown as Session
+      return {
+        address: router.address,
+        hostKeys: ['ssh-ed25519 AAAA'],
+        close: async () => {},
+      } as unknown as Session
     },
     knock: async ({ addresses }) => find(addresses)?.up ?? false,
   }

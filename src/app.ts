@@ -1,0 +1,344 @@
+/** The composition root: the only file that knows adapters and surfaces at once. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { systemClock } from './adapters/clock/system-clock.ts'
+import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/diagnostic.ts'
+import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
+import { checkImageFiles, checkReferences } from './adapters/files/check-references.ts'
+import { createSecrets } from './adapters/files/secrets.ts'
+import { createImageStore } from './adapters/images/image-store.ts'
+import { createMemoryRecords } from './adapters/memory/record-store.ts'
+import { createMemoryStore } from './adapters/memory/resource-store.ts'
+import { createLogSink } from './adapters/log/pino-sink.ts'
+import { openState, readState } from './adapters/sqlite/state.ts'
+import { createSshConnector } from './adapters/ssh/connector.ts'
+import { defaults, readConfig, type RunConfig } from './config.ts'
+import { createControllers, loadFleet, type Controllers } from './controllers/controllers.ts'
+import { Fleet, writeThrough } from './controllers/fleet.ts'
+import { openGovernor } from './controllers/governor.ts'
+import { lookOnce } from './controllers/look-once.ts'
+import { planFleet, type Plan } from './controllers/plan.ts'
+import type { Ports } from './controllers/ports.ts'
+import { standing, type Standing } from './controllers/settled.ts'
+import { createDirectorySync } from './controllers/sync-directory.ts'
+import { createUploadGates } from './controllers/upload-gates.ts'
+import { ReflashError } from './core/errors.ts'
+import type { Brake } from './ports/brake.ts'
+import type { EventSink } from './ports/event-sink.ts'
+import type { RecordStore } from './ports/record-store.ts'
+import type { ResourceStore } from './ports/resource-store.ts'
+import type { Upgrader } from './ports/upgrader.ts'
+import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
+import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
+
+/** How often `--once` looks whether it may end. */
+const settledPollMs = 250
+
+/** The CustomResourceDefinitions as one YAML stream. */
+export async function customResourceDefinitions(): Promise<string> {
+  const folder = fileURLToPath(new URL('../crds/', import.meta.url))
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
+  return texts.map((text) => `---\n${text}`).join('')
+}
+
+/** The parts of a running Reflash that do not depend on where its state is. */
+interface Parts {
+  store: ResourceStore
+  records: RecordStore
+  brake: Brake
+  events: EventSink
+  probesSince?: number
+}
+
+async function assemble(config: RunConfig, source: DirectorySource, parts: Parts): Promise<Ports> {
+  const clock = systemClock
+  const fleet = new Fleet(clock)
+  return {
+    store: writeThrough(parts.store, fleet),
+    fleet,
+    records: parts.records,
+    secrets: createSecrets({
+      declared: () => source.latest()?.secrets ?? new Map(),
+      ...(config.secretsFolder === undefined ? {} : { folder: config.secretsFolder }),
+    }),
+    connector: createSshConnector({ clock }),
+    upgraders: await loadUpgraders(config.upgraderModules),
+    images: createImageStore({
+      cacheFolder: config.cacheFolder,
+      treeRoot: config.directory,
+      maxBytes: config.maxImageBytes,
+      readMetadata,
+      clock,
+      ...(config.imagesFolder === undefined ? {} : { imagesFolder: config.imagesFolder }),
+    }),
+    events: parts.events,
+    clock,
+    random: Math.random,
+    governor: await openGovernor({
+      settings: config.governor,
+      records: parts.records,
+      brake: parts.brake,
+      clock,
+      ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
+    }),
+    uploads: createUploadGates(clock),
+    settings: {
+      probeIntervalMs: config.probeIntervalMs,
+      folderOf: (folder) => join(config.directory, folder),
+      ...(parts.probesSince === undefined ? {} : { probesSince: parts.probesSince }),
+    },
+  }
+}
+
+/** The HALT file stops all starts for as long as it is there. */
+const haltFile = (path: string): Brake => ({
+  halted: async () => (existsSync(path) ? `${path} exists; remove it to allow starts again` : undefined),
+})
+
+/** Upgraders by name: OpenWrt's, and those of the operator. @throws ReflashError `Invalid` for a module without one. */
+async function loadUpgraders(modules: readonly string[]): Promise<Map<string, Upgrader>> {
+  const upgraders = new Map<string, Upgrader>([[openwrtUpgrader.name, openwrtUpgrader]])
+  for (const path of modules) {
+    const { upgrader } = (await import(pathToFileURL(path).href)) as { upgrader?: Partial<Upgrader> }
+    const lacking = upgraderParts.filter((part) => upgrader?.[part] === undefined)
+    if (lacking.length > 0) {
+      throw new ReflashError('Invalid', `${path}: must export "upgrader" with ${lacking.join(', ')}`)
+    }
+    upgraders.set(upgrader!.name!, upgrader as Upgrader)
+  }
+  return upgraders
+}
+
+const upgraderParts = [
+  'name', 'probe', 'check', 'upload', 'test', 'command', 'start', 'log', 'abandon', 'clearStart',
+] as const satisfies readonly (keyof Upgrader)[]
+
+export interface RunOptions {
+  /** Stop when every policy has converged, or when nothing moves any more. */
+  once: boolean
+  events: EventSink
+  signal: AbortSignal
+  /** Hears of the fleet as soon as it has been read. */
+  onFleet?: (fleet: Fleet) => void
+}
+
+export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
+
+/** Keeps the fleet at what a directory declares, until the signal is aborted. @throws ReflashError for a bad start. */
+export async function runDirectory(config: RunConfig, options: RunOptions): Promise<Ending> {
+  const { events, once } = options
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const startedAt = systemClock.now()
+  const state = await openState(config.stateFile, { directory: config.directory, clock: systemClock })
+  try {
+    const source = openDirectory(config.directory, { clock: systemClock, observer: { restless: (why) => warn(events, 'DirectoryRestless', why) } })
+    const ports = await assemble(config, source, {
+      store: state.resources,
+      records: state.records,
+      brake: haltFile(config.haltFile),
+      events,
+      ...(once ? { probesSince: startedAt } : {}),
+    })
+    const controllers = createControllers(ports, config.concurrency)
+    info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
+    const working = controllers.run(stop.signal)
+    await controllers.ready
+    options.onFleet?.(ports.fleet)
+    const following = followDirectory(source, ports, signal)
+    const ended = once ? whenSettled(following.first, ports, { controllers, signal }) : whenAborted(signal)
+    const ending = await Promise.race([ended, working.then(() => stopped), following.done.then(() => stopped)])
+    stop.abort()
+    await Promise.all([working, following.done])
+    return ending
+  } finally {
+    stop.abort()
+    await state.close()
+  }
+}
+
+const stopped: Ending = { kind: 'Stopped' }
+
+const warn = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
+const info = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Info', reason, message })
+
+async function whenAborted(signal: AbortSignal): Promise<Ending> {
+  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  return stopped
+}
+
+/** Brings each revision of the directory into the store; `first` resolves when the first one is there. */
+function followDirectory(source: DirectorySource, ports: Ports, signal: AbortSignal): { first: Promise<void>; done: Promise<void> } {
+  const first = Promise.withResolvers<void>()
+  const sync = createDirectorySync(ports.store, ports.events)
+  // An object that has gone may be declared again: one thing at a time, so that a revision is never half taken.
+  let last = Promise.resolve()
+  const inTurn = (action: () => Promise<void>): Promise<void> => (last = last.then(action))
+  const stopListening = ports.fleet.onChange(({ type, object }) => {
+    const { namespace, name } = object.metadata
+    if (type === 'Deleted') void inTurn(() => sync.restore(`${object.kind}/${namespace}/${name}`))
+  })
+  const follow = async (): Promise<void> => {
+    let told = new Set<string>()
+    for await (const revision of source.revisions(signal)) {
+      told = tellProblems(revision.problems, told, ports.events)
+      await inTurn(() => sync.take(revision))
+      info(ports.events, 'RevisionTaken', `${revision.objects.size} objects${revision.label === undefined ? '' : ` at ${revision.label}`}`)
+      first.resolve()
+    }
+  }
+  const done = follow().finally(() => {
+    stopListening()
+    first.resolve()
+  })
+  return { first: first.promise, done }
+}
+
+/** Each problem is told once, as long as it stays. */
+function tellProblems(problems: readonly Diagnostic[], told: ReadonlySet<string>, events: EventSink): Set<string> {
+  const now = new Set(problems.map(formatDiagnostic))
+  for (const text of now) if (!told.has(text)) warn(events, 'Invalid', text)
+  return now
+}
+
+async function whenSettled(
+  firstRevision: Promise<void>,
+  ports: Ports,
+  { controllers, signal }: { controllers: Controllers; signal: AbortSignal },
+): Promise<Ending> {
+  await firstRevision
+  let before: Standing['kind'] = 'Moving'
+  while (!signal.aborted) {
+    // Seen twice in a row: between the two every change has been looked at.
+    const now = controllers.busy() > 0 ? ({ kind: 'Moving' } as const) : await standing(ports)
+    if (now.kind !== 'Moving' && now.kind === before) return now
+    before = now.kind
+    await ports.clock.sleep(settledPollMs)
+  }
+  return stopped
+}
+
+/** What `run` would do now, device by device. Writes nothing, and starts nothing. */
+export async function planDirectory(
+  config: RunConfig,
+  { probe }: { probe: boolean },
+  signal: AbortSignal,
+): Promise<{ plan: Plan; problems: string[] }> {
+  const source = openDirectory(config.directory, { clock: systemClock })
+  const revision = await source.readOnce(signal)
+  const known = await readState(config.stateFile)
+  const cacheFolder = existsSync(config.cacheFolder) ? config.cacheFolder : await mkdtemp(join(tmpdir(), 'reflash-plan-'))
+  try {
+    const ports = await assemble({ ...config, cacheFolder }, source, {
+      store: createMemoryStore({ clock: systemClock, initial: known.resources }),
+      records: createMemoryRecords(known.records),
+      brake: haltFile(config.haltFile),
+      events: { emit: () => {} },
+    })
+    await createDirectorySync(ports.store, ports.events).take(revision)
+    await loadFleet(ports.store, ports.fleet)
+    await lookOnce(ports, { probe, concurrency: config.concurrency.devices, signal })
+    const plan = await planFleet(ports.fleet, ports.governor)
+    return { plan, problems: revision.problems.map(formatDiagnostic) }
+  } finally {
+    if (cacheFolder !== config.cacheFolder) await rm(cacheFolder, { recursive: true, force: true })
+  }
+}
+
+export interface ValidationProblem extends Diagnostic {
+  /** `file:line:column: path: message` */
+  text: string
+}
+
+/** Checks a directory without running anything. */
+export async function validateDirectory(
+  directory: string,
+  imagesFolder: string | undefined,
+  signal: AbortSignal,
+): Promise<{ objects: number; skipped: number; problems: ValidationProblem[] }> {
+  if (!(await isDirectory(directory))) throw new ReflashError('NotFound', `${directory} is no directory`)
+  const revision: Revision = await openDirectory(directory, { clock: systemClock }).readOnce(signal)
+  const found = [
+    ...revision.problems,
+    ...checkReferences(revision),
+    ...(await checkImageFiles(revision, imagesFolder)),
+  ].toSorted(byPlace)
+  return {
+    objects: revision.objects.size,
+    skipped: revision.skipped,
+    problems: found.map((problem) => ({ ...problem, text: formatDiagnostic(problem) })),
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+export interface DemoOptions {
+  devices: number
+  maxConcurrent: number
+  rebootMs: number
+  seed: string
+  /** Leave the folder with manifests and state behind. */
+  keep: boolean
+  events: EventSink
+  signal: AbortSignal
+  env: Readonly<Record<string, string | undefined>>
+  onFleet?: (fleet: Fleet) => void
+}
+
+export interface DemoSummary {
+  devices: number
+  upgraded: number
+  failed: number
+  seconds: number
+  folder?: string
+}
+
+/** Simulated routers behind real SSH servers on loopback, and the real controller over the manifests that declare them. */
+export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
+  const { createFleet, freeAddresses, knownReleases, serveFleet } = await import('./simulator/simulator.ts')
+  const folder = await mkdtemp(join(tmpdir(), 'reflash-demo-'))
+  const started = systemClock.monotonic()
+  const addresses = await freeAddresses(options.devices)
+  const simulated = createFleet({
+    count: options.devices,
+    seed: options.seed,
+    clock: systemClock,
+    addressOf: (index) => addresses[index]!,
+    timings: { connectMs: 0, commandMs: 0, testMs: 50, shutdownMs: 200, flashMs: 500, rebootMs: options.rebootMs },
+    policy: { limits: { maxConcurrent: options.maxConcurrent, startsPerMinute: 10_000 } },
+  })
+  const served = await serveFleet(simulated)
+  try {
+    const directory = join(folder, 'manifests')
+    await simulated.writeManifests(directory)
+    const state = join(folder, 'state.db')
+    const unlimited = { maxInFlight: String(options.maxConcurrent), maxStartsPerMinute: '10000' }
+    const flags = { ...defaults, ...unlimited, state, cache: join(folder, 'cache') }
+    const config = readConfig(directory, flags, options.env)
+    await runDirectory(config, { ...options, once: true })
+    const target = knownReleases['24.10.8'].revision
+    const upgraded = simulated.routers.filter((router) => router.state.release.revision === target).length
+    return {
+      devices: options.devices,
+      upgraded,
+      failed: options.devices - upgraded,
+      seconds: Math.round((systemClock.monotonic() - started) / 100) / 10,
+      ...(options.keep ? { folder } : {}),
+    }
+  } finally {
+    await served.close()
+    if (!options.keep) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export { createLogSink }
