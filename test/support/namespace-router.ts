@@ -17,6 +17,7 @@ import { describeRelease, type Release, traitsOf } from '../../src/simulator/rel
 import {
   daemonScript,
   initScript,
+  pgrepScript,
   rebootScript,
   serviceScript,
   sysupgradeScript,
@@ -29,6 +30,8 @@ import { until } from './until.ts'
 /** What `startRouter` needs of the machine. */
 export const routerPrograms = [
   'root',
+  'setpriv',
+  'nsenter',
   'unshare',
   'mount',
   'chroot',
@@ -126,7 +129,7 @@ export interface NamespaceRouter {
 
 /** Applets of OpenWrt's default busybox that are linked; its shell also finds those that are not. */
 const applets =
-  'ash awk basename cat chmod cp cut date df dirname dmesg du echo egrep env expr false find free grep gunzip gzip head hexdump hostname id kill killall ln ls md5sum mkdir mkfifo mktemp mount mv nice passwd pgrep pidof ping printf ps pwd readlink rm rmdir sed sh sleep sort start-stop-daemon strings sync tail tar tee test [ touch tr true umount uname uniq uptime wc which xargs'.split(
+  'ash awk basename cat chmod cp cut date df dirname dmesg du echo egrep env expr false find free grep gunzip gzip head hexdump hostname id kill killall ln ls md5sum mkdir mkfifo mktemp mount mv nice passwd pidof ping printf ps pwd readlink rm rmdir sed sh sleep sort start-stop-daemon strings sync tail tar tee test [ touch tr true umount uname uniq uptime wc which xargs'.split(
     ' ',
   )
 
@@ -270,6 +273,7 @@ const install = (root: string, options: RouterOptions): void => {
   write(root, 'sbin/reboot', rebootScript, 0o755)
   write(root, 'sbin/sysupgrade', sysupgradeScript, 0o755)
   write(root, 'sbin/upgraded', upgradedScript, 0o755)
+  write(root, 'usr/bin/pgrep', pgrepScript, 0o755)
   write(root, 'sbin/uci', uciScript, 0o755)
   // For the record of the rig itself, on releases without the applet, too.
   write(root, 'usr/sbin/sha256', '#!/bin/sh\nh=$(/rig/busybox sha256sum <"$1"); echo "${h%% *}"\n', 0o755)
@@ -401,9 +405,24 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
     ]
     const files = [...borrowed()].map(([file, target]) => `${file}=${target}`)
     const log = join(base, 'boot.log')
-    const child = spawn('sh', ['-c', 'exec "$@" >>"$0" 2>&1', log, 'unshare', ...flags, ...argv, ...files], {
-      stdio: 'ignore',
-    })
+    const child = spawn(
+      'setpriv',
+      [
+        '--pdeathsig',
+        'KILL',
+        'sh',
+        '-c',
+        'exec "$@" >>"$0" 2>&1',
+        log,
+        'unshare',
+        ...flags,
+        ...argv,
+        ...files,
+      ],
+      {
+        stdio: 'ignore',
+      },
+    )
     machine = child
     child.once('exit', () => {
       if (!stopped && returns) boot()

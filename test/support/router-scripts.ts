@@ -39,6 +39,17 @@ export const daemonScript = `#!/bin/sh
 while :; do sleep 1000; done
 `
 
+/** \`pgrep -f PATTERN\`, which Debian's static busybox lacks. */
+export const pgrepScript = `#!/bin/sh
+[ "$1" = -f ] || exit 2
+found=$(
+  for p in /proc/[0-9]*; do
+    [ "$p" = "/proc/$$" ] || echo "\${p#/proc/} $(tr '\\0' ' ' 2>/dev/null <"$p/cmdline")"
+  done 2>/dev/null | grep -E "$2" | cut -d ' ' -f 1
+)
+[ -n "$found" ] && echo "$found"
+`
+
 export const uciScript = `#!/bin/sh
 [ "$*" = '-q get system.@system[0].compat_version' ] && cat /etc/compat_version 2>/dev/null
 `

@@ -13,13 +13,22 @@ import { devicePaths, scriptCommand, scripts, uploadCommand, type ScriptName } f
 /** The guard tests the image again, which takes a slow board a while. */
 const guardMs = 60_000
 
+/** Exit code of the upload script. */
+const startUnderWay = 8
+
+const busy = (): ReflashError => new ReflashError('Busy', 'an upgrade starts or runs on the device already')
+
 interface Call {
   script: ScriptName
   args?: readonly string[]
   deadlineMs: number
 }
 
-const run = (session: Session, { script, args = [], deadlineMs }: Call, signal: AbortSignal): Promise<ExecResult> =>
+const run = (
+  session: Session,
+  { script, args = [], deadlineMs }: Call,
+  signal: AbortSignal,
+): Promise<ExecResult> =>
   session.exec(scriptCommand(script, args), { stdin: scripts[script], deadlineMs }, signal)
 
 async function ask(session: Session, call: Call, signal: AbortSignal): Promise<Frames> {
@@ -97,7 +106,8 @@ export const openwrtUpgrader: Upgrader = {
 
   async abandon({ keepImage, commandMs }, session, signal) {
     await quietly(
-      () => run(session, { script: 'abandon', args: [keepImage ? 'yes' : 'no'], deadlineMs: commandMs }, signal),
+      () =>
+        run(session, { script: 'abandon', args: [keepImage ? 'yes' : 'no'], deadlineMs: commandMs }, signal),
       signal,
     )
   },
@@ -107,7 +117,11 @@ export const openwrtUpgrader: Upgrader = {
       () =>
         run(
           session,
-          { script: 'clear', args: [job.operation, token.bootId], deadlineMs: job.timeouts.commandMs },
+          {
+            script: 'clear',
+            args: [job.operation, token.bootId, String(token.maxUptimeSeconds)],
+            deadlineMs: job.timeouts.commandMs,
+          },
           signal,
         ),
       signal,
@@ -129,7 +143,7 @@ async function makeRoom(job: Job, session: Session, signal: AbortSignal): Promis
   const deadlineMs = job.timeouts.commandMs
   let frames = await ask(session, { script: 'place', args: [job.image.sha256], deadlineMs }, signal)
   const state = frames.get('state')?.[0]
-  if (state === 'busy') throw new ReflashError('Busy', 'an upgrade runs on the device already')
+  if (state === 'busy') throw busy()
   if (state === 'present') return true
   if (shortage(job, frames) && job.options.freeMemory !== false) {
     frames = await ask(session, { script: 'stop-services', deadlineMs }, signal)
@@ -172,11 +186,18 @@ async function confirmUpload(
   sentMd5: () => string,
   { session, signal }: { session: Session; signal: AbortSignal },
 ): Promise<void> {
+  if (result.code === startUnderWay) throw busy()
   if (result.code !== 0) {
     const said = printable(result.stderr.trim(), 200)
     throw /No space left|I\/O error|Out of memory/i.test(result.stderr) || result.code === 137
-      ? new ReflashError('NoSpace', `the device could not store the image: ${said || `exit code ${result.code}`}`)
-      : new ReflashError('UploadFailed', `the upload ended with code ${result.code}: ${said || 'no reason given'}`)
+      ? new ReflashError(
+          'NoSpace',
+          `the device could not store the image: ${said || `exit code ${result.code}`}`,
+        )
+      : new ReflashError(
+          'UploadFailed',
+          `the upload ended with code ${result.code}: ${said || 'no reason given'}`,
+        )
   }
   const frames = readFrames(result.stdout)
   const sha256 = frames.get('sha256')?.[0]
@@ -185,7 +206,9 @@ async function confirmUpload(
     throw new ReflashError('UploadFailed', `the image arrived damaged: SHA-256 ${sha256} on the device`)
   }
   const md5 = sentMd5()
-  if (frames.get('md5')?.[0] !== md5) throw new ReflashError('UploadFailed', 'the image arrived damaged: MD5 differs')
-  await ask(session, { script: 'adopt', args: [md5], deadlineMs: job.timeouts.commandMs }, signal)
+  if (frames.get('md5')?.[0] !== md5)
+    throw new ReflashError('UploadFailed', 'the image arrived damaged: MD5 differs')
+  const args = [md5, job.image.sha256]
+  const adopted = await ask(session, { script: 'adopt', args, deadlineMs: job.timeouts.commandMs }, signal)
+  if (adopted.has('busy')) throw busy()
 }
-
