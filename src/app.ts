@@ -231,7 +231,8 @@ export async function planDirectory(
   const source = openDirectory(config.directory, { clock: systemClock })
   const revision = await source.readOnce(signal)
   const known = await readState(config.stateFile)
-  const cacheFolder = existsSync(config.cacheFolder) ? config.cacheFolder : await mkdtemp(join(tmpdir(), 'reflash-plan-'))
+  // A cache has one owner, and that may be a run which is alive.
+  const cacheFolder = await mkdtemp(join(tmpdir(), 'reflash-plan-'))
   try {
     const ports = await assemble({ ...config, cacheFolder }, source, {
       store: createMemoryStore({ clock: systemClock, initial: known.resources }),
@@ -245,7 +246,7 @@ export async function planDirectory(
     const plan = await planFleet(ports.fleet, ports.governor)
     return { plan, problems: revision.problems.map(formatDiagnostic) }
   } finally {
-    if (cacheFolder !== config.cacheFolder) await rm(cacheFolder, { recursive: true, force: true })
+    await rm(cacheFolder, { recursive: true, force: true })
   }
 }
 

@@ -80,7 +80,7 @@ export function readConfig(directory: string, flags: RunFlags, env: Environment)
     haltFile: `${stateFile}.HALT`,
     secretsFolder: flags.secrets === undefined ? undefined : resolve(flags.secrets),
     imagesFolder: flags.images === undefined ? undefined : resolve(flags.images),
-    cacheFolder: resolve(flags.cache ?? join(cacheHome(env), 'reflash')),
+    cacheFolder: resolve(flags.cache ?? `${stateFile}.images`),
     maxImageBytes: bytes('--max-image-size', flags.maxImageSize, problems),
     upgraderModules: (flags.upgrader ?? []).map((path) => resolve(path)),
     governor: {
@@ -110,8 +110,6 @@ function defaultStateFile(root: string, env: Environment): string {
   const home = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '/root', '.local', 'state')
   return join(home, 'reflash', createHash('sha256').update(root).digest('hex').slice(0, 16), 'state.db')
 }
-
-const cacheHome = (env: Environment): string => env['XDG_CACHE_HOME'] ?? join(env['HOME'] ?? '/root', '.cache')
 
 function bytes(flag: string, text: string, problems: string[]): number {
   const match = /^(\d{1,6})(KiB|MiB|GiB)$/.exec(text)

@@ -26,10 +26,8 @@ export function editorSchema(kinds: readonly KindInfo[]): Record<string, unknown
     type: 'object',
     required: ['apiVersion', 'kind', 'metadata'],
     properties: { kind: { enum: kinds.map((info) => info.kind) } },
-    allOf: kinds.map((info) => ({
-      if: { properties: { kind: { const: info.kind } } },
-      then: { $ref: `#/definitions/${info.kind}` },
-    })),
+    // Each kind allows only its own manifests, so an editor needs no condition to choose.
+    oneOf: kinds.map((info) => ({ $ref: `#/definitions/${info.kind}` })),
     definitions: Object.fromEntries(
       kinds.map((info) => [
         info.kind,

@@ -12,9 +12,9 @@ const maxLines = 8
 export interface FleetView {
   events: EventSink
   /** Says which fleet to show, once it exists. */
-  watch(fleet: Fleet): void
+  watch: (fleet: Fleet) => void
   /** Draws the last state and leaves it on the screen. */
-  close(): void
+  close: () => void
 }
 
 export function createFleetView(stream: CliStream): FleetView {
@@ -28,7 +28,7 @@ export function createFleetView(stream: CliStream): FleetView {
     if (!fleet) return
     const width = Math.max(40, stream.columns ?? 100)
     const text = [...policyLines(fleet), '', ...operationLines(fleet, percent), '', ...lines]
-      .map((line) => [...line].slice(0, width - 1).join(''))
+      .map((line) => line.slice(0, width - 1))
     stream.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${text.join('\n')}\n`)
     drawn = text.length
   }

@@ -11,7 +11,7 @@ export function addRunFlags(command: Command): Command {
     .addOption(flag('--state <file>', 'state file (default: below $XDG_STATE_HOME, one for each directory)', 'STATE'))
     .addOption(flag('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory', 'SECRETS'))
     .addOption(flag('--images <dir>', 'image files, besides those beside the manifests', 'IMAGES'))
-    .addOption(flag('--cache <dir>', 'where checked images are kept (default: $XDG_CACHE_HOME/reflash)', 'CACHE'))
+    .addOption(flag('--cache <dir>', 'where checked images are kept; one process each (default: beside the state file)', 'CACHE'))
     .addOption(flag('--max-image-size <size>', 'largest image', 'MAX_IMAGE_SIZE').default(defaults.maxImageSize))
     .addOption(flag('--upgrader <file>', 'module with an upgrader of your own; may be given again', 'UPGRADER').argParser(repeat))
     .addOption(

@@ -1,5 +1,6 @@
 import { kinds } from '../api/kinds.ts'
 import type { AnyResource, Device, Key, Kind, UpgradeOperation } from '../api/resources.ts'
+import { parseDuration } from '../core/duration.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { isFinished, isLost } from '../core/operation.ts'
@@ -16,6 +17,7 @@ import { reconcileOperation } from './reconcile-operation.ts'
 import { reconcilePolicyStatus } from './reconcile-policy.ts'
 import { reconcileRollout } from './reconcile-rollout.ts'
 import { defaultPolicySettings } from '../api/defaults.ts'
+import { pruneTombstones } from './tombstones.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** A burst of changes to one category is judged once. */
@@ -24,6 +26,9 @@ const assessDelayMs = 50
 const statusDelayMs = 500
 /** An operation claims its device within this; then the device needs no write of its own. */
 const settleDelayMs = 2000
+/** Old history and unused images cost nothing but room. */
+const choresEveryMs = 60 * 60_000
+const choresKey = 'all/chores'
 /** Devices judged before other work gets a turn. */
 const assessChunk = 500
 
@@ -72,7 +77,8 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
   const rollouts = queueOf('rollout', 1, reconcileRollout)
   const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
   const history = queueOf('history', 1, pruneDevice)
-  const all = [...Object.values(queues), rollouts, assessments, history]
+  const chores = queueOf('chores', 1, doChores)
+  const all = [...Object.values(queues), rollouts, assessments, history, chores]
 
   /** Judges every device of a category again, in turns, and lets those look again whose standing changed. */
   async function assessCategory(category: string): Promise<Requeue> {
@@ -115,15 +121,19 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
   function onDevice({ type, object, before }: Change & { object: Device }): void {
     const id = keyString(keyOf(object))
     const old = before as Device | undefined
-    if (!old || declaredChange(old, object) || old.status.operationRef?.name !== object.status.operationRef?.name) {
-      queues.Device.add(id)
-    }
-    if (!old || type === 'Deleted' || !sameValue(old.spec.addresses, object.spec.addresses)) wakeTwins(object)
-    for (const operation of fleet.operationsOf(id)) {
-      const looks = isLost(operation) && old?.status.lastProbeTime !== object.status.lastProbeTime
-      if (!isFinished(operation) || looks) queues.UpgradeOperation.add(keyString(keyOf(operation)))
-    }
+    const claimMoved = old?.status.operationRef?.name !== object.status.operationRef?.name
+    if (!old || claimMoved || declaredChange(old, object)) queues.Device.add(id)
+    if (type === 'Deleted' || !sameValue(old?.spec.addresses, object.spec.addresses)) wakeTwins(object)
+    wakeOperations(id, old?.status.lastProbeTime !== object.status.lastProbeTime)
     for (const policy of fleet.assessment(id)?.counts.keys() ?? []) wakePolicy(`${object.metadata.namespace}/${policy}`)
+  }
+
+  /** Operations under way look again; one whose device is Lost does when that has answered. */
+  function wakeOperations(device: string, answered: boolean): void {
+    for (const operation of fleet.operationsOf(device)) {
+      const looks = !isFinished(operation) || (answered && isLost(operation))
+      if (looks) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+    }
   }
 
   function wakeTwins(device: Device): void {
@@ -161,20 +171,20 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     const key = keyString(keyOf(object))
     if (object.kind === 'Device') return onDevice({ ...change, object })
     if (object.kind === 'UpgradeOperation') return onOperation({ ...change, object })
-    if (type !== 'Deleted' && (!before || declaredChange(before, object))) queues[object.kind].add(key)
+    const declared = !before || type === 'Deleted' || declaredChange(before, object)
+    if (declared && type !== 'Deleted') queues[object.kind].add(key)
+    if (declared) wakeReferrers(object, key)
     if (object.kind === 'FirmwareImage') queues.Build.add(`${object.metadata.namespace}/${object.spec.buildRef.name}`)
-    if (object.kind === 'Build' && (!before || declaredChange(before, object) || type === 'Deleted')) {
-      for (const image of fleet.imagesOf(key)) queues.FirmwareImage.add(keyString(keyOf(image)))
-    }
-    if (object.kind === 'Category' && (!before || type === 'Deleted')) wakeReferrers(key)
-    const written = before && !declaredChange(before, object) && object.kind === 'UpgradePolicy'
-    if (!written) onCategorised(object)
+    // The status of a policy decides nothing.
+    if (declared || object.kind !== 'UpgradePolicy') onCategorised(object)
   }
 
-  /** Everything that refers to a category looks again when it comes or goes. */
-  function wakeReferrers(category: string): void {
-    for (const build of fleet.buildsOf(category)) queues.Build.add(keyString(keyOf(build)))
-    for (const device of fleet.devicesOf(category)) queues.Device.add(keyString(keyOf(device)))
+  /** What refers to a build or a category looks again when that comes, goes or changes. */
+  function wakeReferrers({ kind }: AnyResource, key: string): void {
+    if (kind === 'Build') for (const image of fleet.imagesOf(key)) queues.FirmwareImage.add(keyString(keyOf(image)))
+    if (kind !== 'Category') return
+    for (const build of fleet.buildsOf(key)) queues.Build.add(keyString(keyOf(build)))
+    for (const device of fleet.devicesOf(key)) queues.Device.add(keyString(keyOf(device)))
   }
 
   let markReady = (): void => {}
@@ -188,6 +198,7 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     async run(signal) {
       const stopListening = fleet.onChange(onChange)
       try {
+        chores.add(choresKey, { after: choresEveryMs })
         await follow(ports.store, fleet, signal, markReady)
       } finally {
         stopListening()
@@ -195,6 +206,18 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
       }
     },
   }
+}
+
+/** Drops images that nothing refers to, and what is remembered of devices that were removed long ago. */
+async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
+  const { fleet, images } = ports
+  const needed = new Set<string>()
+  for (const { status } of fleet.all('FirmwareImage')) if (status.sha256) needed.add(status.sha256)
+  for (const { status } of fleet.unfinished()) if (status.image) needed.add(status.image.sha256)
+  await images.prune(needed)
+  const kept = fleet.list('UpgradePolicy').map(({ spec }) => parseDuration(spec.history.keepFor))
+  await pruneTombstones(Math.max(parseDuration(defaultPolicySettings.history.keepFor), ...kept), ports)
+  return { after: choresEveryMs }
 }
 
 const allKinds = kinds.map(({ kind }) => kind)
@@ -220,7 +243,7 @@ export async function loadFleet(store: ResourceStore, fleet: Fleet): Promise<str
     const { items, resourceVersion } = await store.list(kind)
     from ??= resourceVersion
     const present = new Set(items.map((item) => keyString(keyOf(item))))
-    for (const known of [...fleet.all(kind)]) {
+    for (const known of fleet.list(kind)) {
       if (!present.has(keyString(keyOf(known)))) fleet.apply('Deleted', known)
     }
     for (const item of items) fleet.apply('Added', item)

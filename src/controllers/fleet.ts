@@ -107,6 +107,11 @@ export class Fleet {
     return this.#objects.get(kind)!.values() as IterableIterator<KindMap[K]>
   }
 
+  /** A list of its own, for whoever changes the fleet while going through it. */
+  list<K extends Kind>(kind: K): KindMap[K][] {
+    return [...this.all(kind)]
+  }
+
   size(kind: Kind): number {
     return this.#objects.get(kind)!.size
   }

@@ -1,4 +1,5 @@
 import { keyOf } from '../core/keys.ts'
+import { isReadyImage } from '../core/match.ts'
 import { toMs } from '../core/time.ts'
 import type { Device } from '../api/resources.ts'
 import type { Ports } from './ports.ts'
@@ -15,14 +16,17 @@ export async function lookOnce(
   { probe, concurrency, signal }: { probe: boolean; concurrency: number; signal: AbortSignal },
 ): Promise<void> {
   const { fleet, clock } = ports
-  for (const category of [...fleet.all('Category')]) await reconcileCategory(keyOf(category), ports)
-  for (const image of [...fleet.all('FirmwareImage')]) await reconcileImage(keyOf(image), ports, signal)
-  for (const build of [...fleet.all('Build')]) await reconcileBuild(keyOf(build), ports)
+  for (const category of fleet.list('Category')) await reconcileCategory(keyOf(category), ports)
+  for (const image of fleet.list('FirmwareImage')) {
+    // What a run has checked already need not be fetched again.
+    if (!isReadyImage(image)) await reconcileImage(keyOf(image), ports, signal)
+  }
+  for (const build of fleet.list('Build')) await reconcileBuild(keyOf(build), ports)
   const due = (device: Device): boolean => {
     const seen = device.status.lastProbeTime
     return probe && (seen === undefined || clock.now() - toMs(seen) > freshMs)
   }
-  const devices = [...fleet.all('Device')]
+  const devices = fleet.list('Device')
   const worker = async (): Promise<void> => {
     for (let device = devices.pop(); device; device = devices.pop()) {
       signal.throwIfAborted()

@@ -1,7 +1,7 @@
 import { defaultPolicySettings } from '../api/defaults.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../api/resources.ts'
 import { admitOperation, chosenImage, type Admission, type SharedLimits, type Subject } from '../core/admit.ts'
-import { isHandWritten, isLost, type OperationWorld, type Outcome } from '../core/operation.ts'
+import { isHandWritten, isLost, lostWatchMs, type OperationWorld, type Outcome } from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
 import { cancelWish } from './cancel-wish.ts'
 import type { Ports } from './ports.ts'
@@ -33,15 +33,10 @@ export function observe(
     hasSession,
     ...(outcome ? { outcome } : {}),
     target: subject && targetOf(operation, subject),
-    from: {
-      ...(device?.status.buildRef ? { build: device.status.buildRef.name } : {}),
-      ...(device?.status.osIdentifier === undefined ? {} : { osIdentifier: device.status.osIdentifier }),
-      ...(device?.status.release?.revision === undefined ? {} : { revision: device.status.release.revision }),
-      ...(device?.status.board === undefined ? {} : { board: device.status.board }),
-    },
+    from: device ? factsOf(device) : {},
     identity: device?.status.identity,
     settings: policy?.spec ?? defaultPolicySettings,
-    answeredSinceLost: isLost(operation) && hasAnswered(operation, device),
+    answeredSinceLost: isLost(operation) && hasAnswered(operation, device, ports.clock.now()),
     random01: ports.random(),
   }
 }
@@ -51,6 +46,17 @@ function startLimit(operation: UpgradeOperation, policy: UpgradePolicy | undefin
   const phase = operation.status.phase ?? 'Queued'
   const nextStartAt = phase === 'Queued' ? undefined : fleet.nextStart(policy, governor.settings.maxStartsPerMinute)
   return nextStartAt === undefined ? {} : { nextStartAt }
+}
+
+/** What a device ran when its upgrade began. */
+function factsOf({ status }: Device): OperationWorld['from'] {
+  const { buildRef, osIdentifier, release, board } = status
+  return {
+    ...(buildRef ? { build: buildRef.name } : {}),
+    ...(osIdentifier === undefined ? {} : { osIdentifier }),
+    ...(release?.revision === undefined ? {} : { revision: release.revision }),
+    ...(board === undefined ? {} : { board }),
+  }
 }
 
 /** The operation's own slot is no obstacle to itself. */
@@ -67,9 +73,12 @@ const refusedFor = (operation: UpgradeOperation): Admission => ({
   blocked: { reason: 'NeverProbed', message: `device ${operation.spec.deviceRef.name} does not exist` },
 })
 
-const hasAnswered = (operation: UpgradeOperation, device: Device | undefined): boolean =>
-  device?.status.lastProbeTime !== undefined &&
-  toMs(device.status.lastProbeTime) > toMs(operation.status.times?.Failed ?? operation.metadata.creationTimestamp)
+/** Whether a device that was given up has answered since, while anybody still looks. */
+function hasAnswered(operation: UpgradeOperation, device: Device | undefined, now: number): boolean {
+  const lostAt = toMs(operation.status.times?.Failed ?? operation.metadata.creationTimestamp)
+  const seen = device?.status.lastProbeTime
+  return seen !== undefined && toMs(seen) > lostAt && now - lostAt < lostWatchMs
+}
 
 /** The policy whose limits, retries and timeouts apply: the one that made it, or the device's owner. */
 export function policyOf(

@@ -134,7 +134,6 @@ async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
     let announcedAt = -Infinity
     await upgraderOf(device, ports).upload(
       job,
-      run.probe!.facts,
       run.session!,
       {
         content: ports.images.open(job.image.sha256, run.signal),

@@ -1,4 +1,5 @@
 import type { Build, BuildStatus, Category, FirmwareImage, Key } from '../api/resources.ts'
+import { sourceErrorOf } from '../core/annotations.ts'
 import { getCondition, removeCondition, setCondition } from '../core/conditions.ts'
 import { keyString } from '../core/keys.ts'
 import { isReadyImage } from '../core/match.ts'
@@ -68,7 +69,7 @@ function learnedIdentifier(images: FirmwareImage[]): string | undefined {
 }
 
 function problemOf(build: Build, { fleet }: Ports): { reason: string; message: string } | undefined {
-  const sourceError = build.metadata.annotations?.['reflash.dev/source-error']
+  const sourceError = sourceErrorOf(build)
   if (sourceError) return { reason: 'Invalid', message: sourceError }
   const { namespace } = build.metadata
   const name = build.spec.categoryRef.name
@@ -89,7 +90,7 @@ function categoryStatus(category: Category, ports: Ports): Category['status'] {
   const now = ports.clock.now()
   const observedGeneration = category.metadata.generation
   const name = category.spec.upgrader
-  const sourceError = category.metadata.annotations?.['reflash.dev/source-error']
+  const sourceError = sourceErrorOf(category)
   const problem = ports.upgraders.has(name)
     ? sourceError && { reason: 'Invalid', message: sourceError }
     : {

@@ -1,4 +1,5 @@
 import type { Device, DeviceStatus, Key, UpgradeOperation } from '../api/resources.ts'
+import { sourceErrorOf } from '../core/annotations.ts'
 import type { Assessment } from '../core/assess.ts'
 import { backoff, jittered } from '../core/backoff.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
@@ -150,7 +151,7 @@ async function withReferences(device: Device, ports: Ports): Promise<DeviceStatu
       ports.clock.now(),
     )
   const twin = ports.fleet.twinOf(device)
-  const sourceError = metadata.annotations?.['reflash.dev/source-error']
+  const sourceError = sourceErrorOf(device)
   if (problem) return { ...status, conditions: set('False', 'NotFound', problem) }
   if (twin) return { ...status, conditions: set('False', 'Conflict', `Device ${twin} has the same address`) }
   if (sourceError) return { ...status, conditions: set('False', 'Invalid', sourceError) }

@@ -1,4 +1,5 @@
 import type { FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
+import { folderAnnotation, sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { imageReadiness } from '../core/image-readiness.ts'
@@ -51,8 +52,8 @@ interface Loaded {
 
 async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Loaded> {
   const { source, sha256, buildRef } = image.spec
-  const { namespace, annotations } = image.metadata
-  const folder = annotations?.['reflash.dev/folder']
+  const { namespace } = image.metadata
+  const folder = image.metadata.annotations?.[folderAnnotation]
   const manifestFolder = folder === undefined ? undefined : ports.settings.folderOf?.(folder)
   try {
     const stored = await ports.images.fetch(
@@ -76,7 +77,7 @@ async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Pr
   } catch (error) {
     if (!(error instanceof ReflashError)) throw error
     const readiness: Readiness = { ready: false, reason: error.code, message: messageOf(error) }
-    return { readiness, stored: undefined, again: retryMs }
+    return { readiness, stored: undefined, again: error.recoverable ? retryMs : recheckMs }
   }
 }
 
@@ -112,7 +113,7 @@ function statusOf(
     set('Ready', 'False', readiness.reason, readiness.message)
     set('Stalled', 'True', readiness.reason, readiness.message)
   }
-  const sourceError = image.metadata.annotations?.['reflash.dev/source-error']
+  const sourceError = sourceErrorOf(image)
   if (sourceError) set('Stalled', 'True', 'Invalid', sourceError)
   const metadata = stored?.metadata
   return {

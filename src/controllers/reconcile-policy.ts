@@ -1,4 +1,5 @@
 import type { Build, CountName, Key, UpgradePolicy, UpgradePolicyStatus } from '../api/resources.ts'
+import { sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { isReadyImage } from '../core/match.ts'
@@ -66,11 +67,10 @@ interface PolicyFacts {
 }
 
 function problemOf(policy: UpgradePolicy, build: Build | undefined, { fleet }: Ports): PolicyFacts['problem'] {
-  const { namespace, annotations } = policy.metadata
+  const { namespace } = policy.metadata
   const { categoryRef, target } = policy.spec
-  if (annotations?.['reflash.dev/source-error']) {
-    return { reason: 'Invalid', message: annotations['reflash.dev/source-error'] }
-  }
+  const sourceError = sourceErrorOf(policy)
+  if (sourceError) return { reason: 'Invalid', message: sourceError }
   if (!fleet.get('Category', { namespace, name: categoryRef.name })) {
     return { reason: 'NotFound', message: `category ${categoryRef.name} does not exist` }
   }
@@ -100,33 +100,60 @@ function phaseOfPolicy({ policy, counts, converged, problem, stop }: PolicyFacts
   return counts.inFlight + counts.queued > 0 ? 'Progressing' : 'Waiting'
 }
 
-function conditionsOf({ policy, counts, problem, converged, stop }: PolicyFacts, now: number) {
-  const observedGeneration = policy.metadata.generation
+function conditionsOf(facts: PolicyFacts, now: number): NonNullable<UpgradePolicyStatus['conditions']> {
+  const { policy } = facts
   let conditions = policy.status.conditions ?? []
-  const set = (type: string, status: 'True' | 'False' | 'Unknown', reason: string, message: string): void => {
-    conditions = setCondition(conditions, { type, status, reason, message, observedGeneration }, now)
+  for (const type of policyConditions) {
+    const next = judgements[type](facts)
+    conditions = next
+      ? setCondition(conditions, { type, observedGeneration: policy.metadata.generation, ...next }, now)
+      : removeCondition(conditions, type)
   }
-  const setWhile = (on: boolean, type: string, reason: string, message: string): void => {
-    if (on) set(type, 'True', reason, message)
-    else conditions = removeCondition(conditions, type)
-  }
-  const left = counts.matched - counts.onTarget - counts.held
-  const moving = counts.inFlight + counts.queued + counts.offline + counts.quarantined + counts.unknown
-  const summary = `${counts.onTarget} of ${counts.matched} devices on target`
-  if (problem) set('Ready', 'False', problem.reason, problem.message)
-  else set('Ready', 'True', 'Accepted', summary)
-  if (counts.matched === 0) set('Converged', 'False', 'NoDevices', 'the selector matches no device')
-  else if (converged) set('Converged', 'True', 'AllOnTarget', summary)
-  else set('Converged', 'False', 'WorkLeft', `${summary}; ${counts.held} held, ${counts.failed} failed, ${counts.offline} offline`)
-  const paused = policy.spec.state === 'Pause' || policy.spec.state === 'Abort'
-  if (paused) set('Paused', 'True', policy.spec.state === 'Abort' ? 'Aborted' : 'Requested', `state: ${policy.spec.state}`)
-  else setWhile(stop !== undefined, 'Paused', stop?.reason ?? '', stop?.message ?? '')
-  setWhile(counts.failed > 0, 'Degraded', 'Failures', `${counts.failed} devices failed, ${counts.lost} of them lost, ${counts.rolledBack} rolled back`)
-  const onlyFailures = !problem && policy.spec.state === 'Run' && left > 0 && moving === 0
-  setWhile(problem !== undefined || onlyFailures, 'Stalled', problem?.reason ?? 'OnlyFailuresLeft', problem?.message ?? `${left} devices need a person`)
-  setWhile(!problem && !onlyFailures && left > 0 && policy.spec.state === 'Run', 'Reconciling', 'Progressing', `${left} devices to go`)
   return conditions
 }
+
+type Judgement = { status: 'True' | 'False'; reason: string; message: string } | undefined
+
+const yes = (reason: string, message: string): Judgement => ({ status: 'True', reason, message })
+const no = (reason: string, message: string): Judgement => ({ status: 'False', reason, message })
+const summaryOf = ({ counts }: PolicyFacts): string => `${counts.onTarget} of ${counts.matched} devices on target`
+const leftOf = ({ counts }: PolicyFacts): number => counts.matched - counts.onTarget - counts.held
+
+/** Work is left, and none of it moves by itself. */
+function onlyFailuresLeft(facts: PolicyFacts): boolean {
+  const { counts, problem, policy } = facts
+  const moving = counts.inFlight + counts.queued + counts.offline + counts.quarantined + counts.unknown
+  return !problem && policy.spec.state === 'Run' && leftOf(facts) > 0 && moving === 0
+}
+
+/** Each condition of a policy; undefined where it is only present while it is true. */
+const judgements = {
+  Ready: (facts: PolicyFacts) =>
+    facts.problem ? no(facts.problem.reason, facts.problem.message) : yes('Accepted', summaryOf(facts)),
+  Converged: (facts: PolicyFacts) => {
+    const { held, failed, offline, matched } = facts.counts
+    if (matched === 0) return no('NoDevices', 'the selector matches no device')
+    if (facts.converged) return yes('AllOnTarget', summaryOf(facts))
+    return no('WorkLeft', `${summaryOf(facts)}; ${held} held, ${failed} failed, ${offline} offline`)
+  },
+  Paused: ({ policy, stop }: PolicyFacts) => {
+    const { state } = policy.spec
+    if (state === 'Pause') return yes('Requested', 'state: Pause')
+    if (state === 'Abort') return yes('Aborted', 'state: Abort')
+    return stop && yes(stop.reason, stop.message)
+  },
+  Degraded: ({ counts: { failed, lost, rolledBack } }: PolicyFacts) =>
+    failed > 0 ? yes('Failures', `${failed} devices failed, ${lost} of them lost, ${rolledBack} rolled back`) : undefined,
+  Stalled: (facts: PolicyFacts) => {
+    if (facts.problem) return yes(facts.problem.reason, facts.problem.message)
+    return onlyFailuresLeft(facts) ? yes('OnlyFailuresLeft', `${leftOf(facts)} devices need a person`) : undefined
+  },
+  Reconciling: (facts: PolicyFacts) =>
+    !facts.problem && !onlyFailuresLeft(facts) && leftOf(facts) > 0 && facts.policy.spec.state === 'Run'
+      ? yes('Progressing', `${leftOf(facts)} devices to go`)
+      : undefined,
+} satisfies Record<string, (facts: PolicyFacts) => Judgement>
+const policyConditions = Object.keys(judgements) as (keyof typeof judgements)[]
 
 function topFailures(policy: UpgradePolicy, { fleet }: Ports): NonNullable<UpgradePolicyStatus['topFailures']> {
   return fleet

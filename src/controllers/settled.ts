@@ -1,4 +1,5 @@
 import type { Device, UpgradeOperation } from '../api/resources.ts'
+import { isTrue } from '../core/conditions.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { holdsSlot, isFinished, isHandWritten, phaseOf } from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
@@ -13,8 +14,8 @@ export type Standing =
   /** Nothing moves any more without a person: one line for each reason. */
   | { kind: 'Stuck'; reasons: string[] }
 
-/** Reasons that no waiting changes within a run: a person, an edit or the device itself must. */
-const patientReasons = new Set(['Retrying', 'Upgrading', 'WaitingForSlot', 'WaitingForStart', 'BuildNotReady'])
+/** Reasons that pass by themselves while a run goes on. */
+const patientReasons = new Set(['Retrying', 'Upgrading', 'WaitingForSlot', 'WaitingForStart'])
 
 /** Whether a run that is to end may end. Looks at the whole fleet, but only when nothing is in flight. */
 export async function standing(ports: Ports): Promise<Standing> {
@@ -38,8 +39,8 @@ export async function standing(ports: Ports): Promise<Standing> {
   }
   for (const device of fleet.all('Device')) {
     const seen = deviceStanding(device, ports, stop !== undefined)
-    if (seen === 'Moving') return { kind: 'Moving' }
-    if (seen !== 'Done') reasons.push(seen)
+    if (seen.kind === 'Moving') return seen
+    if (seen.kind === 'Stuck') reasons.push(seen.reason)
   }
   return reasons.length === 0 ? { kind: 'Converged' } : { kind: 'Stuck', reasons }
 }
@@ -55,23 +56,29 @@ function moves(operation: UpgradeOperation, now: number): boolean {
 const isParkedForPerson = ({ status }: UpgradeOperation): boolean =>
   status.phase === 'Testing' && status.reason !== undefined && !patientReasons.has(status.reason)
 
-function deviceStanding(device: Device, { fleet, clock, settings }: Ports, stopped: boolean): 'Moving' | 'Done' | string {
-  const id = keyString(keyOf(device))
-  const assessment = fleet.assessment(id)
+type DeviceStanding = { kind: 'Moving' } | { kind: 'Done' } | { kind: 'Stuck'; reason: string }
+const moving: DeviceStanding = { kind: 'Moving' }
+const arrived: DeviceStanding = { kind: 'Done' }
+
+function deviceStanding(device: Device, ports: Ports, stopped: boolean): DeviceStanding {
   const { name } = device.metadata
-  const { lastProbeTime, failedProbes, observedGeneration } = device.status
-  const since = settings.probesSince ?? 0
-  const probedNow = lastProbeTime !== undefined && toMs(lastProbeTime) >= since
-  const stalled = device.status.conditions?.some(({ type, status }) => type === 'Stalled' && status === 'True')
-  if (observedGeneration !== device.metadata.generation) return 'Moving'
-  if (!probedNow && !failedProbes && !stalled) return 'Moving'
-  if (!assessment || assessment.counts.size === 0 || assessment.onTarget) return 'Done'
+  const assessment = ports.fleet.assessment(keyString(keyOf(device)))
+  if (!hasBeenLookedAt(device, ports)) return moving
+  if (!assessment || assessment.counts.size === 0 || assessment.onTarget) return arrived
   const { blocked } = assessment
-  if (!blocked) return stopped ? `device ${name}: waits for starts to be allowed again` : 'Moving'
-  if (['Held', 'Pinned'].includes(blocked.reason)) return 'Done'
-  if (patientReasons.has(blocked.reason)) {
-    const soon = blocked.until === undefined || toMs(blocked.until) - clock.now() <= patienceMs
-    if (soon && blocked.reason !== 'BuildNotReady') return 'Moving'
-  }
-  return `device ${name}: ${blocked.reason}: ${blocked.message}`
+  if (!blocked) return stopped ? stuck(name, 'waits for starts to be allowed again') : moving
+  if (heldReasons.has(blocked.reason)) return arrived
+  const soon = blocked.until === undefined || toMs(blocked.until) - ports.clock.now() <= patienceMs
+  if (soon && patientReasons.has(blocked.reason)) return moving
+  return stuck(name, `${blocked.reason}: ${blocked.message}`)
+}
+
+const stuck = (name: string, why: string): DeviceStanding => ({ kind: 'Stuck', reason: `device ${name}: ${why}` })
+const heldReasons = new Set(['Held', 'Pinned'])
+
+/** Whether this run has had its round with a device: it answered, failed to, or cannot be asked. */
+function hasBeenLookedAt({ status, metadata }: Device, { settings }: Ports): boolean {
+  if (status.observedGeneration !== metadata.generation) return false
+  const answered = status.lastProbeTime !== undefined && toMs(status.lastProbeTime) >= (settings.probesSince ?? 0)
+  return answered || status.failedProbes !== undefined || isTrue(status.conditions, 'Stalled')
 }

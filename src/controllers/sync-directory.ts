@@ -1,15 +1,11 @@
 import { kinds } from '../api/kinds.ts'
 import type { Key, Kind, Manifest } from '../api/resources.ts'
+import { folderAnnotation, sourceAnnotation, sourceErrorAnnotation } from '../core/annotations.ts'
 import { keyOf } from '../core/keys.ts'
 import { sameValue } from '../core/same-value.ts'
 import type { EventSink } from '../ports/event-sink.ts'
 import type { ResourceStore } from '../ports/resource-store.ts'
 import { deviceFinalizer, inUseFinalizer, operationFinalizer } from './finalizers.ts'
-
-/** Marks objects that the directory declares: only these are removed when their file goes. */
-export const sourceAnnotation = 'reflash.dev/source'
-export const sourceErrorAnnotation = 'reflash.dev/source-error'
-export const folderAnnotation = 'reflash.dev/folder'
 
 /** One object as a directory declares it. */
 export interface Declared {

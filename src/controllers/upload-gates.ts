@@ -5,14 +5,15 @@ import { createBandwidth } from './bandwidth.ts'
 export interface UploadGate {
   throttle?: (bytes: number, signal: AbortSignal) => Promise<void>
   /** Waits for a slot; the returned function gives it back. Rejects with the signal's reason on abort. */
-  enter(signal: AbortSignal): Promise<() => void>
+  enter: (signal: AbortSignal) => Promise<() => void>
 }
 
 export interface UploadGates {
   of(policy: string, limits: { maxConcurrent?: number; maxMbps?: number } | undefined): UploadGate
 }
 
-const open: UploadGate = { enter: async () => () => {} }
+const noWait: UploadGate['enter'] = async () => () => {}
+const open: UploadGate = { enter: noWait }
 
 /** Gates shared by all uploads of a policy; a changed limit makes a new gate, and uploads under way keep the old one. */
 export function createUploadGates(clock: Clock): UploadGates {
@@ -28,7 +29,7 @@ export function createUploadGates(clock: Clock): UploadGates {
       if (known?.spec === spec) return known.gate
       const gate: UploadGate = {
         ...(limits.maxMbps === undefined ? {} : { throttle: createBandwidth(limits.maxMbps * 1_000_000, clock) }),
-        enter: limits.maxConcurrent === undefined ? open.enter : turnstile(limits.maxConcurrent),
+        enter: limits.maxConcurrent === undefined ? noWait : turnstile(limits.maxConcurrent),
       }
       gates.set(policy, { spec, gate })
       return gate

@@ -242,14 +242,9 @@ const deviceClasses = new Set<string>(['AuthFailed', 'HostKeyChanged', 'Identity
 
 /** What an earlier attempt at this very upgrade says about another one. */
 function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Subject): Blocked | undefined {
-  const { phase, failureClass, message = '', reason } = operation.status
+  const { phase, reason } = operation.status
   const name = operation.metadata.name
-  if (!isFinished(operation)) {
-    if (phase === 'Queued' && operation.status.retryTime) {
-      return no('Retrying', message || `operation ${name} tries again`, toMs(operation.status.retryTime))
-    }
-    return no('Upgrading', `operation ${name} is upgrading it`)
-  }
+  if (!isFinished(operation)) return checkUnfinished(operation)
   if (phase === 'Cancelled') {
     return reason === 'CancelRequested'
       ? no('Cancelled', `operation ${name} was cancelled; change retryToken to try again`)
@@ -258,6 +253,22 @@ function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Su
   if (phase === 'Succeeded') {
     return no('AlreadyFlashed', `operation ${name} succeeded, but the device runs ${device.status.osIdentifier ?? 'something else'} now; change retryToken to flash it again`)
   }
+  return checkFailed(operation, { device, policies, now })
+}
+
+function checkUnfinished({ metadata: { name }, status }: UpgradeOperation): Blocked {
+  return status.phase === 'Queued' && status.retryTime
+    ? no('Retrying', status.message ?? `operation ${name} tries again`, toMs(status.retryTime))
+    : no('Upgrading', `operation ${name} is upgrading it`)
+}
+
+/** After the flash a failure is final; before it, it depends on who can help. */
+function checkFailed(
+  operation: UpgradeOperation,
+  { device, policies, now }: Pick<Subject, 'device' | 'policies' | 'now'>,
+): Blocked | undefined {
+  const { failureClass, message = '' } = operation.status
+  const name = operation.metadata.name
   if (failureClass && isFlashFailure(failureClass)) {
     return no(failureClass, `operation ${name}: ${message}; change retryToken to flash it again`)
   }
@@ -283,14 +294,8 @@ function checkHistory(subject: Subject): Blocked | undefined {
     const earlier = latest && checkEarlier(latest, subject)
     if (earlier) return earlier
   }
-  const lost = operations.find((operation) => operation.status.failureClass === 'Lost' && operation !== request)
-  if (lost && !hasAnsweredSince(device, finishedAt(lost))) {
-    return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
-  }
-  const other = operations.find((operation) => !isFinished(operation) && operation.metadata.name !== request?.metadata.name)
-  if (other && (!request || other.metadata.name === device.status.operationRef?.name)) {
-    return no('Upgrading', `operation ${other.metadata.name} is upgrading it`)
-  }
+  const busy = checkOthers(subject)
+  if (busy) return busy
   const fellBack = markerFellBack(device.status.lastFlash, device.status.bootId, request?.metadata.name ?? stem)
   if (fellBack) {
     return no('RolledBack', `the device's own marker says that operation ${device.status.lastFlash!.operation} flashed it already, and it fell back; change retryToken to flash it again`)
@@ -300,6 +305,18 @@ function checkHistory(subject: Subject): Blocked | undefined {
     return no('Unreachable', seen ? `has not answered since ${seen}` : 'has never answered', nextProbe(device))
   }
   return undefined
+}
+
+/** Another operation of this device that is under way, or that left it Lost. */
+function checkOthers({ device, request, operations }: Subject): Blocked | undefined {
+  const lost = operations.find((operation) => operation.status.failureClass === 'Lost' && operation !== request)
+  if (lost && !hasAnsweredSince(device, finishedAt(lost))) {
+    return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
+  }
+  const other = operations.find((operation) => !isFinished(operation) && operation.metadata.name !== request?.metadata.name)
+  return other && (!request || other.metadata.name === device.status.operationRef?.name)
+    ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`)
+    : undefined
 }
 
 const hasAnsweredSince = (device: Device, time: number): boolean =>

@@ -50,30 +50,46 @@ export function assess(subject: Subject): Assessment {
 
 const attemptNumber = (operation: UpgradeOperation): number => Number(operation.metadata.name.split('-').at(-1))
 
-function countsOf(
-  subject: Subject,
-  { onTarget, blocked, latest }: { onTarget: boolean; blocked: Blocked | undefined; latest: UpgradeOperation | undefined },
-): Map<string, CountName[]> {
+/** What is known of a device when it is counted. */
+interface Counted {
+  onTarget: boolean
+  blocked: Blocked | undefined
+  /** The latest attempt at this very upgrade. */
+  latest: UpgradeOperation | undefined
+  unfinished: UpgradeOperation | undefined
+}
+
+const failed = ({ onTarget, latest }: Counted): boolean => latest?.status.phase === 'Failed' && !onTarget
+const failedAs = (counted: Counted, failureClass: string): boolean =>
+  failed(counted) ? counted.latest?.status.failureClass === failureClass : counted.blocked?.reason === failureClass
+const isInFlight = ({ unfinished }: Counted): boolean => unfinished !== undefined && holdsSlot(unfinished)
+
+/** Which devices each count of a policy takes in. */
+const countRules: Record<CountName, (counted: Counted) => boolean> = {
+  matched: () => true,
+  eligible: ({ onTarget, blocked, unfinished }) => onTarget || !blocked || unfinished !== undefined,
+  onTarget: ({ onTarget }) => onTarget,
+  queued: (counted) =>
+    !isInFlight(counted) && !counted.onTarget && (!counted.blocked || counted.unfinished !== undefined),
+  inFlight: isInFlight,
+  succeeded: ({ latest }) => latest?.status.phase === 'Succeeded' && latest.status.reason !== 'AlreadyOnTarget',
+  failed: (counted) => failed(counted) || counted.blocked?.reason === 'RolledBack',
+  lost: (counted) => failedAs(counted, 'Lost'),
+  rolledBack: (counted) => failedAs(counted, 'RolledBack'),
+  offline: ({ blocked }) => blocked?.reason === 'Unreachable',
+  quarantined: ({ blocked }) => blocked?.reason === 'Quarantined',
+  held: ({ onTarget, blocked }) => !onTarget && blocked !== undefined && heldReasons.has(blocked.reason),
+  unsupported: ({ blocked }) => blocked?.reason === 'NoImage' || blocked?.reason === 'AmbiguousImage',
+  unknown: ({ blocked }) => blocked?.reason === 'NeverProbed',
+}
+const countNames = Object.keys(countRules) as CountName[]
+
+/** What a device adds to the counts of the policies that select it; whoever does not own it only holds it. */
+function countsOf(subject: Subject, known: Omit<Counted, 'unfinished'>): Map<string, CountName[]> {
   const [first, ...others] = subject.policies
   const counts = new Map<string, CountName[]>()
   for (const policy of others) counts.set(policy.metadata.name, ['matched', 'held'])
-  const names: CountName[] = ['matched']
-  const unfinished = subject.operations.find((operation) => !isFinished(operation))
-  if (onTarget) names.push('onTarget')
-  else if (blocked && heldReasons.has(blocked.reason)) names.push('held')
-  if (onTarget || !blocked || unfinished) names.push('eligible')
-  if (unfinished && holdsSlot(unfinished)) names.push('inFlight')
-  else if (!onTarget && (!blocked || unfinished)) names.push('queued')
-  if (latest?.status.phase === 'Succeeded' && latest.status.reason !== 'AlreadyOnTarget') names.push('succeeded')
-  if (latest?.status.phase === 'Failed' && !onTarget) {
-    names.push('failed')
-    if (latest.status.failureClass === 'Lost') names.push('lost')
-    if (latest.status.failureClass === 'RolledBack') names.push('rolledBack')
-  } else if (blocked?.reason === 'RolledBack') names.push('failed', 'rolledBack')
-  if (blocked?.reason === 'Unreachable') names.push('offline')
-  if (blocked?.reason === 'Quarantined') names.push('quarantined')
-  if (blocked?.reason === 'NoImage' || blocked?.reason === 'AmbiguousImage') names.push('unsupported')
-  if (blocked?.reason === 'NeverProbed') names.push('unknown')
-  counts.set(first!.metadata.name, names)
+  const counted = { ...known, unfinished: subject.operations.find((operation) => !isFinished(operation)) }
+  counts.set(first!.metadata.name, countNames.filter((name) => countRules[name](counted)))
   return counts
 }

@@ -174,6 +174,11 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
     return attemptFailed(operation, world, { failureClass: 'Rejected', recoverable: true, message: 'its image is not Ready any more' }, now)
   }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
+  return advancePast(outcome, operation, world, now)
+}
+
+/** The next phase after a step that went well. */
+function advancePast(outcome: Outcome, operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   switch (outcome.kind) {
     case 'Connected':
       return advance(operation, now, 'Checking', { kind: 'Check' })
@@ -197,6 +202,7 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
     case 'Knocked':
     case 'Looked':
     case 'LookFailed':
+    case 'AttemptFailed':
       return resume(operation, world, now)
   }
 }

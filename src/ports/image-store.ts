@@ -28,4 +28,6 @@ export interface ImageStore {
    * no longer those of the digest. @throws ReflashError `NotFound` when the cache no longer has it.
    */
   open(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Drops every file but these, and those fetched in the last minutes. Returns the bytes freed. @throws ReflashError `FetchFailed`. */
+  prune(keep: ReadonlySet<string>): Promise<number>
 }

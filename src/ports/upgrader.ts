@@ -46,7 +46,7 @@ export interface Upgrader {
    * Puts the image on the device and compares its digest there. May stop services to make room; `abandon` starts them
    * again. Does nothing if the very image is already in place.
    */
-  upload(job: Job, probe: Probe, session: Session, context: UploadContext, signal: AbortSignal): Promise<void>
+  upload(job: Job, session: Session, context: UploadContext, signal: AbortSignal): Promise<void>
 
   /** Lets the device test the image with the options of the real run. */
   test(job: Job, session: Session, signal: AbortSignal): Promise<void>

@@ -26,6 +26,10 @@ export const createMemoryImages = (files: ReadonlyMap<string, Buffer>): ImageSto
       if (file === undefined) throw new ReflashError('NotFound', `there is no file ${path}`)
       return store(file, sha256)
     },
+    prune: async (keep) => {
+      for (const sha256 of fetched.keys()) if (!keep.has(sha256)) fetched.delete(sha256)
+      return 0
+    },
     open: async function* (sha256, signal) {
       const file = fetched.get(sha256)
       if (file === undefined) throw new ReflashError('NotFound', `image ${sha256} is not in the cache`)

@@ -87,7 +87,7 @@ describe('a flash', () => {
     Object.assign(late, { up: true, boot: 2, release: 'new', bootedAt: world.clock.monotonic() })
     await world.clock.advance(minutes(24 * 60))
     const corrected = (await operations(world)).map((operation) => operation.status.phase)
-    expect(corrected.toSorted()).toEqual(['Failed', 'Succeeded'])
+    expect(new Set(corrected)).toEqual(new Set(['Failed', 'Succeeded']))
     expect(flashes(world)).toEqual([1, 1])
     await app.stop()
   })

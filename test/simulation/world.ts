@@ -217,7 +217,7 @@ const isTalkedTo = (device: AnyResource): boolean =>
 function mortalConnector(connector: Connector, life: Life): Connector {
   const guarded = mortal(connector, life)
   return {
-    knock: guarded.knock,
+    knock: (...args) => guarded.knock(...args),
     async connect(...args) {
       const session: Session = await connector.connect(...args)
       life.atDeath(() => void session.close())

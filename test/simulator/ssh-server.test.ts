@@ -52,7 +52,7 @@ it.each(['18.06.9', '24.10.0'] as const)('upgrades a router from %s over real SS
     const content = (async function* () {
       yield bytes
     })()
-    await openwrtUpgrader.upload(job, seen, session, { content, onProgress: () => {} }, signal)
+    await openwrtUpgrader.upload(job, session, { content, onProgress: () => {} }, signal)
     await openwrtUpgrader.test(job, session, signal)
     const token = {
       bootId: seen.bootId,

@@ -147,7 +147,7 @@ describe('an upgrade of a simulated router', () => {
     await world.run(openwrtUpgrader.clearStart(world.job, token, session, signal))
     expect(world.router.state.marker).toBeUndefined()
     const again = await world.probe(session)
-    await world.upload(session, again)
+    await world.upload(session)
     expect(await world.start(session, world.tokenOf(again))).toEqual({ kind: 'Started' })
     expect((await world.comeBack()).release.version).toBe('24.10.8')
   })
@@ -166,8 +166,8 @@ describe('an upgrade of a simulated router', () => {
 
   it('does not upload what is there already', async () => {
     const world = simulatedRouter()
-    const { session, seen } = await world.prepare()
-    await world.upload(session, seen)
+    const { session } = await world.prepare()
+    await world.upload(session)
     expect(eventsOf(world.router.history, 'Uploaded')).toHaveLength(1)
   })
 

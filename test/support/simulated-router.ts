@@ -62,8 +62,8 @@ export const simulatedRouter = (
   const connect = (changes: Partial<Target> = {}): Promise<Session> =>
     run(connector.connect({ ...target, ...changes }, 60_000, signal))
   const probe = (session: Session): Promise<Probe> => run(openwrtUpgrader.probe(session, timeouts, signal))
-  const upload = (session: Session, seen: Probe): Promise<void> =>
-    run(openwrtUpgrader.upload(job, seen, session, { content: content(), onProgress: () => {} }, signal))
+  const upload = (session: Session): Promise<void> =>
+    run(openwrtUpgrader.upload(job, session, { content: content(), onProgress: () => {} }, signal))
   const test = (session: Session): Promise<void> => run(openwrtUpgrader.test(job, session, signal))
   const tokenOf = (seen: Probe): StartToken => ({
     bootId: seen.bootId,
@@ -77,7 +77,7 @@ export const simulatedRouter = (
   const prepare = async () => {
     const session = await connect()
     const seen = await probe(session)
-    await upload(session, seen)
+    await upload(session)
     return { session, seen, token: tokenOf(seen) }
   }
   /** Up to the guard's answer, over a session of its own. */

@@ -131,6 +131,7 @@ export async function createToyFleet(options: {
       upgraders: new Map([['toy', toyUpgrader(routers, clock)]]),
       images: {
         fetch: async () => ({ sha256: imageDigest, sizeBytes: 1000 }),
+        prune: async () => 0,
         async *open() {
           yield new Uint8Array(1000)
         },
@@ -233,7 +234,7 @@ function toyUpgrader(
       }
     },
     check: async () => {},
-    upload: async (_job, _probe, session, { onProgress }) => {
+    upload: async (_job, session, { onProgress }) => {
       const router = of(session)
       router.uploads += 1
       router.stoppedServices = true

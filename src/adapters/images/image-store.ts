@@ -33,21 +33,13 @@ export interface ImageStoreOptions {
   http?: Omit<HttpClientOptions, 'allowPrivateUrls'>
 }
 
-export interface CachedImageStore extends ImageStore {
-  /**
-   * Removes every cached image but these, and those fetched in the last ten minutes. Returns the bytes freed.
-   * @throws ReflashError `FetchFailed` when the cache cannot be used.
-   */
-  prune(keep: ReadonlySet<string>): Promise<number>
-}
-
 const defaultLimits = { deadlineMs: 30 * 60_000, idleMs: 60_000, maxResumes: 5, resumePauseMs: 1000 }
 
 /** A file written to this recently may change again within one tick of its timestamp. */
 const settledMs = 2000
 
 /** Images in a content-addressed folder, filled from files and from http and https servers. */
-export function createImageStore(options: ImageStoreOptions): CachedImageStore {
+export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { cacheFolder, readMetadata, clock, maxBytes = 64 * 1024 * 1024, allowPrivateUrls = true } = options
   const cache = createImageCache({ folder: cacheFolder, maxBytes, readMetadata, clock })
   const client = createHttpClient({ ...options.http, allowPrivateUrls })

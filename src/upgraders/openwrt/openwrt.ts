@@ -49,7 +49,7 @@ export const openwrtUpgrader: Upgrader = {
     checkJob(job, probe)
   },
 
-  async upload(job, _probe, session, context, signal) {
+  async upload(job, session, context, signal) {
     if (await makeRoom(job, session, signal)) return
     const md5 = createHash('md5')
     const content = hashed(context.content, md5)
