@@ -6,7 +6,7 @@ import { group } from '../../api/schema.ts'
 import { acceptManifest } from '../../api/validate.ts'
 import { type Finding, finding, formatDiagnostic, inFile, type Place } from './diagnostic.ts'
 import { formatSecretPath, readSecret, type SecretManifest } from './secret-manifest.ts'
-import { hasKey, mapNode, onlyValue, parseYaml, scalarText, type YamlDocument } from './yaml-text.ts'
+import { hasKey, mapNode, onlyValue, readYaml, scalarText, type YamlDocument } from './yaml-text.ts'
 
 /** An accepted document: an object of ours or a Secret. */
 export type ParsedItem = Place & { id: string } & (
@@ -41,10 +41,8 @@ export const idOf = (kind: string, { namespace, name }: { namespace: string; nam
 /** Reads the documents of one YAML or JSON text. Never throws for what the text says. */
 export function parseFile(text: string): ParsedFile {
   const parsed: ParsedFile = { items: [], spoiled: [], problems: [], skipped: 0 }
-  const yaml = parseYaml(text)
-  if (!yaml.ok) return brokenFile(yaml.problems)
-  for (const document of yaml.documents) readDocument(document, parsed)
-  return parsed
+  const problems = readYaml(text, (document) => readDocument(document, parsed))
+  return problems.length > 0 ? brokenFile(problems) : parsed
 }
 
 /** A file of which nothing is taken. */

@@ -55,7 +55,6 @@ export function credentialProblem(entries: Entries): string | undefined {
   const { username, password, 'ssh-privatekey': key } = trimmed(entries)
   if (username === undefined || username === '') return 'needs a username'
   if (password === undefined && key === undefined) return 'needs a password or an ssh-privatekey'
-    return 'has a password and an ssh-privatekey; one of them has to go'
   if (key !== undefined && !/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key.trimStart())) {
     return 'has an ssh-privatekey that is no private key; it begins with -----BEGIN'
   }

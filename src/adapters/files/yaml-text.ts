@@ -1,6 +1,5 @@
 import {
   Composer,
-  type CST,
   type Document,
   type ErrorCode,
   isAlias,
@@ -11,13 +10,11 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  Parser,
   type YAMLMap,
 } from 'yaml'
 import { formatPath, type Path } from '../../api/problem.ts'
+import { boundedTokens, limitWords } from './bounded-tokens.ts'
 import { type Finding, finding, type Place } from './diagnostic.ts'
-
-const maxDepth = 64
 
 /** One document of a YAML text, with the way back from values to places. */
 export interface YamlDocument {
@@ -32,47 +29,35 @@ export interface YamlDocument {
   sourceText: (path: Path) => string | undefined
 }
 
-export type YamlText = { ok: true; documents: YamlDocument[] } | { ok: false; problems: Finding[] }
-
-/** Parses a text of YAML documents. A text that is broken anywhere is broken as a whole: an open quote swallows what follows. */
-export function parseYaml(text: string): YamlText {
+/**
+ * Reads a text of YAML documents one by one, so that memory is needed for one only. What comes back says why the text is
+ * broken: then forget every document of it, since an open quote swallows what follows.
+ */
+export function readYaml(text: string, onDocument: (document: YamlDocument) => void): Finding[] {
   const lines = new LineCounter()
+  lines.addNewLine(0)
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const tokens = [...new Parser(lines.addNewLine).parse(text)]
-  const tooDeep = deepest(tokens)
-  if (tooDeep !== undefined) {
-    return {
-      ok: false,
-      problems: [finding('TooDeep', `must not be nested deeper than ${maxDepth}`, place(tooDeep))],
+  const problems: Finding[] = []
+  const composer = new Composer({ version: '1.2', uniqueKeys: false, logLevel: 'silent' })
+  const take = (documents: Iterable<Document.Parsed>): void => {
+    for (const document of documents) {
+      const { errors } = document
+      problems.push(
+        ...errors.map(({ code, pos }) => finding('SyntaxError', syntaxWords[code], place(pos[0]))),
+      )
+      if (problems.length === 0) onDocument(yamlDocument(document, place))
     }
   }
-  const composed = [
-    ...new Composer({ version: '1.2', uniqueKeys: false, logLevel: 'silent' }).compose(tokens),
-  ]
-  const problems = composed.flatMap(({ errors }) =>
-    errors.map(({ code, pos }) => finding('SyntaxError', syntaxWords[code], place(pos[0]))),
-  )
-  if (problems.length > 0) return { ok: false, problems }
-  return { ok: true, documents: composed.map((document) => yamlDocument(document, place)) }
-}
-
-/** Offset of a token that is nested too deep. Looks with a stack of its own: the composer's recursion has a limit. */
-function deepest(tokens: readonly CST.Token[]): number | undefined {
-  const stack: { token: CST.Token; depth: number }[] = tokens.map((token) => ({ token, depth: 0 }))
-  for (let entry = stack.pop(); entry; entry = stack.pop()) {
-    const { token, depth } = entry
-    if (depth > maxDepth) return token.offset
-    if (token.type === 'document' && token.value) stack.push({ token: token.value, depth })
-    if (!('items' in token)) continue
-    for (const { key, value } of token.items) {
-      if (key) stack.push({ token: key, depth: depth + 1 })
-      if (value) stack.push({ token: value, depth: depth + 1 })
-    }
+  for (const token of boundedTokens(text, lines.addNewLine)) {
+    if ('limit' in token) return [finding(token.limit, limitWords[token.limit], place(token.offset))]
+    take(composer.next(token))
+    if (problems.length > 0) return problems
   }
-  return undefined
+  take(composer.end(false, text.length))
+  return problems
 }
 
 function yamlDocument(document: Document.Parsed | Document, place: (offset: number) => Place): YamlDocument {
