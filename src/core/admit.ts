@@ -174,7 +174,8 @@ function checkDevice(subject: Subject): Blocked | undefined {
     return no(stalled.reason as BlockedReason, stalled.message)
   }
   if (device.status.bootId === undefined || device.status.board === undefined) {
-    return no('NeverProbed', 'not reached yet: nothing is flashed that was never probed', nextProbe(device))
+    const said = getCondition(device.status.conditions, 'Reachable')?.message
+    return no('NeverProbed', said ? `never reached: ${said}` : 'not reached yet', nextProbe(device))
   }
   return undefined
 }

@@ -8,15 +8,20 @@ const chunkBytes = 16 * 1024
 /** Images in memory, by the path that a manifest declares: no input or output, so that it works in virtual time. */
 export const createMemoryImages = (files: ReadonlyMap<string, Buffer>): ImageStore => {
   const fetched = new Map<string, Buffer>()
+  const checked = new Map<Buffer, StoredImage>()
 
   const store = async (file: Buffer, expected: string | undefined): Promise<StoredImage> => {
-    const sha256 = createHash('sha256').update(file).digest('hex')
+    const known = checked.get(file)
+    const sha256 = known?.sha256 ?? createHash('sha256').update(file).digest('hex')
     if (expected !== undefined && expected !== sha256)
       throw new ReflashError('DigestMismatch', `the file has ${sha256}, declared is ${expected}`)
+    fetched.set(sha256, file)
+    if (known) return known
     const read = async (offset: number, length: number) => file.subarray(offset, offset + length)
     const { metadata } = await readMetadata({ sizeBytes: file.length, read })
-    fetched.set(sha256, file)
-    return { sha256, sizeBytes: file.length, ...(metadata && { metadata }) }
+    const image = { sha256, sizeBytes: file.length, ...(metadata && { metadata }) }
+    checked.set(file, image)
+    return image
   }
 
   return {
