@@ -39,7 +39,7 @@ describe('a scan', () => {
 
   it('refuses what is no file, and never waits for it', async () => {
     const root = await makeTree({ 'good.yaml': '', 'folder.yaml/inside.yaml': '' })
-    execFileSync('mkfifo', [join(root, 'pipe.yaml'), join(root, 'pipe')])
+    execFileSync('sh', ['-c', 'mkfifo pipe.yaml pipe'], { cwd: root })
     const server = createServer().listen(join(root, 'socket.yaml'))
     onTestFinished(() => void server.close())
     await new Promise((resolve) => server.once('listening', resolve))

@@ -6,8 +6,7 @@ import { scan } from './scan.ts'
 import { sameSnapshot, type Snapshot } from './snapshot.ts'
 import { createWakeUps } from './wake-ups.ts'
 
-export type { Diagnostic } from './diagnostic.ts'
-export type { DeclaredObject, DeclaredSecret, Revision } from './revision.ts'
+export type { Revision } from './revision.ts'
 
 /** Two looks so far apart that see the same make a revision: longer than the pauses of a checkout or a copy. */
 const settleMs = 500

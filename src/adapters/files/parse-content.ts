@@ -1,4 +1,3 @@
-import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../ports/clock.ts'
 import { finding } from './diagnostic.ts'
@@ -36,8 +35,10 @@ function parseInline(text: string): ParsedFile {
   }
 }
 
-/** Beside this file, under the name that this file has where it runs: .ts as written, .js as built. */
-const workerUrl = new URL(`./parse-worker${extname(import.meta.url)}`, import.meta.url)
+/** Beside this file, under the name that it has where this one runs: as written, or as built. */
+const workerUrl = import.meta.url.endsWith('.ts')
+  ? new URL('./parse-worker.ts', import.meta.url)
+  : new URL('./parse-worker.js', import.meta.url)
 
 function parseInWorker(text: string, clock: Clock, signal?: AbortSignal): Promise<ParsedFile> {
   return new Promise<ParsedFile>((resolve, reject) => {
