@@ -27,6 +27,7 @@ import { createDirectorySync } from './controllers/sync-directory.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
 import { ReflashError } from './core/errors.ts'
 import type { Brake } from './ports/brake.ts'
+import type { Connector } from './ports/connector.ts'
 import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
 import type { ResourceStore } from './ports/resource-store.ts'
@@ -45,10 +46,15 @@ export async function customResourceDefinitions(): Promise<string> {
   return texts.map((text) => `---\n${text}`).join('')
 }
 
-/** The parts of a running Reflash that do not depend on where its state is. */
-interface Parts {
+/** Where a running Reflash meets what outlives it: its state and the devices. */
+export interface Outside {
   store: ResourceStore
   records: RecordStore
+  connector: Connector
+}
+
+/** What `assemble` is given ready-made, because it depends on where the state is or on who looks on. */
+interface Parts extends Outside {
   brake: Brake
   events: EventSink
   probesSince?: number
@@ -65,7 +71,7 @@ async function assemble(config: RunConfig, source: DirectorySource, parts: Parts
       declared: () => source.latest()?.secrets ?? new Map(),
       ...(config.secretsFolder === undefined ? {} : { folder: config.secretsFolder }),
     }),
-    connector: createSshConnector({ clock }),
+    connector: parts.connector,
     upgraders: await loadUpgraders(config.upgraderModules),
     images: createImageStore({
       cacheFolder: config.cacheFolder,
@@ -124,6 +130,8 @@ export interface RunOptions {
   signal: AbortSignal
   /** Hears of the fleet as soon as it has been read. */
   onFleet?: (fleet: Fleet) => void
+  /** Wraps what every write and every command passes through: the place from which tests look on and intervene. */
+  decorate?: (outside: Outside) => Outside
 }
 
 export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
@@ -137,9 +145,9 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const state = await openState(config.stateFile, { directory: config.directory, clock: systemClock })
   try {
     const source = openDirectory(config.directory, { clock: systemClock, observer: { restless: (why) => warn(events, 'DirectoryRestless', why) } })
+    const outside = { store: state.resources, records: state.records, connector: createSshConnector({ clock: systemClock }) }
     const ports = await assemble(config, source, {
-      store: state.resources,
-      records: state.records,
+      ...(options.decorate?.(outside) ?? outside),
       brake: haltFile(config.haltFile),
       events,
       ...(once ? { probesSince: startedAt } : {}),
@@ -237,6 +245,7 @@ export async function planDirectory(
     const ports = await assemble({ ...config, cacheFolder }, source, {
       store: createMemoryStore({ clock: systemClock, initial: known.resources }),
       records: createMemoryRecords(known.records),
+      connector: createSshConnector({ clock: systemClock }),
       brake: haltFile(config.haltFile),
       events: { emit: () => {} },
     })
