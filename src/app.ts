@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { systemRandom } from './adapters/clock/random.ts'
 import { systemClock } from './adapters/clock/system-clock.ts'
 import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/diagnostic.ts'
 import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
@@ -83,7 +84,7 @@ async function assemble(config: RunConfig, source: DirectorySource, parts: Parts
     }),
     events: parts.events,
     clock,
-    random: Math.random,
+    random: systemRandom,
     governor: await openGovernor({
       settings: config.governor,
       records: parts.records,

@@ -26,11 +26,13 @@ process.exitCode = await runCli(process.argv.slice(2), version, {
     write: (text) => process.stdout.write(text),
     isTTY: process.stdout.isTTY,
     columns: process.stdout.columns,
+    rows: process.stdout.rows,
   },
   stderr: {
     write: (text) => process.stderr.write(text),
     isTTY: process.stderr.isTTY,
     columns: process.stderr.columns,
+    rows: process.stderr.rows,
   },
   env: process.env,
   signal: stop.signal,

@@ -11,6 +11,7 @@ export interface CliStream {
   write(text: string): unknown
   readonly isTTY: boolean
   readonly columns: number | undefined
+  readonly rows: number | undefined
 }
 
 /** Exit codes that a script can use; above 1 something is wrong with the call itself. */

@@ -28,6 +28,7 @@ export function createFleetView(stream: CliStream): FleetView {
     if (!fleet) return
     const width = Math.max(40, stream.columns ?? 100)
     const text = [...policyLines(fleet), '', ...operationLines(fleet, percent), '', ...lines]
+      .slice(0, (stream.rows ?? 50) - 2)
       .map((line) => line.slice(0, width - 1))
     stream.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${text.join('\n')}\n`)
     drawn = text.length

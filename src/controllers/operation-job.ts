@@ -17,7 +17,6 @@ export function settingsOf(operation: UpgradeOperation | undefined, ports: Ports
     connectMs: parseDuration(timeouts.connect),
     commandMs: parseDuration(timeouts.command),
     uploadMs: parseDuration(timeouts.upload),
-    flashMs: parseDuration(timeouts.flash),
     offline,
     uploadGate: [policy ? keyString(keyOf(policy)) : '', policy?.spec.limits.upload] as const,
   }
@@ -30,7 +29,7 @@ export function jobOf(operation: UpgradeOperation, ports: Ports): Job {
   const { image } = operation.status
   const firmware = image && ports.fleet.get('FirmwareImage', { namespace, name: image.name })
   if (!device || !image || !firmware) throw new ReflashError('NotFound', 'its device or image is gone')
-  const { commandMs, uploadMs, flashMs } = settingsOf(operation, ports)
+  const { commandMs, uploadMs } = settingsOf(operation, ports)
   const metadata = firmware.status.metadata
   return {
     operation: operation.metadata.name,
@@ -49,7 +48,7 @@ export function jobOf(operation: UpgradeOperation, ports: Ports): Job {
         : {}),
     },
     options: optionsOf(operation, ports),
-    timeouts: { commandMs, uploadMs, flashMs },
+    timeouts: { commandMs, uploadMs },
   }
 }
 

@@ -101,8 +101,6 @@ export interface Step {
   durable: boolean
 }
 
-/** How long the guard may take to arrive and compare: after it the device itself refuses to start. */
-export const guardWindowMs = 60_000
 /** How long a device that never came back is looked at. */
 export const lostWatchMs = 30 * 24 * 3600_000
 /** Knocking starts fast and slows down after two minutes. */
@@ -195,7 +193,7 @@ function advancePast(outcome: Outcome, operation: UpgradeOperation, world: Opera
     case 'Uploaded':
       return advance(operation, now, 'Testing', { kind: 'Test' })
     case 'Tested':
-      return world.admission.admitted ? intent(operation, outcome, now) : park(operation, world, now)
+      return world.admission.admitted ? intent(operation, world, outcome, now) : park(operation, world, now)
     case 'Claimed':
     case 'ClaimLost':
     case 'Start':
@@ -235,9 +233,15 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
   return { status: next, act: { kind: 'Wait', ms, park: true }, durable: false }
 }
 
-/** The intent: from here on only a probe says what happened. */
-function intent(operation: UpgradeOperation, tested: Outcome & { kind: 'Tested' }, now: number): Step {
-  const maxUptimeSeconds = Math.ceil(tested.uptimeSeconds + guardWindowMs / 1000)
+/** The intent: from here on only a probe says what happened. Past the latest uptime the device itself refuses to start. */
+function intent(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  tested: Outcome & { kind: 'Tested' },
+  now: number,
+): Step {
+  const windowMs = parseDuration(world.settings.timeouts.flash)
+  const maxUptimeSeconds = Math.ceil(tested.uptimeSeconds + windowMs / 1000)
   const next = change(operation, now, { phase: 'Flashing', message: `starting: ${tested.command}` })
   next.bootIdBefore = tested.bootId
   next.maxUptime = maxUptimeSeconds

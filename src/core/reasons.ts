@@ -92,5 +92,3 @@ export const conditionReasons = {
   Degraded: ['Failures'],
   Unsigned: ['NoSignaturePolicy'],
 } as const satisfies Record<string, readonly string[]>
-
-export type ConditionType = keyof typeof conditionReasons

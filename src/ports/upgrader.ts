@@ -11,7 +11,7 @@ export interface Job {
   operation: string
   image: { sha256: string; sizeBytes: number; metadata?: ImageMetadata; boards: readonly string[] }
   options: UpgradeOptions
-  timeouts: { commandMs: number; uploadMs: number; flashMs: number }
+  timeouts: { commandMs: number; uploadMs: number }
 }
 
 /** What the device is compared with, on the device, in the very command that starts the flash. */

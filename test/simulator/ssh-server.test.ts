@@ -45,7 +45,7 @@ it.each(['18.06.9', '24.10.0'] as const)('upgrades a router from %s over real SS
       operation: 'r-0badcafe-1',
       image: { sha256, sizeBytes: bytes.length, boards: [router.state.board] },
       options: {},
-      timeouts: { commandMs: 5000, uploadMs: 10_000, flashMs: 10_000 },
+      timeouts: { commandMs: 5000, uploadMs: 10_000 },
     }
     const session = await connector.connect(target, 5000, signal)
     const seen = await openwrtUpgrader.probe(session, job.timeouts, signal)

@@ -11,7 +11,7 @@ import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 
 const signal = new AbortController().signal
 const board = 'tplink,archer-c7-v5'
-const timeouts = { commandMs: 30_000, uploadMs: 600_000, flashMs: 90_000 }
+const timeouts = { commandMs: 30_000, uploadMs: 600_000 }
 
 /** One simulated router in virtual time, with what it takes to upgrade it step by step. */
 export const simulatedRouter = (

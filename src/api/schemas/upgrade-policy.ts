@@ -117,7 +117,7 @@ export const upgradePolicy = {
           connect: duration({ default: '60s', description: 'From the first packet to a session.' }),
           command: duration({ default: '30s', description: 'One command on the device.' }),
           upload: duration({ default: '10m', description: 'One upload.' }),
-          flash: duration({ default: '90s', description: 'From the start of sysupgrade until the device goes silent.' }),
+          flash: duration({ default: '90s', description: 'How long after the decision the device may still start; past it the device itself refuses.' }),
           reconnectRetry: duration({ default: '1s', description: 'Between two knocks at a rebooting device.' }),
           reboot: duration({ default: '15m', description: 'From the start of the flash until the device is back; then it is Lost.' }),
           total: duration({ default: '60m', description: 'One attempt before the flash, waiting included.' }),
