@@ -1,0 +1,51 @@
+/**
+ * The real process, killed with SIGKILL at one point after the other, against routers that live on: whatever was cut off
+ * where, the next run brings the fleet to rest and no router is flashed twice.
+ */
+import { describe, expect, test } from 'vitest'
+import { coalesced, nameOfPoint, points, type ScenarioName } from './points.ts'
+import { expectRest, scenarios } from './scenarios.ts'
+import { bugsOf, said, withWorld, type Point, type World } from './world.ts'
+
+const names = Object.keys(points) as ScenarioName[]
+/** A start that never happened is proven by the uptime alone, and the routers' minutes take a while here too. */
+const limitMs = 120_000
+
+async function killAt(world: World, point: Point): Promise<void> {
+  const ended = await world.run(point)
+  expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
+  expect(bugsOf(ended)).toEqual([])
+}
+
+for (const name of names) {
+  const scenario = scenarios[name]
+  describe.concurrent(`${name}: killed`, () => {
+    test.each(points[name].map((point): [string, Point] => [nameOfPoint(point), point]))(
+      '%s',
+      { timeout: limitMs },
+      async (_, point) => {
+        await withWorld(scenario.options ?? {}, async (world) => {
+          await scenario.begin?.(world)
+          await killAt(world, point)
+          await expectRest(world, scenario)
+        })
+      },
+    )
+  })
+}
+
+describe.concurrent('the list of points', () => {
+  const listed = new Set(names.flatMap((name) => points[name].map((point) => point.name)))
+
+  test.each(names)('has every write and every command that occurs in "%s"', { timeout: limitMs }, async (name) => {
+    const scenario = scenarios[name]
+    await withWorld(scenario.options ?? {}, async (world) => {
+      await scenario.begin?.(world)
+      const ended = await world.run()
+      expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
+      const occurred = new Set(ended.lines.flatMap((line) => line.name ?? []))
+      expect([...occurred].filter((each) => !listed.has(each) && !coalesced.has(each))).toEqual([])
+      expect(points[name].filter((point) => !occurred.has(point.name))).toEqual([])
+    })
+  })
+})

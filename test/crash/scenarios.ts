@@ -1,0 +1,133 @@
+import { expect } from 'vitest'
+import type { FleetOptions } from '../../src/simulator/fleet.ts'
+import { knownReleases } from '../../src/simulator/release.ts'
+import type { ScenarioName } from './points.ts'
+import { defaultTimeouts, flashesOf, target, type World } from './world.ts'
+
+interface Scenario {
+  options?: Partial<FleetOptions>
+  /** What has happened before the run that is killed. */
+  begin?: (world: World) => Promise<void>
+  /** How a run that is not killed ends. */
+  ending: 'Converged' | 'Stuck'
+  /** Of these routers the first is not brought to the target. */
+  firstStays?: boolean
+  /** Starts that one operation may take. */
+  starts: number
+  /** What happens when all has come to rest, with its own expectations. */
+  end?: (world: World) => Promise<void>
+}
+
+const removed = 'ap-001'
+
+async function converge(world: World): Promise<void> {
+  expect(await world.finish()).toEqual({ kind: 'Converged' })
+}
+
+/** The first router with the given fault. */
+const withFault =
+  (...faults: [...Parameters<World['fleet']['routers'][number]['inject']>][]) =>
+  async ({ fleet }: World): Promise<void> => {
+    for (const [fault, times] of faults) fleet.routers[0]!.inject(fault, times)
+  }
+
+export const scenarios: Record<ScenarioName, Scenario> = {
+  plain: { ending: 'Converged', starts: 1 },
+  scarce: {
+    options: { count: 2 },
+    // The first sight, the check and the preparation of the upload each find as little.
+    begin: withFault([{ kind: 'LowMemory', availableBytes: 4 * 2 ** 20 }, 3], [{ kind: 'UploadCorrupted' }]),
+    ending: 'Converged',
+    starts: 1,
+  },
+  dies: { options: { count: 2 }, begin: withFault([{ kind: 'StartDies' }]), ending: 'Converged', starts: 2 },
+  old: { options: { count: 2, releases: [knownReleases['15.05.1']] }, ending: 'Converged', starts: 1 },
+  'falls back': {
+    options: { count: 2 },
+    begin: withFault([{ kind: 'RolledBack' }]),
+    ending: 'Stuck',
+    firstStays: true,
+    starts: 1,
+    end: async (world) => {
+      const { devices } = await world.resources()
+      expect(devices.map(({ status }) => status.blocked?.reason)).toEqual(['RolledBack', undefined])
+    },
+  },
+  lost: {
+    options: { count: 2, policy: { timeouts: { ...defaultTimeouts, reboot: '4s' } } },
+    begin: withFault([{ kind: 'NoReturn' }]),
+    ending: 'Stuck',
+    firstStays: true,
+    starts: 1,
+    end: async (world) => {
+      const { operations } = await world.resources()
+      expect(operations.map(({ status }) => status.failureClass)).toEqual(['Lost', undefined])
+      // It was written and only did not boot: somebody helps, and the verdict is corrected.
+      world.fleet.routers[0]!.powerCycle()
+      await converge(world)
+      const corrected = (await world.resources()).operations
+      expect(corrected.map(({ status }) => status.phase)).toEqual(['Succeeded', 'Succeeded'])
+      expectFlashedOnce(world, 1)
+    },
+  },
+  removed: {
+    options: { count: 2 },
+    begin: async (world) => {
+      await converge(world)
+      await world.declare([removed])
+    },
+    ending: 'Converged',
+    starts: 1,
+    end: async (world) => {
+      const { devices } = await world.resources()
+      expect(devices.map(({ metadata }) => metadata.name)).toEqual(['ap-002'])
+      await world.declare()
+      await converge(world)
+      expectFlashedOnce(world, 1)
+    },
+  },
+  returned: {
+    options: { count: 2 },
+    begin: async (world) => {
+      await converge(world)
+      await world.declare([removed])
+      await converge(world)
+      await world.declare()
+    },
+    ending: 'Converged',
+    starts: 1,
+    end: async (world) => {
+      const { devices } = await world.resources()
+      for (const { status } of devices) expect(status.identity).toMatch(/./)
+    },
+  },
+}
+
+/** Of all that really happened to the routers: no operation wrote twice, none was started more often than it may be. */
+export function expectFlashedOnce({ fleet, wrongStarts }: World, starts: number): void {
+  expect(wrongStarts).toEqual([])
+  for (const router of fleet.routers) {
+    const { started, written } = flashesOf(router)
+    expect(Object.values(written), `${router.name} was written`).toEqual([1])
+    for (const count of Object.values(started)) expect(count, `${router.name} was started`).toBeLessThanOrEqual(starts)
+  }
+}
+
+/** What has to be so when a run has ended by itself, whatever was killed before it. */
+export async function expectRest(world: World, scenario: Scenario): Promise<void> {
+  const ending = await world.finish()
+  expect(ending.kind, JSON.stringify(ending)).toBe(scenario.ending)
+  expectFlashedOnce(world, scenario.starts)
+  for (const [index, { name, state }] of world.fleet.routers.entries()) {
+    const stays = index === 0 && scenario.firstStays === true
+    if (!stays) expect(state.release.revision, name).toBe(target.revision)
+    expect(state.stoppedServices, name).toEqual([])
+    expect(state.files.size, `${name}: files left in /tmp`).toBe(0)
+  }
+  const { devices, operations } = await world.resources()
+  expect(devices.flatMap(({ status }) => status.operationRef ?? [])).toEqual([])
+  const phases = operations.map(({ metadata, status }) => `${metadata.name} ${status.phase}`)
+  expect(phases.filter((text) => !/ (Succeeded|Failed)$/.test(text))).toEqual([])
+  await scenario.end?.(world)
+}
+
