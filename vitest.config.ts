@@ -1,6 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  // The examples import the package by its name, as its users do.
+  resolve: {
+    alias: [{ find: /^reflash$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     // Real routers and processes stand behind some suites; a hang there must end with a name, not with the job.

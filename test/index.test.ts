@@ -66,3 +66,11 @@ test('an error of the public API says by its code whether waiting helps', () => 
   expect(publicApi.errorTable[error.code].recoverable).toBe(true)
   expect(publicApi.parseDuration('1h30m')).toBe(5_400_000)
 })
+
+test('an error of another copy of the package is known as one', async () => {
+  const path = '../src/core/errors.ts?another-copy'
+  const copy = (await import(path)) as typeof publicApi
+  expect(copy.ReflashError).not.toBe(publicApi.ReflashError)
+  expect(new copy.ReflashError('Busy', 'not now')).toBeInstanceOf(publicApi.ReflashError)
+  expect(new Error('not now')).not.toBeInstanceOf(publicApi.ReflashError)
+})

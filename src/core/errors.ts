@@ -47,8 +47,16 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
+const brand = Symbol.for('reflash.error')
+
 /** The one error class. Adapters translate what they meet into it and always set `cause`. */
 export class ReflashError extends Error {
+  /** An upgrader of the operator's may have loaded another copy of this file: its errors count as well. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && brand in value
+  }
+
+  readonly [brand] = true
   readonly code: ErrorCode
   readonly recoverable: boolean
   readonly failureClass: FailureClass | undefined
