@@ -51,7 +51,7 @@ async function runOnce(folder: string) {
 describe('an upgrader of ones own', () => {
   test('takes a device that is no OpenWrt to its target, and leaves it there', async () => {
     const bridge = await startRadioBridge({ version: '2.0', rebootMs: 300 })
-    cleanUps.push(bridge.close)
+    cleanUps.push(() => bridge.close())
     const folder = fleetOf(bridge)
     const first = await runOnce(folder)
     expect(first.events.filter(({ type }) => type === 'Bug')).toEqual([])
@@ -75,7 +75,7 @@ describe('an upgrader of ones own', () => {
 
   test('refuses an image that the device refuses, in words of the device', async () => {
     const bridge = await startRadioBridge({ version: '2.0', rebootMs: 300 })
-    cleanUps.push(bridge.close)
+    cleanUps.push(() => bridge.close())
     const folder = fleetOf(bridge)
     writeFileSync(join(folder, 'fleet/images/rb-5-2.1.img'), 'a picture of a cat')
     const { ending, events } = await runOnce(folder)

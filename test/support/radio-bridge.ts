@@ -97,8 +97,11 @@ export const startRadioBridge = async ({
     child.on('close', (code) => {
       channel.exit(code ?? 1)
       channel.end()
-      if (existsSync(join(box, 'pending')))
-        channel.once('close', () => (reboot ??= write().finally(() => (reboot = undefined))))
+      if (existsSync(join(box, 'pending'))) {
+        channel.once('close', () => {
+          reboot ??= write().finally(() => (reboot = undefined))
+        })
+      }
     })
   }
 
