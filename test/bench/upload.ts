@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { createSshConnector } from '../../src/adapters/ssh/connector.ts'
 import type { Connector, Target } from '../../src/ports/connector.ts'
-import { missingPrograms } from '../support/programs.ts'
 import { dropbearPrograms, type RunningServer, startDropbear, userKeys } from '../support/ssh-servers.ts'
+import { atMost, type Bench, type Finding } from './bench.ts'
 
 const sizeBytes = 32 * 1024 * 1024
 const chunkBytes = 64 * 1024
 const rounds = 5
+const maxRatio = 1.3
 /**
  * dropbear of OpenWrt up to 23.05.2, and since. The old one does no strict key exchange, so we never use ChaCha with it;
  * a connector that has not met the device yet does the same.
@@ -64,7 +65,7 @@ const uploadByScp = async (server: RunningServer, file: string): Promise<void> =
 /** The fastest round: what else the machine does can only slow one down. */
 const best = (values: readonly number[]): number => Math.min(...values)
 
-const compare = async ({ windowBytes, remembers }: (typeof eras)[number]): Promise<string> => {
+const compare = async ({ windowBytes, remembers }: (typeof eras)[number]): Promise<Finding> => {
   const server = await startDropbear({ windowBytes })
   const connectors = remembers ? [createSshConnector({ clock: systemClock })] : []
   try {
@@ -86,23 +87,20 @@ const compare = async ({ windowBytes, remembers }: (typeof eras)[number]): Promi
     }
     const ratio = best(ours) / best(theirs)
     const times = `ours ${best(ours).toFixed(0)} ms, scp -O ${best(theirs).toFixed(0)} ms`
-    return `window ${windowBytes / 1024} KiB: ${times}, ratio ${ratio.toFixed(2)}`
+    const text = `window ${windowBytes / 1024} KiB: ${times}, ratio ${ratio.toFixed(2)}`
+    return atMost(text, ratio, maxRatio)
   } finally {
     await server.kill()
   }
 }
 
-/** 32 MiB to dropbear on the loopback, login included, beside OpenSSH's scp in the same run. */
-export const benchUpload = async (): Promise<{ name: string; lines: string[] }> => {
-  const name = 'upload of 32 MiB to dropbear'
-  const missing = missingPrograms(...dropbearPrograms, 'scp')
-  if (missing.length > 0) return { name, lines: [`skipped: the machine lacks ${missing.join(', ')}`] }
-  const lines: string[] = []
-  for (const era of eras) lines.push(await compare(era))
-  return { name, lines }
-}
-
-if (import.meta.main) {
-  const { name, lines } = await benchUpload()
-  process.stdout.write([name, ...lines].join('\n  ') + '\n')
+/** Login included, beside OpenSSH's scp in the same run. */
+export const uploadBench: Bench = {
+  title: `${sizeBytes / 2 ** 20} MiB to dropbear on the loopback, best of ${rounds} rounds by turns`,
+  needs: [...dropbearPrograms, 'scp'],
+  run: async () => {
+    const findings: Finding[] = []
+    for (const era of eras) findings.push(await compare(era))
+    return findings
+  },
 }

@@ -1,0 +1,49 @@
+/**
+ * `node fleet-server.ts OPTIONS`: simulated routers behind SSH servers of one process, so that what measures the
+ * controller does not measure them. Writes their manifests, says `ready` to its parent, answers each message with what
+ * the routers went through, and ends with its parent.
+ */
+import { systemClock } from '../../src/adapters/clock/system-clock.ts'
+import type { UpgradePolicySpec } from '../../src/api/resources.ts'
+import { createFleet, freeAddresses, knownReleases, serveFleet } from '../../src/simulator/simulator.ts'
+
+export interface ServerOptions {
+  count: number
+  /** Folder to write the manifests into. */
+  directory: string
+  imageBytes: number
+  rebootMs: number
+  policy: Partial<UpgradePolicySpec>
+}
+
+export interface ServerReport {
+  /** Routers that run the target. */
+  upgraded: number
+  /** Images written, over all routers. */
+  flashes: number
+}
+
+if (import.meta.main) {
+  const { count, directory, imageBytes, rebootMs, policy } = JSON.parse(process.argv[2]!) as ServerOptions
+  const addresses = await freeAddresses(count)
+  const fleet = createFleet({
+    count,
+    seed: 'bench',
+    clock: systemClock,
+    imageBytes,
+    addressOf: (index) => addresses[index]!,
+    // Nothing but the reboot takes time, so that the ideal is known.
+    timings: { connectMs: 0, commandMs: 0, testMs: 0, shutdownMs: 0, flashMs: 0, rebootMs },
+    policy,
+  })
+  await serveFleet(fleet)
+  await fleet.writeManifests(directory)
+  const target = knownReleases['24.10.8'].revision
+  const report = (): ServerReport => ({
+    upgraded: fleet.routers.filter(({ state }) => state.release.revision === target).length,
+    flashes: fleet.routers.flatMap(({ history }) => history).filter(({ type }) => type === 'FlashWritten').length,
+  })
+  process.on('message', () => process.send!(report()))
+  process.on('disconnect', () => process.exit())
+  process.send!('ready')
+}

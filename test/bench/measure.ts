@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { withFolder } from './bench.ts'
+
+const sampleEveryMs = 100
+const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+/** The command line of `reflash`, as it runs from the checkout. */
+export const reflash = (...args: string[]): string[] => [process.execPath, program, ...args]
+
+export interface Measured {
+  code: number | null
+  stdout: string
+  stderr: string
+  wallMs: number
+  /** User and system time of the whole tree of processes. */
+  cpuMs: number
+  /** Highest resident memory of the whole tree at one time. */
+  peakBytes: number
+}
+
+/** The shell counts the time of everything below it that has ended and been waited for. */
+const timed = 'file=$1; shift; "$@"; code=$?; times >"$file"; exit $code'
+
+/** Runs a command to its end. It is killed with everything below it when the bench is. */
+export const measure = (argv: readonly string[]): Promise<Measured> =>
+  withFolder(async (folder) => {
+    const times = join(folder, 'times')
+    const startedMs = performance.now()
+    const child = spawn('sh', ['-c', timed, 'sh', times, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const output = collect(child)
+    let peakBytes = 0
+    const sampling = setInterval(() => {
+      peakBytes = Math.max(peakBytes, treeBytes(child.pid!))
+    }, sampleEveryMs)
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+    clearInterval(sampling)
+    const wallMs = performance.now() - startedMs
+    return { code, ...output(), wallMs, cpuMs: childrenMs(await readFile(times, 'utf8')), peakBytes }
+  })
+
+const collect = (child: ChildProcess): (() => { stdout: string; stderr: string }) => {
+  const text = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]!.on('data', (chunk: Buffer) => (text[stream] += chunk.toString('utf8')))
+  }
+  return () => text
+}
+
+/** The second line of `times` is about the children: "1m2.50s 0m0.25s". */
+const childrenMs = (times: string): number =>
+  [...times.split('\n')[1]!.matchAll(/(\d+)m([\d.]+)s/g)]
+    .map(([, minutes, rest]) => 60_000 * Number(minutes) + 1000 * Number(rest))
+    .reduce((sum, ms) => sum + ms, 0)
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    // It has ended between two looks.
+    return ''
+  }
+}
+
+/** Resident memory of a process and all below it, or the highest that one of them ever had. */
+const treeBytes = (root: number): number => {
+  let now = 0
+  let highest = 0
+  const visit = (pid: number): void => {
+    const status = read(`/proc/${pid}/status`)
+    now += kibibytes(status, 'VmRSS')
+    highest = Math.max(highest, kibibytes(status, 'VmHWM'))
+    for (const child of read(`/proc/${pid}/task/${pid}/children`).split(' ')) if (child !== '') visit(Number(child))
+  }
+  visit(root)
+  return 1024 * Math.max(now, highest)
+}
+
+const kibibytes = (status: string, field: string): number =>
+  Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+
+/** Resident memory of one living process. */
+export const residentBytes = (pid: number): number => 1024 * kibibytes(read(`/proc/${pid}/status`), 'VmRSS')
+
+/** User and system time of one living process; the kernel counts in hundredths of a second. */
+export const processMs = (pid: number): number => {
+  const fields = read(`/proc/${pid}/stat`).replace(/^.*\) /, '').split(' ')
+  return 10 * (Number(fields[11]) + Number(fields[12]))
+}

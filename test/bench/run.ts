@@ -1,0 +1,42 @@
+/** `node test/bench/run.ts [NAME…]`: measures all benches, or those that are named. Exit 1: a goal was missed. */
+import { missingPrograms } from '../support/programs.ts'
+import { machine, type Bench, type Finding } from './bench.ts'
+import { directoryBench } from './directory.ts'
+import { fleetBench } from './fleet.ts'
+import { loopBench } from './loop.ts'
+import { planBench } from './plan.ts'
+import { uploadBench } from './upload.ts'
+
+const benches: Record<string, Bench> = {
+  upload: uploadBench,
+  plan: planBench,
+  fleet: fleetBench,
+  loop: loopBench,
+  directory: directoryBench,
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const lineOf = ({ text, goal }: Finding): string =>
+  goal === undefined ? `  ${text}` : `  ${text}; goal: ${goal.text}: ${goal.met ? 'met' : 'MISSED'}`
+
+const unknown = process.argv.slice(2).filter((name) => !Object.hasOwn(benches, name))
+if (unknown.length > 0) {
+  process.stderr.write(`no bench is called ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}\n`)
+  process.exit(2)
+}
+
+say(machine())
+for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches)) {
+  const { title, needs, run } = benches[name]!
+  say(`\n${name}: ${title}`)
+  const missing = missingPrograms(...needs)
+  if (missing.length > 0) {
+    say(`  skipped: the machine lacks ${missing.join(', ')}`)
+    continue
+  }
+  for (const found of await run()) {
+    say(lineOf(found))
+    if (found.goal?.met === false) process.exitCode = 1
+  }
+}
