@@ -1,6 +1,7 @@
 import { devicePaths, scripts, uploadScript, type ScriptName } from '../upgraders/openwrt/scripts.ts'
 import { applets } from './applets.ts'
 import { deviceScripts } from './device-scripts.ts'
+import { mayTouch } from './device-lock.ts'
 import type { CommandName } from './faults.ts'
 import { receive } from './incoming.ts'
 import type { Machine } from './machine.ts'
@@ -63,6 +64,7 @@ const upload = async (
     return { code: 0, stdout: `@md5 ${file.md5}\n@end\n`, stderr: '' }
   }
   if (file.sha256 === sha256) {
+    if (!mayTouch(machine)) return { code: 8, stdout: `@sha256 ${file.sha256}\n`, stderr: '' }
     state.files.set(devicePaths.image, file)
     record({ type: 'Uploaded', sha256, sizeBytes: file.sizeBytes, bootId: state.bootId })
   }

@@ -1,4 +1,5 @@
 import { devicePaths, stoppableServices, type ScriptName } from '../upgraders/openwrt/scripts.ts'
+import { lockGraceSeconds, mayTouch } from './device-lock.ts'
 import { runGuard } from './guard.ts'
 import { testImage } from './image-test.ts'
 import type { Machine } from './machine.ts'
@@ -6,8 +7,6 @@ import { memoryOf, probeOutput } from './probe-output.ts'
 import type { CommandResult } from './router.ts'
 
 const ended = (text: string, code = 0): CommandResult => ({ code, stdout: text, stderr: '' })
-
-const isBusy = ({ state }: Machine): boolean => state.upgrading !== undefined
 
 const putBack = ({ state, record }: Machine, keepImage: boolean): void => {
   const services = state.stoppedServices
@@ -22,7 +21,7 @@ const putBack = ({ state, record }: Machine, keepImage: boolean): void => {
 const place = (machine: Machine, [sha256]: readonly string[]): CommandResult => {
   const { state } = machine
   const isPresent = machine.hasSha256sum() && state.files.get(devicePaths.image)?.sha256 === sha256
-  const answer = isBusy(machine) ? 'busy' : isPresent ? 'present' : 'absent'
+  const answer = !mayTouch(machine) ? 'busy' : isPresent ? 'present' : 'absent'
   if (answer !== 'busy') state.files.delete(devicePaths.part)
   if (answer === 'absent') {
     state.files.delete(devicePaths.image)
@@ -39,9 +38,11 @@ const stopServices = (machine: Machine): CommandResult => {
   return ended(`${memoryOf(machine)}@end\n`)
 }
 
-const adopt = ({ state, record }: Machine, [md5]: readonly string[]): CommandResult => {
+const adopt = (machine: Machine, [md5 = '', sha256 = '']: readonly string[]): CommandResult => {
+  const { state, record } = machine
+  if (!mayTouch(machine)) return ended('@busy\n@end\n')
   const part = state.files.get(devicePaths.part)
-  state.md5 = md5
+  state.md5 = `${md5} ${sha256}`
   if (part === undefined) return ended('', 7)
   state.files.delete(devicePaths.part)
   state.files.set(devicePaths.image, part)
@@ -57,18 +58,21 @@ const test = async (machine: Machine, options: readonly string[]): Promise<Comma
   return ended(`@output\n${output}\n@exit ${code}\n@end\n`)
 }
 
-const clear = (machine: Machine, [operation = '', bootId]: readonly string[]): CommandResult => {
+const clear = (machine: Machine, [operation = '', bootId, maxUptime]: readonly string[]): CommandResult => {
   const { state } = machine
-  if (state.bootId === bootId && !isBusy(machine)) {
-    if (state.lock?.operation === operation) state.lock = { operation, voidAfterSeconds: 0 }
-    if (state.marker?.operation === operation) state.marker = undefined
+  if (state.bootId !== bootId) return ended('@end\n')
+  const isOwn = state.lock?.operation === operation && state.lock.voidAfterSeconds === Number(maxUptime) + lockGraceSeconds
+  const isOver = machine.uptimeSeconds() > Number(maxUptime) && state.upgrading === undefined
+  if (isOwn && isOver) state.lock = undefined
+  if (mayTouch(machine)) {
+    if (state.marker?.operation === operation && state.marker.bootId === bootId) state.marker = undefined
     putBack(machine, false)
   }
   return ended('@end\n')
 }
 
 const abandon = (machine: Machine, [keep]: readonly string[]): CommandResult => {
-  if (isBusy(machine)) return ended('@busy\n@end\n')
+  if (!mayTouch(machine)) return ended('@busy\n@end\n')
   putBack(machine, keep === 'yes')
   return ended('@end\n')
 }

@@ -1,11 +1,9 @@
 import { devicePaths } from '../upgraders/openwrt/scripts.ts'
+import { isLocked, lockGraceSeconds } from './device-lock.ts'
 import type { StartOrder } from './history.ts'
 import { testImage } from './image-test.ts'
 import type { Machine } from './machine.ts'
 import type { CommandResult } from './router.ts'
-
-/** A lock outlives the latest uptime of its start by this, so that no start is on its way any more. */
-const lockGraceSeconds = 60
 
 const orderOf = (args: readonly string[]): StartOrder => {
   const [operation = '', bootId = '', board = '', revision = '', sha256 = '', maxUptime] = args
@@ -21,13 +19,13 @@ const compare = (machine: Machine, order: StartOrder): number => {
   if (state.release.revision !== order.revision) return 92
   if (uptimeSeconds > order.maxUptimeSeconds) return 93
   if (state.upgrading !== undefined) return 96
-  return state.lock !== undefined && uptimeSeconds <= state.lock.voidAfterSeconds ? 94 : 0
+  return isLocked(machine) ? 94 : 0
 }
 
 const isImage = (machine: Machine, order: StartOrder): boolean => {
   const image = machine.state.files.get(devicePaths.image)
   if (machine.hasSha256sum()) return image?.sha256 === order.sha256
-  return image !== undefined && image.md5 === machine.state.md5
+  return image !== undefined && machine.state.md5 === `${image.md5} ${order.sha256}`
 }
 
 /** From the lock to the start, with all that may stand against it once the image has been tested. */
@@ -41,9 +39,11 @@ const startOrRefuse = (
   if (tested.code !== 0 && !tested.output.includes('Invalid option: -T'))
     return { verdict: 97, output: `${tested.output}\n` }
   if (faults.take('OverlayFull') !== undefined) return { verdict: 98, output: '' }
+  // A marker without a flash would pass for one that fell back: it is written only for a start that is in time.
+  if (machine.uptimeSeconds() > order.maxUptimeSeconds) return { verdict: 93, output: '' }
   const { operation, sha256, bootId } = order
   state.marker = { operation, sha256, bootId }
-  return { verdict: machine.uptimeSeconds() <= order.maxUptimeSeconds ? 0 : 93, output: '' }
+  return { verdict: 0, output: '' }
 }
 
 /** The device guard: at most one of any number of starters, and only in the boot that it was decided for. */
@@ -63,7 +63,7 @@ export const runGuard = async (
   const { operation, bootId } = order
   state.lock = { operation, voidAfterSeconds: order.maxUptimeSeconds + lockGraceSeconds }
   const refuse = (verdict: number, output = '') => {
-    state.lock = { operation, voidAfterSeconds: 0 }
+    state.lock = undefined
     return answer(verdict, output)
   }
   if (!isImage(machine, order)) return refuse(95)

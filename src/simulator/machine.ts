@@ -67,7 +67,7 @@ export interface MachineState {
   marker: { operation: string; sha256: string; bootId: string } | undefined
   /** The newest lock; it is void once the uptime has passed. */
   lock: { operation: string; voidAfterSeconds: number } | undefined
-  /** /tmp/reflash.md5 */
+  /** /tmp/reflash.md5: the MD5 of the image in place, and the SHA-256 that it was sent for. */
   md5: string | undefined
   stoppedServices: string[]
   /** Lines of the log of the flash. */
