@@ -2,6 +2,10 @@ import { messageOf, ReflashError, type ErrorCode } from '../../core/errors.ts'
 
 /** What SQLite's result codes mean for whoever runs Reflash (https://www.sqlite.org/rescode.html). */
 const meanings: Readonly<Record<number, { code: ErrorCode; means: string }>> = {
+  1: {
+    code: 'StateCorrupt',
+    means: 'is damaged: its tables are not those of Reflash; restore it from a backup',
+  },
   5: { code: 'StateUnusable', means: 'is held by another program; close that and start again' },
   6: { code: 'StateUnusable', means: 'is held by another program; close that and start again' },
   8: {

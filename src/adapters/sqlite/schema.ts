@@ -45,7 +45,7 @@ export function identify(path: string, database: Database): Meta {
   if (found !== applicationId) {
     throw new ReflashError(
       'StateUnusable',
-      `${path} is a database, but not a state file of Reflash; name another with --state`,
+      `state file ${path} is not one of Reflash, or is damaged; name another with --state, or restore it from a backup`,
     )
   }
   const meta = readMeta(database)

@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   closeSync,
   fsyncSync,
   lstatSync,
@@ -21,13 +20,17 @@ export type Found = 'nothing' | 'file'
 export function prepareStatePath(path: string): string {
   const folder = dirname(resolve(path))
   return onDisk(`the folder ${folder} of the state file cannot be used`, () => {
-    const firstNew = mkdirSync(folder, { recursive: true, mode: 0o700 })
-    if (firstNew !== undefined) {
-      chmodSync(folder, 0o700)
-      for (let made = folder; made !== dirname(firstNew); made = dirname(made)) syncFolder(dirname(made))
-    }
+    makeFolder(folder)
     return realStatePath(path)
   })
+}
+
+/** Step by step: Node's own `recursive` never ends where the system refuses to make anything, as in /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  if (dirname(folder) !== folder) makeFolder(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
+  syncFolder(dirname(folder))
 }
 
 /** As `prepareStatePath`, for a folder that is there. */
