@@ -1,0 +1,101 @@
+import { chmod, readFile, truncate, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/adapters/clock/system-clock.ts'
+import { openDatabase } from '../../src/adapters/sqlite/database.ts'
+import { createObjectTable } from '../../src/adapters/sqlite/object-table.ts'
+import { readState } from '../../src/adapters/sqlite/state.ts'
+import { createTableStore } from '../../src/adapters/table-store.ts'
+import { createWatchLog } from '../../src/adapters/watch-log.ts'
+import { hasCode, type ErrorCode } from '../../src/core/errors.ts'
+import { category } from '../support/category.ts'
+import { makeStateFolder, type StateFolder } from '../support/state-folder.ts'
+
+let place: StateFolder
+beforeEach(async () => {
+  place = await makeStateFolder()
+  await (await place.open()).close()
+})
+afterEach(() => place.remove())
+
+const refusal = async (code: ErrorCode, work: () => unknown): Promise<string> => {
+  const error: unknown = await (async () => work())().catch((reason: unknown) => reason)
+  expect(hasCode(error, code), `rejects with ${code}, not ${String(error)}`).toBe(true)
+  return (error as Error).message
+}
+
+describe('a disk that is full', () => {
+  it('loses the write that did not fit, and nothing else', async () => {
+    const database = openDatabase(place.path, { readOnly: false })
+    const log = createWatchLog(1)
+    const table = createObjectTable(database, 1)
+    const store = createTableStore({ table, log, clock: systemClock, newUid: () => 'uid' })
+    const first = await store.create(category('ap'))
+    const pages = Number(database.connection.prepare('PRAGMA page_count').get()!['page_count'])
+    database.connection.exec(`PRAGMA max_page_count=${pages + 1}`)
+    const large = category('large', { description: 'x'.repeat(50_000) })
+    const message = await refusal('StateUnusable', () => store.create(large))
+    expect(message).toContain(`state file ${place.path} cannot be written: the disk is full`)
+
+    // Neither the version nor a watcher has moved on.
+    expect(await store.list('Category')).toEqual({
+      items: [first],
+      resourceVersion: first.metadata.resourceVersion,
+    })
+    const watch = store.watch({
+      kinds: ['Category'],
+      from: first.metadata.resourceVersion,
+      signal: new AbortController().signal,
+    })
+    expect(await watch[Symbol.asyncIterator]().next()).toMatchObject({ value: { type: 'Bookmark' } })
+
+    // With room again it goes on.
+    database.connection.exec('PRAGMA max_page_count=100000')
+    const second = await store.create(large)
+    database.close()
+    expect((await readState(place.path)).resources).toEqual([first, second])
+  })
+})
+
+describe('a file that breaks under a running process', () => {
+  it('is not trusted again, even when it looks whole later', async () => {
+    const database = openDatabase(place.path, { readOnly: false })
+    const read = (): unknown =>
+      database.read(() => database.connection.prepare('SELECT * FROM records').all())
+    const whole = await readFile(place.path)
+    await truncate(place.path, 100)
+    const message = await refusal('StateCorrupt', read)
+    expect(message).toContain(`state file ${place.path} is damaged`)
+    await writeFile(place.path, whole)
+    expect(await refusal('StateCorrupt', read)).toBe(message)
+    expect(await refusal('StateCorrupt', () => database.write(() => {}))).toBe(message)
+    database.close()
+  })
+})
+
+describe.runIf(process.getuid?.() === 0)(
+  'a folder of somebody else (needs root, to be somebody else)',
+  () => {
+    afterEach(() => process.seteuid!(0))
+
+    it('gives a clear refusal to open and to read', async () => {
+      const nobody = 65534
+      await chmod(place.folder, 0o755)
+      await chmod(dirname(place.path), 0o700)
+      process.seteuid!(nobody)
+      expect(await refusal('StateUnusable', () => place.open())).toMatch(/state.* cannot be .*EACCES/)
+      expect(await refusal('StateUnusable', () => readState(place.path))).toMatch(
+        /state file .* cannot be read \(EACCES/,
+      )
+      process.seteuid!(0)
+      await chmod(dirname(place.path), 0o755)
+      process.seteuid!(nobody)
+      expect(await refusal('StateUnusable', () => place.open())).toMatch(
+        /state\.db.*(permission denied|unable to open|readonly)/,
+      )
+      expect(await refusal('StateUnusable', () => readState(place.path))).toContain(
+        'cannot be opened; look at its permissions',
+      )
+    })
+  },
+)
