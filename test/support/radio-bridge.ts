@@ -76,6 +76,8 @@ export const startRadioBridge = async ({
 
   const write = async (): Promise<void> => {
     const pending = join(box, 'pending')
+    // Time for the answer to get out, as a real device has it.
+    await new Promise((resolve) => setTimeout(resolve, rebootMs))
     running = /^bridge-os (\S+)/.exec(readFileSync(pending, 'latin1'))![1]!
     flashes.push(running)
     await stop()
@@ -97,11 +99,8 @@ export const startRadioBridge = async ({
     child.on('close', (code) => {
       channel.exit(code ?? 1)
       channel.end()
-      if (existsSync(join(box, 'pending'))) {
-        channel.once('close', () => {
-          reboot ??= write().finally(() => (reboot = undefined))
-        })
-      }
+      channel.close()
+      if (existsSync(join(box, 'pending'))) reboot ??= write().finally(() => (reboot = undefined))
     })
   }
 
