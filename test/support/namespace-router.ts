@@ -60,6 +60,8 @@ export interface RouterOptions {
   tmpBytes?: number
   /** Services that run, of OpenWrt's names; default none. */
   services?: readonly Service[]
+  /** Programs of the machine that it has as well. */
+  programs?: readonly string[]
   /** SSH window; OpenWrt's was 24 KiB up to 23.05.2, then 256 KiB. */
   windowBytes?: number
 }
@@ -91,6 +93,8 @@ export interface Misbehaviour {
   testSeconds?: number
   /** From the start of sysupgrade until everything is killed; default 0.2. */
   shutdownSeconds?: number
+  /** From the end of one boot until the next; default 0. */
+  downSeconds?: number
 }
 
 export interface NamespaceRouter {
@@ -116,7 +120,7 @@ export interface NamespaceRouter {
   /** Runs a program inside, as a shell on the router would. */
   run(
     command: readonly string[],
-    stdin?: string,
+    stdin?: string | Uint8Array,
   ): Promise<{ code: number | null; stdout: string; stderr: string }>
   /** Spawns a program inside, for tests that end it or speak with it. */
   spawn(command: readonly string[]): ChildProcess
@@ -178,17 +182,22 @@ const makeBusybox = (release: Release): Buffer => {
   return file
 }
 
-let borrowedFiles: Map<string, string> | undefined
+const borrowedFiles = new Map<string, Map<string, string>>()
 /** Programs and libraries of the machine that a router runs, with their places there: mounted read-only, never copied. */
-const borrowed = (): Map<string, string> => {
-  if (borrowedFiles) return borrowedFiles
-  const dropbear = pathOf('dropbear')
-  borrowedFiles = new Map([
-    [pathOf('busybox'), '/rig/busybox'],
-    [dropbear, '/usr/sbin/dropbear'],
-    ...librariesOf(dropbear).map((library): [string, string] => [library, library]),
-  ])
-  return borrowedFiles
+const borrowed = (programs: readonly string[] = []): Map<string, string> => {
+  const known = borrowedFiles.get(programs.join(' '))
+  if (known) return known
+  const files = new Map([[pathOf('busybox'), '/rig/busybox']])
+  for (const [program, folder] of [
+    ['dropbear', '/usr/sbin'],
+    ...programs.map((name) => [name, '/usr/bin']),
+  ] as [string, string][]) {
+    const file = pathOf(program)
+    files.set(file, `${folder}/${program}`)
+    for (const library of librariesOf(file)) files.set(library, library)
+  }
+  borrowedFiles.set(programs.join(' '), files)
+  return files
 }
 
 const write = (root: string, path: string, text: string, mode = 0o644): void => {
@@ -264,7 +273,7 @@ const install = (root: string, options: RouterOptions): void => {
   ]) {
     mkdirSync(join(root, folder), { recursive: true })
   }
-  for (const target of borrowed().values()) write(root, target, '', 0o755)
+  for (const target of borrowed(options.programs).values()) write(root, target, '', 0o755)
   writeFileSync(join(root, 'bin/busybox'), makeBusybox(release), { mode: 0o755 })
   for (const applet of applets) symlinkSync('/bin/busybox', join(root, 'bin', applet))
   if (traitsOf(release).sha256sum) symlinkSync('/bin/busybox', join(root, 'bin/sha256sum'))
@@ -387,6 +396,7 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
   let machine: ChildProcess | undefined
   let stopped = false
   let returns = true
+  let downMs = 0
 
   const boot = (): void => {
     boots += 1
@@ -403,7 +413,7 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
       `${address}:${port}`,
       String(windowBytes),
     ]
-    const files = [...borrowed()].map(([file, target]) => `${file}=${target}`)
+    const files = [...borrowed(options.programs)].map(([file, target]) => `${file}=${target}`)
     const log = join(base, 'boot.log')
     const child = spawn(
       'setpriv',
@@ -425,7 +435,11 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
     )
     machine = child
     child.once('exit', () => {
-      if (!stopped && returns) boot()
+      const again = (): void => {
+        if (!stopped && returns) boot()
+      }
+      if (downMs === 0) again()
+      else setTimeout(again, downMs)
     })
   }
 
@@ -517,6 +531,7 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
       text('shutdown-seconds', how.shutdownSeconds)
       flag('roll-back', how.rollBack)
       if (how.neverReturn !== undefined) returns = !how.neverReturn
+      if (how.downSeconds !== undefined) downMs = 1000 * how.downSeconds
     },
     setMemory: (availableBytes) => writeFileSync(rig('meminfo'), memoryText(options.release, availableBytes)),
     run: (command, stdin = '') => {

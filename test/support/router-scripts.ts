@@ -68,7 +68,7 @@ while [ $# -gt 1 ] || [ "\${1#-}" != "$1" ]; do
 done
 IMAGE=$1
 echo "$TEST $*" >>/rig/sysupgrade-calls
-[ -f "$IMAGE" ] || { echo "Image file '$IMAGE' not found." >&2; exit 1; }
+[ -f "$IMAGE" ] || { echo 'Image file not found.' >&2; exit 1; }
 if [ -s /rig/refuse ]; then cat /rig/refuse >&2; exit 1; fi
 read -r magic dist version revision boards <"$IMAGE"
 [ "$magic" = REFLASH-TEST-IMAGE ] || { echo 'Image metadata not present' >&2; echo 'Image check failed.' >&2; exit 1; }
