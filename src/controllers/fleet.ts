@@ -15,7 +15,7 @@ import { byPriority, type SharedLimits, type Subject } from '../core/admit.ts'
 import { assess, type Assessment } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { holdsSlot, isFinished, phaseOf } from '../core/operation.ts'
+import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
 import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
@@ -218,7 +218,7 @@ export class Fleet {
     if (!isFinished(operation)) this.#unfinished.set(id, operation)
     if (holdsSlot(operation)) this.reserveSlot(operation)
     const policy = policyKeyOf(operation)
-    if (phaseOf(operation) === 'Queued' && !operation.status.retryTime) this.#ready.put(policy, operation)
+    if (waitsForTurn(operation)) this.#ready.put(policy, operation)
     if (operation.status.phase === 'Failed') this.#failed.put(policy, operation)
     const flashed = operation.status.times?.Flashing
     if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs) this.reserveStart(operation, toMs(flashed))

@@ -42,8 +42,9 @@ export async function perform(step: Step, run: OperationRun, ports: Ports): Prom
       return { outcome: await look(run, ports) }
     case 'Release':
       return { requeue: await release(act, run, ports) }
+    case 'Park':
+      return { outcome: { kind: 'Parked', undone: await undo({ keepImage: true }, run, ports) } }
     case 'Wait':
-      if (act.park) await undo({ keepImage: true }, run, ports)
       return { requeue: act.ms === undefined ? done : { after: act.ms } }
   }
 }
@@ -224,17 +225,22 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
   }
 }
 
-/** Undoes what was done on the device before a flash, as far as it can be reached; a later probe finds what is left. */
-async function undo({ keepImage }: { keepImage: boolean }, run: OperationRun, ports: Ports): Promise<void> {
+/**
+ * Undoes what was done on the device before a flash, as far as it can be reached; a later probe finds what is left.
+ * Returns whether there is nothing left to undo.
+ */
+async function undo({ keepImage }: { keepImage: boolean }, run: OperationRun, ports: Ports): Promise<boolean> {
   const device = run.device()
   const operation = operationOf(run)
-  if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return
+  if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return true
   const { commandMs, connectMs } = settingsOf(operation, ports)
   try {
     run.session ??= await openSession(device, connectMs, ports, run.signal)
     await upgraderOf(device, ports).abandon({ keepImage, commandMs }, run.session, run.signal)
+    return true
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+    return false
   }
 }
 

@@ -7,10 +7,11 @@ import type {
   UpgradePolicySpec,
 } from '../api/resources.ts'
 import { getCondition, isTrue } from './conditions.ts'
+import { cut } from './cut.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { imageForBoard, isReadyImage, runsBuild, type BuildWithImages } from './match.ts'
 import { operationStem, revisionOf } from './names.ts'
-import { isFinished, isHandWritten } from './operation.ts'
+import { isFinished, isHandWritten, isLost, phaseOf, waitsForTurn } from './operation.ts'
 import type { BlockedReason } from './reasons.ts'
 import { toMs, toTime } from './time.ts'
 import { compareVersions } from './versions.ts'
@@ -61,7 +62,7 @@ export interface Admission {
 
 const no = (reason: BlockedReason, message: string, until?: number): Blocked => ({
   reason,
-  message: message.slice(0, 1024),
+  message: cut(message, 1024),
   ...(until === undefined ? {} : { until: toTime(until) }),
 })
 
@@ -108,7 +109,7 @@ const versionOf = (build: BuildWithImages['build']): { version: string; order?: 
   ...(build.spec.order === undefined ? {} : { order: build.spec.order }),
 })
 
-function checkPolicy({ policies, request, target }: Subject): Blocked | undefined {
+function checkPolicy({ device, policies, request, target }: Subject): Blocked | undefined {
   const policy = policies[0]
   if (!request) {
     if (!policy) return no('NoPolicy', 'no policy selects this device')
@@ -124,6 +125,11 @@ function checkPolicy({ policies, request, target }: Subject): Blocked | undefine
         ? `the build or image of operation ${request.metadata.name} does not exist`
         : `build ${policy!.spec.target.buildRef.name}, the target of policy ${policy!.metadata.name}, does not exist`,
     )
+  }
+  const category = target.build.spec.categoryRef.name
+  if (category !== device.spec.categoryRef.name) {
+    // Another purpose on the same board would pass every later check.
+    return no('PolicyNotReady', `build ${target.build.metadata.name} is of category ${category}, the device of category ${device.spec.categoryRef.name}`)
   }
   return undefined
 }
@@ -230,9 +236,10 @@ function checkOwner({ policies, request, target }: Subject): Blocked | undefined
 
 /** Operations of one upgrade (same device, revision and retry token), latest attempt first. */
 export function attemptsOf(stem: string, operations: readonly UpgradeOperation[]): UpgradeOperation[] {
-  const attempt = (operation: UpgradeOperation): number => Number(operation.metadata.name.slice(stem.length + 1))
+  const suffix = ({ metadata: { name } }: UpgradeOperation): string => name.slice(stem.length)
+  const attempt = (operation: UpgradeOperation): number => Number(suffix(operation).slice(1))
   return operations
-    .filter((operation) => operation.metadata.name.startsWith(`${stem}-`) && Number.isInteger(attempt(operation)))
+    .filter((operation) => operation.metadata.name.startsWith(stem) && /^-\d+$/.test(suffix(operation)))
     .toSorted((a, b) => attempt(b) - attempt(a))
 }
 
@@ -310,15 +317,31 @@ function checkHistory(subject: Subject): Blocked | undefined {
 
 /** Another operation of this device that is under way, or that left it Lost. */
 function checkOthers({ device, request, operations }: Subject): Blocked | undefined {
-  const lost = operations.find((operation) => operation.status.failureClass === 'Lost' && operation !== request)
-  if (lost && !hasAnsweredSince(device, finishedAt(lost))) {
+  const lost = operations.find(
+    (operation) => isLost(operation) && operation !== request && !hasAnsweredSince(device, finishedAt(operation)),
+  )
+  if (lost) {
     return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
   }
-  const other = operations.find((operation) => !isFinished(operation) && operation.metadata.name !== request?.metadata.name)
-  return other && (!request || other.metadata.name === device.status.operationRef?.name)
+  const holder = device.status.operationRef?.name
+  const other = operations.find(
+    (operation) =>
+      !isFinished(operation) &&
+      operation.metadata.name !== request?.metadata.name &&
+      (operation.metadata.name === holder || (!request && !isRefused(operation))),
+  )
+  return other
     ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`)
     : undefined
 }
+
+const passingReasons = new Set(['Retrying', 'Unreachable'])
+/** Written by hand, and kept in the queue by more than its turn or the link: a policy must not wait for that. */
+const isRefused = (operation: UpgradeOperation): boolean =>
+  isHandWritten(operation) &&
+  phaseOf(operation) === 'Queued' &&
+  !waitsForTurn(operation) &&
+  !passingReasons.has(operation.status.reason!)
 
 const hasAnsweredSince = (device: Device, time: number): boolean =>
   device.status.lastProbeTime !== undefined && toMs(device.status.lastProbeTime) > time

@@ -8,6 +8,7 @@ import type {
 import type { Admission } from './admit.ts'
 import { backoff } from './backoff.ts'
 import { setCondition } from './conditions.ts'
+import { cut } from './cut.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { appendLog } from './log-lines.ts'
 import type { Probe, StartResult } from './probe.ts'
@@ -26,6 +27,11 @@ export const isFlashing = (phase: Phase): boolean =>
 /** Counts against the limits. */
 export const holdsSlot = (operation: UpgradeOperation): boolean =>
   !isFinished(operation) && phaseOf(operation) !== 'Queued'
+/** What a queued operation may wait for while nothing speaks against its device. */
+const turnReasons = new Set<string | undefined>([undefined, 'Waiting', 'WaitingForSlot', 'WaitingForStart', 'Halted', 'LostLimit'])
+/** Queued, and ready to go as soon as there is room: what is blocked must not keep that room from others. */
+export const waitsForTurn = (operation: UpgradeOperation): boolean =>
+  phaseOf(operation) === 'Queued' && turnReasons.has(operation.status.reason)
 /** Flashed and never back; it is looked at for a while yet, and may still be corrected. */
 export const isLost = (operation: UpgradeOperation): boolean =>
   operation.status.phase === 'Failed' && operation.status.failureClass === 'Lost'
@@ -51,6 +57,8 @@ export type Outcome =
   | { kind: 'Checked' }
   | { kind: 'AlreadyOnTarget'; probe: Probe }
   | { kind: 'Uploaded' }
+  /** Services run again; false where the device could not be reached for that. */
+  | { kind: 'Parked'; undone: boolean }
   | { kind: 'Tested'; command: string; bootId: string; uptimeSeconds: number }
   | { kind: 'AttemptFailed'; failureClass: FailureClass; recoverable: boolean; message: string }
   | { kind: 'Start'; result: StartResult }
@@ -91,8 +99,10 @@ export type Act =
   | { kind: 'Look' }
   /** Give the device back: undo what was done on it, free the claim. `startedToNothing` also clears lock and marker. */
   | { kind: 'Release'; undo: boolean; startedToNothing: boolean; again?: number; probe?: Probe; unreachable?: boolean }
-  /** Keep the claim and wait; `park` puts stopped services back and closes the session. */
-  | { kind: 'Wait'; ms?: number; park: boolean }
+  /** Put stopped services back: a start is not allowed for now. */
+  | { kind: 'Park' }
+  /** Keep what is claimed and wait, without a session. */
+  | { kind: 'Wait'; ms?: number }
 
 export interface Step {
   status: UpgradeOperationStatus
@@ -107,6 +117,8 @@ export const lostWatchMs = 30 * 24 * 3600_000
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
 const haltPollMs = 1000
+/** As the schema allows. */
+const maxMessageLength = 1024
 
 interface Change {
   phase?: Phase
@@ -134,29 +146,44 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
     return waiting(operation, now, { message: 'another operation has claimed the device' })
   }
   if (status.retryTime && toMs(status.retryTime) > now) {
-    return waiting(operation, now, { ms: toMs(status.retryTime) - now })
+    return stayQueued(operation, world, now, { ms: toMs(status.retryTime) - now })
   }
-  if (world.claim === 'Mine' && world.target) {
-    const attempts = (status.attempts ?? 0) + 1
-    const next = change(operation, now, { phase: 'Connecting', message: `attempt ${attempts}` })
-    delete next.retryTime
-    delete next.progress
-    next.attempts = attempts
-    next.from = world.from
-    next.to = world.target.to
-    next.image = world.target.image
-    return { status: next, act: { kind: 'Connect' }, durable: true }
-  }
+  // A claim of this very turn was admitted; one found after a restart is not, and has no slot yet.
+  const admitted = world.admission.admitted || world.outcome?.kind === 'Claimed'
+  if (world.claim === 'Mine' && admitted && world.target) return begin(operation, world.target, world, now)
   const expired = offlineTooLong(operation, world, now)
   if (expired) return failed(operation, now, expired)
-  if (!world.admission.admitted || !world.target) {
-    return waiting(operation, now, waitFor(world.admission, now))
-  }
+  if (!world.admission.admitted) return stayQueued(operation, world, now, waitFor(world.admission, now))
+  if (!world.target) return stayQueued(operation, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
 }
 
+function begin(
+  operation: UpgradeOperation,
+  target: NonNullable<OperationWorld['target']>,
+  world: OperationWorld,
+  now: number,
+): Step {
+  const attempts = (operation.status.attempts ?? 0) + 1
+  const next = change(operation, now, { phase: 'Connecting', message: `attempt ${attempts}` })
+  delete next.retryTime
+  delete next.progress
+  next.attempts = attempts
+  next.from = world.from
+  next.to = target.to
+  next.image = target.image
+  return { status: next, act: { kind: 'Connect' }, durable: true }
+}
+
+/** Waits in the queue, without the claim: a claim that nobody works under would keep even probes away. */
+function stayQueued(operation: UpgradeOperation, world: OperationWorld, now: number, why: Waiting): Step {
+  const step = waiting(operation, now, why)
+  const again = why.ms === undefined ? {} : { again: why.ms }
+  return world.claim === 'Mine' ? { ...step, act: release({ undo: true, ...again }) } : step
+}
+
 /** What a blocked operation waits for. HALT leaves no mark in the store, so it is looked at again soon. */
-function waitFor({ blocked }: Admission, now: number): { ms?: number; reason?: string; message?: string } {
+function waitFor({ blocked }: Admission, now: number): Waiting {
   if (!blocked) return {}
   const { reason, message, until } = blocked
   if (reason === 'Halted') return { reason, message, ms: haltPollMs }
@@ -178,8 +205,11 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
 /** The next phase after a step that went well. */
 function advancePast(outcome: Outcome, operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   switch (outcome.kind) {
-    case 'Connected':
-      return advance(operation, now, 'Checking', { kind: 'Check' })
+    case 'Connected': {
+      const step = advance(operation, now, 'Checking', { kind: 'Check' })
+      delete step.status.waitingSince
+      return step
+    }
     case 'AlreadyOnTarget': {
       const next = change(operation, now, {
         phase: 'Succeeded',
@@ -194,6 +224,8 @@ function advancePast(outcome: Outcome, operation: UpgradeOperation, world: Opera
       return advance(operation, now, 'Testing', { kind: 'Test' })
     case 'Tested':
       return world.admission.admitted ? intent(operation, world, outcome, now) : park(operation, world, now)
+    case 'Parked':
+      return park(operation, world, now)
     case 'Claimed':
     case 'ClaimLost':
     case 'Start':
@@ -225,12 +257,16 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
     return { status: next, act: release({ undo: true, again: 0 }), durable: true }
   }
   const { blocked } = world.admission
-  const next = change(operation, now, {
-    phase: 'Testing',
-    ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}),
-  })
+  const { outcome } = world
+  // The reason is written when services run again, and not before: a restart in between parks once more.
+  const parked = outcome?.kind === 'Parked' ? outcome.undone : !world.hasSession && operation.status.reason !== undefined
+  if (!parked) {
+    const status = change(operation, now, { ...(blocked ? { message: blocked.message } : {}) })
+    return { status, act: outcome?.kind === 'Parked' ? { kind: 'Wait', ms: slowKnockMs } : { kind: 'Park' }, durable: false }
+  }
+  const next = change(operation, now, { ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}) })
   const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : haltPollMs
-  return { status: next, act: { kind: 'Wait', ms, park: true }, durable: false }
+  return { status: next, act: { kind: 'Wait', ms: blocked ? ms : 0 }, durable: false }
 }
 
 /** The intent: from here on only a probe says what happened. Past the latest uptime the device itself refuses to start. */
@@ -310,6 +346,8 @@ function offlineTooLong(
   const limitMs = parseDuration(world.settings.offline.expireAfter)
   const since = operation.status.waitingSince
   if (limitMs === 0 || since === undefined || now - toMs(since) < limitMs) return undefined
+  // It may have answered a probe since, and wait for something else by now.
+  if (world.admission.blocked?.reason !== 'Unreachable') return undefined
   return { failureClass: 'Unreachable', message: `has not answered since ${since}; offline.expireAfter has passed` }
 }
 
@@ -320,7 +358,7 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   if (outcome?.kind === 'Looked') return afterLook(operation, world, outcome, now)
   if (isLost(operation)) {
     if (outcome || !world.answeredSinceLost) {
-      return { status: { ...operation.status }, act: { kind: 'Wait', park: false }, durable: false }
+      return { status: { ...operation.status }, act: { kind: 'Wait' }, durable: false }
     }
     return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
   }
@@ -340,7 +378,7 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   }
   if (outcome) {
     const seen = outcome.kind === 'LookFailed' ? change(operation, now, { message: outcome.message }) : { ...operation.status }
-    return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now), park: false }, durable: false }
+    return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
   }
   return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
 }
@@ -354,7 +392,7 @@ function knockAfterMs(operation: UpgradeOperation, world: OperationWorld, now: n
 }
 
 function afterStart(operation: UpgradeOperation, world: OperationWorld, result: StartResult, now: number): Step {
-  const wait: Act = { kind: 'Wait', ms: parseDuration(world.settings.timeouts.reconnectRetry), park: false }
+  const wait: Act = { kind: 'Wait', ms: parseDuration(world.settings.timeouts.reconnectRetry) }
   switch (result.kind) {
     case 'Started':
       return {
@@ -405,7 +443,7 @@ function afterLook(
     case 'OtherDevice':
       return {
         status: change(operation, now, { message: verdict.message }),
-        act: { kind: 'Wait', ms: slowKnockMs, park: false },
+        act: { kind: 'Wait', ms: slowKnockMs },
         durable: false,
       }
   }
@@ -422,7 +460,7 @@ function sameBoot(
   if (!never) {
     return {
       status: { ...operation.status },
-      act: { kind: 'Wait', ms: knockAfterMs(operation, world, now), park: false },
+      act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) },
       durable: false,
     }
   }
@@ -460,13 +498,15 @@ const release = (options: Partial<Omit<Act & { kind: 'Release' }, 'kind'>>): Act
   ...options,
 })
 
-function waiting(
-  operation: UpgradeOperation,
-  now: number,
-  { ms, reason, message }: { ms?: number; reason?: string; message?: string },
-): Step {
+interface Waiting {
+  ms?: number
+  reason?: string
+  message?: string
+}
+
+function waiting(operation: UpgradeOperation, now: number, { ms, reason, message }: Waiting): Step {
   const status = change(operation, now, { phase: 'Queued', ...(reason ? { reason } : {}), ...(message ? { message } : {}) })
-  return { status, act: { kind: 'Wait', park: false, ...(ms === undefined ? {} : { ms }) }, durable: false }
+  return { status, act: { kind: 'Wait', ...(ms === undefined ? {} : { ms }) }, durable: false }
 }
 
 const advance = (operation: UpgradeOperation, now: number, phase: Phase, act: Act): Step => ({
@@ -483,6 +523,7 @@ function change(operation: UpgradeOperation, now: number, { log = [], ...next }:
     throw new Error(`an operation cannot go from ${before} to ${phase}`)
   }
   const status: UpgradeOperationStatus = { ...operation.status, ...next, phase }
+  if (status.message !== undefined) status.message = cut(status.message, maxMessageLength)
   if (phase !== 'Failed') delete status.failureClass
   if (next.reason === undefined && phase !== before) delete status.reason
   const entered = phase !== before || status.times?.[phase] === undefined
