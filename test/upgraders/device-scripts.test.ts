@@ -388,6 +388,16 @@ requires(...routerPrograms)('a release without sha256sum', () => {
     expect(router.flashes().map(({ sha256 }) => sha256)).toEqual([job.image.sha256])
   })
 
+  it('is flashed untested where sysupgrade knows no test, as on 12.09', async () => {
+    const release = { distribution: 'OpenWrt', version: '12.09', revision: 'r36088' }
+    const { router, session, token } = await ready({ release })
+    await openwrtUpgrader.test(job, session, signal)
+    expect(router.starts()).toBe(0)
+    expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
+    await router.booted(1)
+    expect(router.release().version).toBe('24.10.8')
+  })
+
   it('refuses an image that is not the one of the start', async () => {
     const { router, session, token } = await ready({ release: knownReleases['15.05.1'] }, firmware('14.07'))
     expect(await openwrtUpgrader.start(job, token, session, signal)).toMatchObject({
