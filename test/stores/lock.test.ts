@@ -90,7 +90,7 @@ describe('readState', () => {
     const writer = start('write')
     expect(await writer.line()).toBe('open')
     let latest = -1
-    for (let round = 0; round < 20; round += 1) {
+    for (let round = 0; round < 150; round += 1) {
       for (let seen = 0; seen < 10; seen += 1) latest = Number(await writer.line())
       const { resources, records, directory } = await readState(place.path)
       expect(directory).toBe(place.folder)
