@@ -8,6 +8,7 @@ export const problemReasons = {
   Duplicate: 'An object that is declared twice, or a value twice in a set.',
   NotFound: 'A reference to something that nobody declares.',
   PathOutsideRoot: 'An image path that leads out of the directory.',
+  DigestMismatch: 'An image file with another SHA-256 than the declared one.',
   TooLarge: 'A file or a directory beyond its limit.',
   TooDeep: 'Nesting beyond the limit.',
   TimedOut: 'A file that took too long to parse.',

@@ -86,29 +86,30 @@ describe('references', () => {
       'secret.yaml': secret,
       'x.yaml': text,
     })
-    expect(complaint).toMatch(/^x\.yaml:\d+:1: /)
-    expect(complaint?.slice(complaint.indexOf(': ') + 2)).toBe(message)
+    // The place is that of the name which leads nowhere.
+    const before = text.slice(0, text.indexOf('nope')).split('\n')
+    expect(complaint).toBe(`x.yaml:${before.length}:${before.at(-1)!.length + 1}: ${message}`)
     expect(others).toEqual([])
   })
 
   it('look in their own namespace only', async () => {
     const elsewhere = device().replace('metadata: {name: d}', 'metadata: {name: d, namespace: other}')
     expect(await complaints({ 'base.yaml': base, 'secret.yaml': secret, 'x.yaml': elsewhere })).toEqual([
-      'x.yaml:1:1: spec.categoryRef: there is no Category ap in namespace other',
-      'x.yaml:1:1: spec.credentialsRef: there is no Secret routers in namespace other',
+      'x.yaml:4:28: spec.categoryRef: there is no Category ap in namespace other',
+      'x.yaml:4:72: spec.credentialsRef: there is no Secret routers in namespace other',
     ])
   })
 
   it('to a Secret are warnings where no Secret is kept in the directory', async () => {
     expect(await complaints({ 'base.yaml': base, 'x.yaml': device() })).toEqual([
-      'x.yaml:1:1: warning: spec.credentialsRef: there is no Secret routers in namespace default in the directory; give its folder with --secrets',
+      'x.yaml:4:72: warning: spec.credentialsRef: there is no Secret routers in namespace default in the directory; give its folder with --secrets',
     ])
   })
 
   it('to a Secret that nobody can log in with are errors, without a word of the Secret', async () => {
     const useless = secret.replace('password: x', 'token: hunter2')
     expect(await complaints({ 'base.yaml': base, 'secret.yaml': useless, 'x.yaml': device() })).toEqual([
-      'x.yaml:1:1: spec.credentialsRef: Secret routers in namespace default needs a password or an ssh-privatekey',
+      'x.yaml:4:72: spec.credentialsRef: Secret routers in namespace default needs a password or an ssh-privatekey',
     ])
   })
 
@@ -134,7 +135,7 @@ it('a policy and its target must be of one category', async () => {
     '{categoryRef: {name: gateway}, target: {buildRef: {name: b}}}',
   )
   expect(await complaints({ 'base.yaml': base, 'x.yaml': policy })).toEqual([
-    'x.yaml:1:1: spec.target.buildRef: Build b is of category ap, not gateway',
+    'x.yaml:4:64: spec.target.buildRef: Build b is of category ap, not gateway',
   ])
 })
 
@@ -151,7 +152,7 @@ describe('the file of an image', () => {
     ['deeper than any image', `${'a/'.repeat(16)}x`],
   ])('cannot be %s', async (_, path) => {
     expect(await complaints({ 'x.yaml': image(path) })).toEqual([
-      'x.yaml:21:1: spec.source.path: must be relative, without "..", and beside the manifest or below it',
+      'x.yaml:24:44: spec.source.path: must be relative, without "..", and beside the manifest or below it',
     ])
   })
 
@@ -166,11 +167,28 @@ describe('the file of an image', () => {
       'site/first.bin': '',
     })
     expect(diagnosticsOf({ problems: await checkImageFiles(revision, images) })).toEqual([
-      'site/x.yaml:11:1: warning: spec.source.path: there is no file "third.bin" beside the manifest nor in the images folder',
+      'site/x.yaml:14:44: warning: spec.source.path: there is no file "third.bin" beside the manifest nor in the images folder',
     ])
     expect(diagnosticsOf({ problems: await checkImageFiles(revision) })).toEqual([
-      'site/x.yaml:6:1: warning: spec.source.path: there is no file "second.bin" beside the manifest',
-      'site/x.yaml:11:1: warning: spec.source.path: there is no file "third.bin" beside the manifest',
+      'site/x.yaml:9:44: warning: spec.source.path: there is no file "second.bin" beside the manifest',
+      'site/x.yaml:14:44: warning: spec.source.path: there is no file "third.bin" beside the manifest',
+    ])
+  })
+
+  it('must have the declared digest, wherever it lies', async () => {
+    const declared = (digest: string): string =>
+      manifestText('FirmwareImage', 'x', `{buildRef: {name: b}, sha256: ${digest}, source: {path: a.bin}}`)
+    const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    const other = 'ab'.repeat(32)
+    const right = await revisionOf({ 'x.yaml': declared(empty), 'a.bin': '' })
+    expect(await checkImageFiles(right)).toEqual([])
+    const wrong = await revisionOf({ 'x.yaml': declared(other), 'a.bin': '' })
+    expect(diagnosticsOf({ problems: await checkImageFiles(wrong) })).toEqual([
+      `x.yaml:4:37: spec.sha256: "a.bin" has the SHA-256 ${empty}, expected is ${other}`,
+    ])
+    const folder = await revisionOf({ 'x.yaml': declared(empty), 'a.bin/b': '' })
+    expect(diagnosticsOf({ problems: await checkImageFiles(folder) })).toEqual([
+      'x.yaml:4:118: spec.source.path: "a.bin" is no file that can be read',
     ])
   })
 
@@ -179,7 +197,7 @@ describe('the file of an image', () => {
     await symlink('/etc/hostname', join(root, 'out.bin'))
     const revision = await openDirectory(root, { clock: createFastClock(20) }).readOnce()
     expect(diagnosticsOf({ problems: await checkImageFiles(revision) })).toEqual([
-      'x.yaml:21:1: spec.source.path: "out.bin" is a link that leads out of its folder',
+      'x.yaml:24:44: spec.source.path: "out.bin" is a link that leads out of its folder',
     ])
   })
 })

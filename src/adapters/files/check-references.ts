@@ -1,8 +1,10 @@
-import { realpath } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
 import type { ProblemReason } from '../../api/problem.ts'
 import type { Kind, Manifest } from '../../api/resources.ts'
-import { byPlace, type Diagnostic, finding, inFile } from './diagnostic.ts'
+import { byPlace, type Diagnostic, finding, inFile, type Place } from './diagnostic.ts'
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
 import type { DeclaredObject, Revision } from './revision.ts'
@@ -31,8 +33,7 @@ export function checkReferences(revision: Revision): Diagnostic[] {
       message: string,
       severity: Diagnostic['severity'] = 'error',
     ): void => {
-      const { file, line, column } = object
-      problems.push(inFile(file, { ...finding(reason, message, { line, column, path }), severity }))
+      problems.push(inFile(object.file, { ...finding(reason, message, placeIn(object, path)), severity }))
     }
     for (const { path, kind, name } of referencesOf(object.manifest)) {
       if (name !== undefined && isMissing(revision, kind, { ...object.manifest.metadata, name })) {
@@ -59,6 +60,12 @@ export function checkReferences(revision: Revision): Diagnostic[] {
   }
   return problems.sort(byPlace)
 }
+
+/** Where a field stands, or its object. */
+const placeIn = ({ line, column, fields }: DeclaredObject, path: string): Place & { path: string } => ({
+  ...(fields[path] ?? { line, column }),
+  path,
+})
 
 function referencesOf(manifest: Manifest): Reference[] {
   const reference = (path: string, kind: Kind, ref: { name: string } | undefined): Reference => ({
@@ -150,7 +157,7 @@ function targetOfOtherCategory(revision: Revision, manifest: Manifest): string |
 
 /**
  * Looks for the files of all images beside their manifests and in the images folder: one that is missing is a warning,
- * since it may be copied there later; a link that leads out of both is an error.
+ * since it may be copied there later; a link that leads out of both is an error, and so are bytes of another digest.
  */
 export async function checkImageFiles(revision: Revision, imagesFolder?: string): Promise<Diagnostic[]> {
   const { root } = revision
@@ -168,10 +175,14 @@ async function imageProblem(
   root: string,
   imagesFolder?: string,
 ): Promise<Diagnostic | undefined> {
-  const { manifest, folder, file, line, column } = object
-  const path = isA(manifest, 'FirmwareImage') ? manifest.spec.source.path : undefined
+  const { manifest, folder, file } = object
+  if (!isA(manifest, 'FirmwareImage')) return undefined
+  const {
+    source: { path },
+    sha256,
+  } = manifest.spec
   if (path === undefined) return undefined
-  const at = { line, column, path: 'spec.source.path' }
+  const at = placeIn(object, 'spec.source.path')
   const places = [{ start: join(root, folder), within: root }]
   if (imagesFolder !== undefined) places.push({ start: imagesFolder, within: imagesFolder })
   for (const { start, within } of places) {
@@ -182,9 +193,27 @@ async function imageProblem(
     if (way === '..' || way.startsWith('../')) {
       return inFile(file, finding('PathOutsideRoot', `"${path}" is a link that leads out of its folder`, at))
     }
-    return undefined
+    if (sha256 === undefined) return undefined
+    const found = await digestOf(realPath)
+    if (found === undefined)
+      return inFile(file, finding('Unreadable', `"${path}" is no file that can be read`, at))
+    if (found === sha256) return undefined
+    const message = `"${path}" has the SHA-256 ${found}, expected is ${sha256}`
+    return inFile(file, finding('DigestMismatch', message, placeIn(object, 'spec.sha256')))
   }
   const where = imagesFolder === undefined ? '' : ' nor in the images folder'
   const message = `there is no file "${path}" beside the manifest${where}`
   return inFile(file, { ...finding('NotFound', message, at), severity: 'warning' })
+}
+
+/** The digest of a file; undefined when it is none, as a pipe that would block for ever, or cannot be read. */
+async function digestOf(path: string): Promise<string | undefined> {
+  const hash = createHash('sha256')
+  try {
+    if (!(await stat(path)).isFile()) return undefined
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array)
+    return hash.digest('hex')
+  } catch {
+    return undefined
+  }
 }

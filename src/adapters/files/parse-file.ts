@@ -8,9 +8,12 @@ import { type Finding, finding, formatDiagnostic, inFile, type Place } from './d
 import { formatSecretPath, readSecret, type SecretManifest } from './secret-manifest.ts'
 import { hasKey, mapNode, onlyValue, readYaml, scalarText, type YamlDocument } from './yaml-text.ts'
 
+/** Where the fields stand that only the whole directory can judge, by path. */
+export type FieldPlaces = Readonly<Record<string, Place>>
+
 /** An accepted document: an object of ours or a Secret. */
 export type ParsedItem = Place & { id: string } & (
-    | { manifest: Manifest; secret?: never }
+    | { manifest: Manifest; fields: FieldPlaces; secret?: never }
     | { secret: SecretManifest; manifest?: never }
   )
 
@@ -80,7 +83,8 @@ function readManifest(document: YamlDocument, parsed: ParsedFile): void {
   if (!accepted.ok) addProblems(problems, accepted.problems, document, formatPath)
   if (accepted.ok && problems.length === 0) {
     const { manifest } = accepted
-    parsed.items.push({ ...startOf(document), id: idOf(manifest.kind, manifest.metadata), manifest })
+    const id = idOf(manifest.kind, manifest.metadata)
+    parsed.items.push({ ...startOf(document), id, manifest, fields: fieldPlaces(manifest.spec, document) })
   } else {
     spoil(document, problems, parsed)
   }
@@ -115,6 +119,20 @@ function addProblems(
   if (more > 0)
     findings.push(finding('Invalid', `and ${more} more problems of this document`, document.placeOf([])))
 }
+
+/** Paths of what refers to something outside the document; a reference stands where its name does. */
+function fieldPlaces(spec: object, document: YamlDocument, path: Path = ['spec']): FieldPlaces {
+  const places: Record<string, Place> = {}
+  for (const [field, value] of Object.entries(spec) as [string, unknown][]) {
+    const here = [...path, field]
+    if (field.endsWith('Ref')) places[formatPath(here)] = document.placeOf([...here, 'name'])
+    else if (field === 'path' || field === 'sha256') places[formatPath(here)] = document.placeOf(here)
+    else if (followed.has(field) && isRecord(value)) Object.assign(places, fieldPlaces(value, document, here))
+  }
+  return places
+}
+
+const followed = new Set(['source', 'target', 'jumpHost'])
 
 const startOf = (document: YamlDocument): Place => document.placeOf([])
 

@@ -3,7 +3,7 @@ import type { Manifest } from '../../api/resources.ts'
 import { changeProblems } from '../../api/validate.ts'
 import { formatPath } from '../../api/problem.ts'
 import { byPlace, type Diagnostic, finding, inFile, type Place } from './diagnostic.ts'
-import type { ParsedFile, ParsedItem } from './parse-file.ts'
+import type { FieldPlaces, ParsedFile, ParsedItem } from './parse-file.ts'
 import type { SecretManifest } from './secret-manifest.ts'
 import type { Refusal } from './snapshot.ts'
 import { visible } from './visible.ts'
@@ -20,6 +20,7 @@ export interface DeclaredObject extends Declaration {
   manifest: Manifest
   /** Folder of the file, relative to the directory; "." is the directory itself. */
   folder: string
+  fields: FieldPlaces
 }
 
 export interface DeclaredSecret extends Declaration {
@@ -216,7 +217,7 @@ function* everyHeld(before: Revision): Iterable<[string, Held]> {
 function declared(file: string, item: ParsedItem): Held {
   const place = { file, line: item.line, column: item.column }
   return item.manifest
-    ? { ...place, manifest: item.manifest, folder: dirname(file) }
+    ? { ...place, manifest: item.manifest, folder: dirname(file), fields: item.fields }
     : { ...place, secret: item.secret }
 }
 
