@@ -23,7 +23,8 @@ function write(event: FleetEvent, log: Log): void {
   switch (event.type) {
     case 'Phase': {
       const level = event.phase === 'Failed' ? 'error' : 'info'
-      log[level](event.message, { ...ofOperation(event), phase: event.phase })
+      // A phase that has nothing to add still makes a line that can be read.
+      log[level](event.message === '' ? event.phase : event.message, { ...ofOperation(event), phase: event.phase })
       return
     }
     case 'Progress': {
