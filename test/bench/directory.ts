@@ -116,7 +116,9 @@ function pause(directory: string): void {
   const documents = readFileSync(file, 'utf8')
     .split('---\n')
     .map((text) => JSON.parse(text) as { kind: string; spec: object })
-    .map((written) => (written.kind === 'UpgradePolicy' ? { ...written, spec: { ...written.spec, state: 'Pause' } } : written))
+    .map((written) =>
+      written.kind === 'UpgradePolicy' ? { ...written, spec: { ...written.spec, state: 'Pause' } } : written,
+    )
   writeFileSync(file, documents.map((written) => `${JSON.stringify(written)}\n`).join('---\n'))
 }
 

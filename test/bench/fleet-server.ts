@@ -41,7 +41,8 @@ if (import.meta.main) {
   const target = knownReleases['24.10.8'].revision
   const report = (): ServerReport => ({
     upgraded: fleet.routers.filter(({ state }) => state.release.revision === target).length,
-    flashes: fleet.routers.flatMap(({ history }) => history).filter(({ type }) => type === 'FlashWritten').length,
+    flashes: fleet.routers.flatMap(({ history }) => history).filter(({ type }) => type === 'FlashWritten')
+      .length,
   })
   process.on('message', () => process.send!(report()))
   process.on('disconnect', () => process.exit())

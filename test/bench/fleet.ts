@@ -65,9 +65,17 @@ const run = async (): Promise<Finding[]> => {
   const idealMs = Math.ceil(devices / maxConcurrent) * (upload + rebootMs)
   const ratio = wallMs / idealMs
   return [
-    finding(`reconnectRetry ${reconnectRetry}; one upload on an idle machine takes ${upload} ms; start and end of the process included`),
-    atMost(`wall time ${seconds(wallMs)}, ideal ${seconds(idealMs)}, ratio ${ratio.toFixed(2)}`, ratio, maxRatio),
-    finding(`CPU ${seconds(cpuMs)}, ${(cpuMs / devices).toFixed(0)} ms a router; peak ${mebibytes(peakBytes)}`),
+    finding(
+      `reconnectRetry ${reconnectRetry}; one upload on an idle machine takes ${upload} ms; start and end of the process included`,
+    ),
+    atMost(
+      `wall time ${seconds(wallMs)}, ideal ${seconds(idealMs)}, ratio ${ratio.toFixed(2)}`,
+      ratio,
+      maxRatio,
+    ),
+    finding(
+      `CPU ${seconds(cpuMs)}, ${(cpuMs / devices).toFixed(0)} ms a router; peak ${mebibytes(peakBytes)}`,
+    ),
   ]
 }
 

@@ -62,7 +62,9 @@ export const makeKnownFleet = async (folder: string, devices: number): Promise<K
   const directory = join(folder, 'manifests')
   const stateFile = join(folder, 'state.db')
   await writeDirectory(simulated, directory)
-  const revision = await openDirectory(directory, { clock: systemClock }).readOnce(new AbortController().signal)
+  const revision = await openDirectory(directory, { clock: systemClock }).readOnce(
+    new AbortController().signal,
+  )
   const state = await openState(stateFile, { directory, clock: systemClock })
   try {
     const ports = await portsOver(state.resources, simulated)
@@ -78,11 +80,14 @@ export const makeKnownFleet = async (folder: string, devices: number): Promise<K
 const writeDirectory = async (simulated: Simulated, directory: string): Promise<void> => {
   const devices = join(directory, 'devices')
   await simulated.writeManifests(directory)
-  for (const file of await readdir(directory)) if (file.startsWith('devices-')) await rm(join(directory, file))
+  for (const file of await readdir(directory))
+    if (file.startsWith('devices-')) await rm(join(directory, file))
   await mkdir(devices)
   for (const { written } of simulated.declared) {
-    if (written.kind === 'Device') await writeFile(deviceFile(directory, written.metadata.name), `${JSON.stringify(written)}\n`)
+    if (written.kind === 'Device')
+      await writeFile(deviceFile(directory, written.metadata.name), `${JSON.stringify(written)}\n`)
   }
 }
 
-export const deviceFile = (directory: string, device: string): string => join(directory, 'devices', `${device}.yaml`)
+export const deviceFile = (directory: string, device: string): string =>
+  join(directory, 'devices', `${device}.yaml`)

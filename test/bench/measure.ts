@@ -73,7 +73,8 @@ const treeBytes = (root: number): number => {
     const status = read(`/proc/${pid}/status`)
     now += kibibytes(status, 'VmRSS')
     highest = Math.max(highest, kibibytes(status, 'VmHWM'))
-    for (const child of read(`/proc/${pid}/task/${pid}/children`).split(' ')) if (child !== '') visit(Number(child))
+    for (const child of read(`/proc/${pid}/task/${pid}/children`).split(' '))
+      if (child !== '') visit(Number(child))
   }
   visit(root)
   return 1024 * Math.max(now, highest)
@@ -87,6 +88,8 @@ export const residentBytes = (pid: number): number => 1024 * kibibytes(read(`/pr
 
 /** User and system time of one living process; the kernel counts in hundredths of a second. */
 export const processMs = (pid: number): number => {
-  const fields = read(`/proc/${pid}/stat`).replace(/^.*\) /, '').split(' ')
+  const fields = read(`/proc/${pid}/stat`)
+    .replace(/^.*\) /, '')
+    .split(' ')
   return 10 * (Number(fields[11]) + Number(fields[12]))
 }

@@ -58,8 +58,15 @@ const run = (): Promise<Finding[]> =>
     if (whole.code !== 1) throw new Error(`plan ended with ${whole.code}: ${whole.stderr}`)
     return [
       finding(`stages: ${stages.map((stage) => `${stage} ${best(stage).toFixed(0)} ms`).join(', ')}`),
-      atMost(`decision: ${best('judge and list').toFixed(0)} ms`, best('judge and list'), maxDecisionMs, ' ms'),
-      finding(`the whole command: ${seconds(whole.wallMs)}, CPU ${seconds(whole.cpuMs)}, peak ${mebibytes(whole.peakBytes)}`),
+      atMost(
+        `decision: ${best('judge and list').toFixed(0)} ms`,
+        best('judge and list'),
+        maxDecisionMs,
+        ' ms',
+      ),
+      finding(
+        `the whole command: ${seconds(whole.wallMs)}, CPU ${seconds(whole.cpuMs)}, peak ${mebibytes(whole.peakBytes)}`,
+      ),
     ]
   })
 

@@ -22,7 +22,9 @@ const lineOf = ({ text, goal }: Finding): string =>
 
 const unknown = process.argv.slice(2).filter((name) => !Object.hasOwn(benches, name))
 if (unknown.length > 0) {
-  process.stderr.write(`no bench is called ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}\n`)
+  process.stderr.write(
+    `no bench is called ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}\n`,
+  )
   process.exit(2)
 }
 
