@@ -149,11 +149,22 @@ function checkBuild({ device, request, target }: Subject): Blocked | undefined {
   const board = device.status.board
   if (board === undefined) return undefined
   const match = imageForBoard(board, candidates)
-  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}`)
+  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(candidates)}`)
   if (match.kind === 'Ambiguous') {
     return no('AmbiguousImage', `build ${name} has ${match.names.length} images for board ${board}: ${match.names.join(', ')}`)
   }
   return undefined
+}
+
+/** The missing image may be one that is there and cannot be used. */
+function unreadyImages(images: readonly FirmwareImage[]): string {
+  const unready = images.filter((image) => !isReadyImage(image))
+  const [first, ...others] = unready
+  if (!first) return ''
+  const ready = getCondition(first.status.conditions, 'Ready')
+  const why = ready ? ` (${ready.reason}: ${ready.message})` : ''
+  const more = others.length > 0 ? `, and ${others.length} more are not` : ''
+  return `; image ${first.metadata.name} is not Ready${why}${more}`
 }
 
 export const isHeld = (device: Device, now: number): boolean =>
@@ -179,11 +190,13 @@ function checkDevice(subject: Subject): Blocked | undefined {
   if (stalled?.status === 'True' && stalledReasons.has(stalled.reason)) {
     return no(stalled.reason as BlockedReason, stalled.message)
   }
-  if (device.status.bootId === undefined || device.status.board === undefined) {
-    const said = getCondition(device.status.conditions, 'Reachable')?.message
-    return no('NeverProbed', said ? `never reached: ${said}` : 'not reached yet', nextProbe(device))
-  }
-  return undefined
+  return checkProbed(device)
+}
+
+function checkProbed(device: Device): Blocked | undefined {
+  if (device.status.bootId !== undefined && device.status.board !== undefined) return undefined
+  const said = getCondition(device.status.conditions, 'Reachable')?.message
+  return no('NeverProbed', said ? `never reached: ${said}` : 'not reached yet', nextProbe(device))
 }
 
 const nextProbe = (device: Device): number | undefined =>

@@ -117,6 +117,7 @@ export const lostWatchMs = 30 * 24 * 3600_000
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
 const haltPollMs = 1000
+const minRecheckMs = 1000
 /** As the schema allows. */
 const maxMessageLength = 1024
 
@@ -261,10 +262,10 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
   // The reason is written when services run again, and not before: a restart in between parks once more.
   const parked = outcome?.kind === 'Parked' ? outcome.undone : !world.hasSession && operation.status.reason !== undefined
   if (!parked) {
-    const status = change(operation, now, { ...(blocked ? { message: blocked.message } : {}) })
+    const status = change(operation, now, blocked ? { message: blocked.message } : {})
     return { status, act: outcome?.kind === 'Parked' ? { kind: 'Wait', ms: slowKnockMs } : { kind: 'Park' }, durable: false }
   }
-  const next = change(operation, now, { ...(blocked ? { reason: blocked.reason, message: blocked.message } : {}) })
+  const next = change(operation, now, blocked ? { reason: blocked.reason, message: blocked.message } : {})
   const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : haltPollMs
   return { status: next, act: { kind: 'Wait', ms: blocked ? ms : 0 }, durable: false }
 }
@@ -295,11 +296,15 @@ function attemptFailed(
   const attempts = operation.status.attempts ?? 1
   if (failure.failureClass === 'Unreachable' && offline.action === 'Wait') {
     const since = operation.status.waitingSince ?? toTime(now)
-    const waits = Math.max(0, Math.floor(Math.log2(1 + (now - toMs(since)) / parseDuration(offline.recheck))))
+    // `0s` would ask a device that is gone without a pause.
+    const recheckMs = Math.max(minRecheckMs, parseDuration(offline.recheck))
+    // A wall clock that was set back makes the past begin later than now.
+    const waitedMs = Math.max(0, now - toMs(since))
+    const waits = Math.floor(Math.log2(1 + waitedMs / recheckMs))
     const ms = backoff({
       attempt: waits + 1,
-      baseMs: parseDuration(offline.recheck),
-      maxMs: parseDuration(offline.maxRecheck),
+      baseMs: recheckMs,
+      maxMs: Math.max(minRecheckMs, parseDuration(offline.maxRecheck)),
       random01: world.random01,
     })
     const next = change(operation, now, {

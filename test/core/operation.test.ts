@@ -1,0 +1,1144 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { defaultPolicySettings } from '../../src/api/defaults.ts'
+import type {
+  FailureClass,
+  Phase,
+  UpgradeOperation,
+  UpgradeOperationStatus,
+} from '../../src/api/resources.ts'
+import { phases } from '../../src/api/schemas/upgrade-operation.ts'
+import type { Admission } from '../../src/core/admit.ts'
+import {
+  holdsSlot,
+  isFinished,
+  isFlashing,
+  isLost,
+  nextStep,
+  waitsForTurn,
+  type Act,
+  type CancelWish,
+  type OperationWorld,
+  type Outcome,
+  type Step,
+} from '../../src/core/operation.ts'
+import type { Probe } from '../../src/core/probe.ts'
+import { transitions } from '../../src/core/transitions.ts'
+import { at, digest, now, operation } from '../support/core-objects.ts'
+
+const probe = (changes: Partial<Probe> = {}): Probe => ({
+  osIdentifier: 'Toy 1.0.0',
+  release: { revision: 'r1', version: '1.0.0' },
+  board: 'toy',
+  bootId: 'boot-1',
+  uptimeSeconds: 500,
+  identity: '02:00:00:00:00:01',
+  upgrading: false,
+  ...changes,
+})
+const onTarget = { osIdentifier: 'Toy 2.0.0', release: { revision: 'r2', version: '2.0.0' } }
+const admitted: Admission = { admitted: true, checks: [] }
+const refused = (reason = 'PolicyPaused', until?: number): Admission => ({
+  admitted: false,
+  checks: [],
+  blocked: { reason, message: `because of ${reason}`, ...(until === undefined ? {} : { until: at(until) }) },
+})
+const wish: CancelWish = { reason: 'CancelRequested', message: 'cancelled by spec.cancel' }
+
+const world = (changes: Partial<OperationWorld> = {}): OperationWorld => ({
+  claim: 'Mine',
+  admission: admitted,
+  hasSession: true,
+  target: {
+    image: { name: 'image', sha256: digest, size: 1000 },
+    to: { build: 'new', osIdentifier: 'Toy 2.0.0', revision: 'r2' },
+  },
+  from: { build: 'old', osIdentifier: 'Toy 1.0.0', revision: 'r1', board: 'toy' },
+  identity: '02:00:00:00:00:01',
+  settings: defaultPolicySettings,
+  answeredSinceLost: false,
+  random01: 0.5,
+  ...changes,
+})
+
+/** An operation as it stands in a phase, a minute after it came there. */
+const inPhase = (phase: Phase, status: UpgradeOperationStatus = {}): UpgradeOperation =>
+  operation('ap-1-abc-1', {
+    phase,
+    attempts: phase === 'Queued' ? 0 : 1,
+    from: world().from,
+    to: world().target!.to,
+    image: world().target!.image,
+    times: { Queued: at(now - 120_000), Connecting: at(now - 90_000), [phase]: at(now - 60_000) },
+    ...(isFlashing(phase)
+      ? {
+          bootIdBefore: 'boot-1',
+          maxUptime: 590,
+          command: 'sysupgrade',
+          times: { Flashing: at(now - 60_000), [phase]: at(now - 60_000) },
+        }
+      : {}),
+    ...status,
+  })
+const lost = inPhase('Failed', {
+  failureClass: 'Lost',
+  bootIdBefore: 'boot-1',
+  maxUptime: 590,
+  times: { Flashing: at(now - 3600_000), Failed: at(now - 1800_000) },
+})
+
+interface Row {
+  says: string
+  from: UpgradeOperation
+  world?: Partial<OperationWorld>
+  to: Phase
+  act: Act['kind']
+  durable: boolean
+  failureClass?: FailureClass
+  reason?: string
+  message?: RegExp
+}
+
+const after = (outcome: Outcome, more: Partial<OperationWorld> = {}): Partial<OperationWorld> => ({
+  outcome,
+  ...more,
+})
+const failedAttempt = (failureClass: FailureClass, recoverable: boolean): Outcome => ({
+  kind: 'AttemptFailed',
+  failureClass,
+  recoverable,
+  message: 'what went wrong',
+})
+const tested: Outcome = {
+  kind: 'Tested',
+  command: 'sysupgrade -v /tmp/x',
+  bootId: 'boot-1',
+  uptimeSeconds: 500.2,
+}
+const looked = (changes: Partial<Probe>): Outcome => ({
+  kind: 'Looked',
+  probe: probe(changes),
+  log: ['a line'],
+})
+const settings = (changes: object): OperationWorld['settings'] =>
+  Object.fromEntries(
+    Object.entries(defaultPolicySettings).map(([name, part]) => [
+      name,
+      { ...part, ...(changes as Record<string, object>)[name] },
+    ]),
+  ) as OperationWorld['settings']
+
+const rows: Row[] = [
+  {
+    says: 'a free slot: claim',
+    from: inPhase('Queued'),
+    world: { claim: 'None' },
+    to: 'Queued',
+    act: 'Claim',
+    durable: false,
+  },
+  {
+    says: 'claimed just now: begin',
+    from: inPhase('Queued'),
+    world: after({ kind: 'Claimed' }, { hasSession: false }),
+    to: 'Connecting',
+    act: 'Connect',
+    durable: true,
+    message: /^attempt 1$/,
+  },
+  {
+    says: 'claimed just now, blocked just now: begin, the second admission holds it',
+    from: inPhase('Queued'),
+    world: after({ kind: 'Claimed' }, { admission: refused() }),
+    to: 'Connecting',
+    act: 'Connect',
+    durable: true,
+  },
+  {
+    says: 'a claim found after a restart, admitted',
+    from: inPhase('Queued'),
+    world: {},
+    to: 'Connecting',
+    act: 'Connect',
+    durable: true,
+  },
+  {
+    says: 'a claim found after a restart, blocked: give it back',
+    from: inPhase('Queued'),
+    world: { admission: refused('WaitingForSlot') },
+    to: 'Queued',
+    act: 'Release',
+    durable: false,
+    reason: 'WaitingForSlot',
+  },
+  {
+    says: 'a claim found after a restart before its time: give it back',
+    from: inPhase('Queued', { retryTime: at(now + 5000) }),
+    to: 'Queued',
+    act: 'Release',
+    durable: false,
+  },
+  {
+    says: 'claimed by another',
+    from: inPhase('Queued'),
+    world: { claim: 'Other' },
+    to: 'Queued',
+    act: 'Wait',
+    durable: false,
+    message: /another operation has claimed the device/,
+  },
+  {
+    says: 'the claim was lost',
+    from: inPhase('Queued'),
+    world: after({ kind: 'ClaimLost', message: 'x' }, { claim: 'None' }),
+    to: 'Queued',
+    act: 'Wait',
+    durable: false,
+    message: /another operation has claimed/,
+  },
+  {
+    says: 'blocked',
+    from: inPhase('Queued'),
+    world: { claim: 'None', admission: refused() },
+    to: 'Queued',
+    act: 'Wait',
+    durable: false,
+    reason: 'PolicyPaused',
+    message: /because of PolicyPaused/,
+  },
+  {
+    says: 'no image yet',
+    from: inPhase('Queued'),
+    world: { claim: 'None', target: undefined },
+    to: 'Queued',
+    act: 'Wait',
+    durable: false,
+    message: /its image is not Ready/,
+  },
+  {
+    says: 'a wish to cancel',
+    from: inPhase('Queued'),
+    world: { claim: 'None', cancel: wish },
+    to: 'Cancelled',
+    act: 'Release',
+    durable: true,
+    reason: 'CancelRequested',
+  },
+  {
+    says: 'offline for too long',
+    from: inPhase('Queued', { waitingSince: at(now - 7200_000) }),
+    world: {
+      claim: 'None',
+      admission: refused('Unreachable'),
+      settings: settings({ offline: { expireAfter: '1h' } }),
+    },
+    to: 'Failed',
+    act: 'Release',
+    durable: true,
+    failureClass: 'Unreachable',
+    message: /has not answered since/,
+  },
+  {
+    says: 'once offline, now waiting for a slot',
+    from: inPhase('Queued', { waitingSince: at(now - 7200_000) }),
+    world: {
+      claim: 'None',
+      admission: refused('WaitingForSlot'),
+      settings: settings({ offline: { expireAfter: '1h' } }),
+    },
+    to: 'Queued',
+    act: 'Wait',
+    durable: false,
+    reason: 'WaitingForSlot',
+  },
+
+  {
+    says: 'connected',
+    from: inPhase('Connecting', { waitingSince: at(now - 7200_000) }),
+    world: after({ kind: 'Connected' }),
+    to: 'Checking',
+    act: 'Check',
+    durable: false,
+  },
+  {
+    says: 'checked',
+    from: inPhase('Checking'),
+    world: after({ kind: 'Checked' }),
+    to: 'Uploading',
+    act: 'Upload',
+    durable: false,
+  },
+  {
+    says: 'already there',
+    from: inPhase('Checking'),
+    world: after({ kind: 'AlreadyOnTarget', probe: probe(onTarget) }),
+    to: 'Succeeded',
+    act: 'Release',
+    durable: true,
+    reason: 'AlreadyOnTarget',
+    message: /already runs Toy 2\.0\.0; nothing was flashed/,
+  },
+  {
+    says: 'uploaded',
+    from: inPhase('Uploading'),
+    world: after({ kind: 'Uploaded' }),
+    to: 'Testing',
+    act: 'Test',
+    durable: false,
+  },
+  {
+    says: 'tested and admitted: the intent',
+    from: inPhase('Testing'),
+    world: after(tested),
+    to: 'Flashing',
+    act: 'Start',
+    durable: true,
+    message: /^starting: sysupgrade -v/,
+  },
+  {
+    says: 'tested and not admitted: park',
+    from: inPhase('Testing'),
+    world: after(tested, { admission: refused() }),
+    to: 'Testing',
+    act: 'Park',
+    durable: false,
+  },
+  {
+    says: 'parked',
+    from: inPhase('Testing'),
+    world: after({ kind: 'Parked', undone: true }, { admission: refused() }),
+    to: 'Testing',
+    act: 'Wait',
+    durable: false,
+    reason: 'PolicyPaused',
+  },
+  {
+    says: 'parked, and allowed by now',
+    from: inPhase('Testing'),
+    world: after({ kind: 'Parked', undone: true }),
+    to: 'Testing',
+    act: 'Wait',
+    durable: false,
+  },
+  {
+    says: 'not quite parked: tried again',
+    from: inPhase('Testing'),
+    world: after({ kind: 'Parked', undone: false }, { admission: refused() }),
+    to: 'Testing',
+    act: 'Wait',
+    durable: false,
+  },
+  {
+    says: 'parked already: the device is left in peace',
+    from: inPhase('Testing', { reason: 'PolicyPaused' }),
+    world: { hasSession: false, admission: refused() },
+    to: 'Testing',
+    act: 'Wait',
+    durable: false,
+    reason: 'PolicyPaused',
+  },
+  {
+    says: 'found in Testing after a restart, not admitted',
+    from: inPhase('Testing'),
+    world: { hasSession: false, admission: refused() },
+    to: 'Testing',
+    act: 'Park',
+    durable: false,
+  },
+  {
+    says: 'parked, and admitted again',
+    from: inPhase('Testing', { reason: 'PolicyPaused' }),
+    world: { hasSession: false },
+    to: 'Connecting',
+    act: 'Connect',
+    durable: false,
+  },
+  {
+    says: 'parked for longer than an attempt may take',
+    from: inPhase('Testing', { reason: 'PolicyPaused', times: { Connecting: at(now - 3601_000) } }),
+    world: { hasSession: false, admission: refused() },
+    to: 'Queued',
+    act: 'Release',
+    durable: true,
+    reason: 'Waiting',
+    message: /waited longer than 60m to start; queued again/,
+  },
+  ...(['Connecting', 'Checking', 'Uploading', 'Testing'] as const).flatMap((phase): Row[] => [
+    {
+      says: `${phase}: found after a restart`,
+      from: inPhase(phase),
+      world: { hasSession: false },
+      to: 'Connecting',
+      act: 'Connect',
+      durable: false,
+    },
+    {
+      says: `${phase}: a wish to cancel`,
+      from: inPhase(phase),
+      world: { cancel: wish, hasSession: false },
+      to: 'Cancelled',
+      act: 'Release',
+      durable: true,
+      reason: 'CancelRequested',
+    },
+    {
+      says: `${phase}: the image went away`,
+      from: inPhase(phase),
+      world: { target: undefined },
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Retrying',
+      message: /its image is not Ready any more; attempt 2 of 4 in 60s/,
+    },
+    {
+      says: `${phase}: failed, may be tried again`,
+      from: inPhase(phase),
+      world: after(failedAttempt('UploadFailed', true)),
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Retrying',
+      message: /what went wrong; attempt 2 of 4 in 60s/,
+    },
+    {
+      says: `${phase}: failed for good`,
+      from: inPhase(phase),
+      world: after(failedAttempt('Rejected', false)),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'Rejected',
+      message: /^what went wrong$/,
+    },
+    {
+      says: `${phase}: failed once too often`,
+      from: inPhase(phase, { attempts: 4 }),
+      world: after(failedAttempt('UploadFailed', true)),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'UploadFailed',
+      message: /what went wrong \(attempt 4 of 4\)/,
+    },
+    {
+      says: `${phase}: unreachable, and waits`,
+      from: inPhase(phase, { attempts: 4 }),
+      world: after(failedAttempt('Unreachable', true)),
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Unreachable',
+      message: /what went wrong; tried again in 10m/,
+    },
+    {
+      says: `${phase}: unreachable, and counts`,
+      from: inPhase(phase, { attempts: 4 }),
+      world: after(failedAttempt('Unreachable', true), {
+        settings: settings({ offline: { action: 'Fail' } }),
+      }),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'Unreachable',
+    },
+  ]),
+
+  {
+    says: 'the device said that it started',
+    from: inPhase('Flashing'),
+    world: after({ kind: 'Start', result: { kind: 'Started' } }),
+    to: 'Rebooting',
+    act: 'Wait',
+    durable: true,
+    message: /silent on purpose/,
+  },
+  {
+    says: 'no answer to the start',
+    from: inPhase('Flashing'),
+    world: after({ kind: 'Start', result: { kind: 'Unknown', message: 'cut' } }),
+    to: 'Flashing',
+    act: 'Wait',
+    durable: false,
+    message: /no answer to the start \(cut\)/,
+  },
+  {
+    says: 'the device refused to start, and may again',
+    from: inPhase('Flashing'),
+    world: after({
+      kind: 'Start',
+      result: { kind: 'Refused', failureClass: 'NotStarted', recoverable: true, message: 'busy', log: ['x'] },
+    }),
+    to: 'Queued',
+    act: 'Release',
+    durable: true,
+    reason: 'Retrying',
+    message: /busy; attempt 2/,
+  },
+  {
+    says: 'the device refused to start, for good',
+    from: inPhase('Flashing'),
+    world: after({
+      kind: 'Start',
+      result: {
+        kind: 'Refused',
+        failureClass: 'Rejected',
+        recoverable: false,
+        message: 'bad image',
+        log: [],
+      },
+    }),
+    to: 'Failed',
+    act: 'Release',
+    durable: true,
+    failureClass: 'Rejected',
+  },
+  ...(['Flashing', 'Rebooting'] as const).flatMap((phase): Row[] => [
+    {
+      says: `${phase}: found after a restart: only looked at`,
+      from: inPhase(phase),
+      world: { hasSession: false },
+      to: phase,
+      act: 'Knock',
+      durable: false,
+    },
+    {
+      says: `${phase}: a wish to cancel is not heard`,
+      from: inPhase(phase),
+      world: { hasSession: false, cancel: wish },
+      to: phase,
+      act: 'Knock',
+      durable: false,
+    },
+    {
+      says: `${phase}: knocked, and nothing`,
+      from: inPhase(phase),
+      world: after({ kind: 'Knocked', answered: false }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: knocked, and answered`,
+      from: inPhase(phase),
+      world: after({ kind: 'Knocked', answered: true }),
+      to: phase,
+      act: 'Look',
+      durable: false,
+    },
+    {
+      says: `${phase}: could not look`,
+      from: inPhase(phase),
+      world: after({ kind: 'LookFailed', message: 'refused' }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+      message: /^refused$/,
+    },
+    {
+      says: `${phase}: the old boot answers`,
+      from: inPhase(phase),
+      world: after(looked({ uptimeSeconds: 590 })),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: the old boot answers late, and upgrades`,
+      from: inPhase(phase),
+      world: after(looked({ uptimeSeconds: 5000, upgrading: true })),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: the old boot answers too late to start`,
+      from: inPhase(phase),
+      world: after(looked({ uptimeSeconds: 590.5 })),
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Retrying',
+      message: /the flash never started: same boot, nothing running; the device says: a line; attempt 2/,
+    },
+    {
+      says: `${phase}: never started, once too often`,
+      from: inPhase(phase, { attempts: 4 }),
+      world: after(looked({ uptimeSeconds: 600 })),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'NotStarted',
+    },
+    {
+      says: `${phase}: the target under a new boot`,
+      from: inPhase(phase),
+      world: after(looked({ ...onTarget, bootId: 'boot-2' })),
+      to: 'Succeeded',
+      act: 'Release',
+      durable: true,
+      reason: 'Succeeded',
+    },
+    {
+      says: `${phase}: the target under the old boot proves nothing`,
+      from: inPhase(phase),
+      world: after(looked({ ...onTarget })),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: the old release under a new boot`,
+      from: inPhase(phase),
+      world: after(looked({ bootId: 'boot-2' })),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'RolledBack',
+    },
+    {
+      says: `${phase}: a third release`,
+      from: inPhase(phase),
+      world: after(looked({ bootId: 'boot-2', osIdentifier: 'Else', release: {} })),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'WrongVersion',
+      message: /runs Else, expected Toy 2\.0\.0/,
+    },
+    {
+      says: `${phase}: somebody else answers`,
+      from: inPhase(phase),
+      world: after(looked({ ...onTarget, bootId: 'boot-2', identity: 'else' })),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+      message: /another device answers/,
+    },
+    {
+      says: `${phase}: past the deadline`,
+      from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
+      world: after({ kind: 'Knocked', answered: false }),
+      to: 'Failed',
+      act: 'Release',
+      durable: true,
+      failureClass: 'Lost',
+      message: /has not come back for 15m/,
+    },
+    {
+      says: `${phase}: past the deadline, but it answers: looked at first`,
+      from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
+      world: after({ kind: 'Knocked', answered: true }),
+      to: phase,
+      act: 'Look',
+      durable: false,
+    },
+  ]),
+
+  {
+    says: 'Lost, and silent',
+    from: lost,
+    world: { claim: 'None', hasSession: false },
+    to: 'Failed',
+    act: 'Wait',
+    durable: false,
+    failureClass: 'Lost',
+  },
+  {
+    says: 'Lost, and answered since',
+    from: lost,
+    world: { claim: 'None', hasSession: false, answeredSinceLost: true },
+    to: 'Failed',
+    act: 'Look',
+    durable: false,
+    failureClass: 'Lost',
+  },
+  {
+    says: 'Lost, back on the target',
+    from: lost,
+    world: after(looked({ ...onTarget, bootId: 'boot-2' }), { claim: 'None' }),
+    to: 'Succeeded',
+    act: 'Release',
+    durable: true,
+  },
+  {
+    says: 'Lost, back on the old release',
+    from: lost,
+    world: after(looked({ bootId: 'boot-2' }), { claim: 'None' }),
+    to: 'Failed',
+    act: 'Release',
+    durable: true,
+    failureClass: 'RolledBack',
+  },
+  {
+    says: 'Lost, and never started',
+    from: lost,
+    world: after(looked({ uptimeSeconds: 9000 }), { claim: 'None' }),
+    to: 'Failed',
+    act: 'Release',
+    durable: true,
+    failureClass: 'NotStarted',
+  },
+  {
+    says: 'Lost, a look that failed',
+    from: lost,
+    world: after({ kind: 'LookFailed', message: 'x' }, { claim: 'None', answeredSinceLost: true }),
+    to: 'Failed',
+    act: 'Wait',
+    durable: false,
+    failureClass: 'Lost',
+  },
+]
+
+describe('each step', () => {
+  test.each(rows)('$says: $to, $act', (row) => {
+    const { status, act, durable } = nextStep(row.from, world(row.world), now)
+    expect({ phase: status.phase, act: act.kind, durable, failureClass: status.failureClass }).toEqual({
+      phase: row.to,
+      act: row.act,
+      durable: row.durable,
+      failureClass: row.failureClass,
+    })
+    if (row.reason) expect(status.reason).toBe(row.reason)
+    if (row.message) expect(status.message).toMatch(row.message)
+  })
+
+  test('connected: the time without an answer is over', () => {
+    const { status } = nextStep(
+      inPhase('Connecting', { waitingSince: at(now - 1000) }),
+      world(after({ kind: 'Connected' })),
+      now,
+    )
+    expect(status.waitingSince).toBeUndefined()
+  })
+
+  test('an attempt that begins drops what the one before has left', () => {
+    const queued = inPhase('Queued', {
+      attempts: 2,
+      retryTime: at(now),
+      reason: 'Retrying',
+      progress: { percent: 7 },
+    })
+    const { status } = nextStep(queued, world(after({ kind: 'Claimed' })), now)
+    expect(status).toMatchObject({
+      attempts: 3,
+      from: { revision: 'r1' },
+      to: { revision: 'r2' },
+      image: { sha256: digest },
+    })
+    expect([status.retryTime, status.progress, status.reason]).toEqual([undefined, undefined, undefined])
+  })
+
+  test('the intent carries what proves it later', () => {
+    const { status, act } = nextStep(inPhase('Testing'), world(after(tested)), now)
+    expect(status).toMatchObject({
+      phase: 'Flashing',
+      bootIdBefore: 'boot-1',
+      maxUptime: 591,
+      command: 'sysupgrade -v /tmp/x',
+    })
+    expect(act).toEqual({ kind: 'Start', token: { bootId: 'boot-1', maxUptimeSeconds: 591 } })
+  })
+
+  test('an attempt that waited for its start does not count', () => {
+    const parked = inPhase('Testing', {
+      attempts: 3,
+      reason: 'PolicyPaused',
+      times: { Connecting: at(now - 3601_000) },
+    })
+    expect(nextStep(parked, world({ hasSession: false, admission: refused() }), now).status.attempts).toBe(2)
+  })
+
+  test('waiting for an offline device costs no attempt, and grows to its longest', () => {
+    const waits: number[] = []
+    let current = inPhase('Connecting', { attempts: 1 })
+    let clock = now
+    for (let round = 0; round < 12; round += 1) {
+      const { status } = nextStep(current, world(after(failedAttempt('Unreachable', true))), clock)
+      expect(status.attempts).toBe(0)
+      waits.push(Date.parse(status.retryTime!) - clock)
+      clock = Date.parse(status.retryTime!)
+      current = inPhase('Connecting', { attempts: 1, waitingSince: status.waitingSince! })
+    }
+    expect(waits[0]).toBe(600_000)
+    expect(waits.toSorted((a, b) => a - b)).toEqual(waits)
+    expect(waits.at(-1)).toBe(12 * 3600_000)
+  })
+
+  test('an offline device is not asked without a pause, whatever the policy says', () => {
+    const settingsOf = settings({ offline: { recheck: '0s', maxRecheck: '0s' } })
+    const outcome = failedAttempt('Unreachable', true)
+    const { status } = nextStep(inPhase('Connecting'), world({ outcome, settings: settingsOf }), now)
+    expect(status.retryTime).toBe(at(now + 1000))
+  })
+
+  test('a wall clock that was set back stops nothing', () => {
+    const offline = inPhase('Connecting', { waitingSince: at(now + 3600_000) })
+    const { status } = nextStep(offline, world(after(failedAttempt('Unreachable', true))), now)
+    expect(status.retryTime).toBe(at(now + 600_000))
+  })
+
+  test('knocking slows down after two minutes', () => {
+    const waitOf = (flashedMs: number): unknown => {
+      const flashing = inPhase('Rebooting', { times: { Flashing: at(now - flashedMs) } })
+      return (
+        nextStep(flashing, world(after({ kind: 'Knocked', answered: false })), now).act as { ms: number }
+      ).ms
+    }
+    expect([waitOf(119_000), waitOf(121_000)]).toEqual([1000, 10_000])
+  })
+
+  test('only what came to nothing clears lock and marker, and only a cancelled or failed attempt is undone', () => {
+    const releaseOf = (from: UpgradeOperation, changes: Partial<OperationWorld>) =>
+      nextStep(from, world(changes), now).act
+    expect(releaseOf(inPhase('Flashing'), after(looked({ uptimeSeconds: 600 })))).toMatchObject({
+      undo: true,
+      startedToNothing: true,
+    })
+    expect(releaseOf(inPhase('Flashing'), after(looked({ ...onTarget, bootId: 'boot-2' })))).toMatchObject({
+      undo: false,
+      startedToNothing: false,
+    })
+    expect(releaseOf(inPhase('Uploading'), { cancel: wish })).toMatchObject({
+      undo: true,
+      startedToNothing: false,
+    })
+    expect(releaseOf(inPhase('Queued'), { cancel: wish, claim: 'None' })).toMatchObject({ undo: false })
+  })
+
+  test('words that are too long are cut to what a status may hold', () => {
+    const long: Outcome = {
+      kind: 'AttemptFailed',
+      failureClass: 'UploadFailed',
+      recoverable: true,
+      message: '😀'.repeat(512),
+    }
+    const { status } = nextStep(inPhase('Uploading'), world(after(long)), now)
+    expect(status.message!.length).toBeLessThanOrEqual(1024)
+    expect(status.message!.isWellFormed()).toBe(true)
+    expect(status.log!.every((line) => line.length <= 1024)).toBe(true)
+  })
+})
+
+describe('what a phase means', () => {
+  test.each(phases)('%s', (phase) => {
+    const current = inPhase(phase)
+    const index = phases.indexOf(phase)
+    expect(isFinished(current)).toBe(index >= phases.indexOf('Succeeded'))
+    expect(holdsSlot(current)).toBe(index > 0 && index < phases.indexOf('Succeeded'))
+    expect(isFlashing(phase)).toBe(['Flashing', 'Rebooting', 'Verifying'].includes(phase))
+    expect(transitions[phase].length === 0).toBe(isFinished(current))
+  })
+  test('Lost is a failure of its own', () => {
+    expect([isLost(lost), isLost(inPhase('Failed', { failureClass: 'RolledBack' }))]).toEqual([true, false])
+  })
+  test.each([
+    [undefined, true],
+    ['WaitingForSlot', true],
+    ['Halted', true],
+    ['LostLimit', true],
+    ['Waiting', true],
+    ['Unreachable', false],
+    ['Retrying', false],
+    ['PolicyPaused', false],
+    ['OwnedByPolicy', false],
+  ])('queued for %s waits for its turn: %s', (reason, expected) => {
+    expect(waitsForTurn(inPhase('Queued', reason === undefined ? {} : { reason }))).toBe(expected)
+  })
+})
+
+/** Outcomes that the act of a phase can bring, besides a failure. */
+const outcomesIn: Partial<Record<Phase, Outcome['kind'][]>> = {
+  Queued: ['Claimed', 'ClaimLost'],
+  Connecting: ['Connected', 'AttemptFailed'],
+  Checking: ['Checked', 'AlreadyOnTarget', 'AttemptFailed'],
+  Uploading: ['Uploaded', 'AttemptFailed'],
+  Testing: ['Tested', 'AttemptFailed', 'Parked'],
+  Flashing: ['Start', 'Knocked', 'Looked', 'LookFailed'],
+  Rebooting: ['Knocked', 'Looked', 'LookFailed'],
+  Failed: ['Looked', 'LookFailed'],
+}
+const preFlashClasses = [
+  'Unreachable',
+  'AuthFailed',
+  'HostKeyChanged',
+  'IdentityChanged',
+  'Rejected',
+  'Unsupported',
+  'UploadFailed',
+  'NotStarted',
+  'RolledBack',
+] as const
+const probes = fc
+  .record({
+    bootId: fc.constantFrom('boot-1', 'boot-2'),
+    release: fc.constantFrom<{ osIdentifier: string; release: Probe['release'] }>(
+      onTarget,
+      { osIdentifier: 'Toy 1.0.0', release: { revision: 'r1' } },
+      { osIdentifier: 'Else', release: {} },
+    ),
+    identity: fc.constantFrom('02:00:00:00:00:01', 'else'),
+    uptimeSeconds: fc.double({ min: 0, max: 1e6, noNaN: true }),
+    upgrading: fc.boolean(),
+  })
+  .map(({ release, ...rest }) => probe({ ...release, ...rest }))
+const outcomeOf = (kind: Outcome['kind']): fc.Arbitrary<Outcome> => {
+  const failure = {
+    failureClass: fc.constantFrom(...preFlashClasses),
+    recoverable: fc.boolean(),
+    message: fc.string({ maxLength: 1200 }),
+  }
+  switch (kind) {
+    case 'AttemptFailed':
+      return fc.record({ kind: fc.constant(kind), ...failure })
+    case 'AlreadyOnTarget':
+      return fc.constant({ kind, probe: probe(onTarget) })
+    case 'Tested':
+      return fc.record({
+        kind: fc.constant(kind),
+        command: fc.string(),
+        bootId: fc.constant('boot-1'),
+        uptimeSeconds: fc.double({ min: 0, max: 1e6, noNaN: true }),
+      })
+    case 'Parked':
+      return fc.record({ kind: fc.constant(kind), undone: fc.boolean() })
+    case 'Start':
+      return fc.record({
+        kind: fc.constant(kind),
+        result: fc.oneof(
+          fc.constant({ kind: 'Started' as const }),
+          fc.constant({ kind: 'Unknown' as const, message: 'cut' }),
+          fc.record({
+            kind: fc.constant('Refused' as const),
+            ...failure,
+            log: fc.array(fc.string(), { maxLength: 50 }),
+          }),
+        ),
+      })
+    case 'Knocked':
+      return fc.record({ kind: fc.constant(kind), answered: fc.boolean() })
+    case 'Looked':
+      return fc.record({
+        kind: fc.constant(kind),
+        probe: probes,
+        log: fc.array(fc.string(), { maxLength: 50 }),
+      })
+    case 'LookFailed':
+    case 'ClaimLost':
+      return fc.constant({ kind, message: 'x' })
+    case 'Claimed':
+    case 'Connected':
+    case 'Checked':
+    case 'Uploaded':
+      return fc.constant({ kind })
+  }
+}
+const times = fc.integer({ min: -100 * 24 * 3600_000, max: 100 * 24 * 3600_000 }).map((ms) => at(now + ms))
+const worlds = (phase: Phase): fc.Arbitrary<OperationWorld> =>
+  fc
+    .record({
+      claim: phase === 'Queued' ? fc.constantFrom('None', 'Mine', 'Other') : fc.constant('Mine' as const),
+      admission: fc.oneof(
+        fc.constant(admitted),
+        fc
+          .constantFrom('PolicyPaused', 'Halted', 'Unreachable', 'WaitingForStart')
+          .chain((reason) =>
+            fc
+              .option(fc.integer({ min: now - 1e6, max: now + 1e9 }), { nil: undefined })
+              .map((until) => refused(reason, until)),
+          ),
+      ),
+      cancel: fc.option(fc.constant(wish), { nil: undefined }),
+      hasSession: fc.boolean(),
+      outcome: fc.option(fc.constantFrom(...outcomesIn[phase]!).chain(outcomeOf), { nil: undefined }),
+      target: fc.option(fc.constant(world().target!), { nil: undefined }),
+      identity: fc.constantFrom(undefined, '02:00:00:00:00:01'),
+      settings: fc
+        .record({
+          action: fc.constantFrom('Wait' as const, 'Fail' as const),
+          expireAfter: fc.constantFrom('0s', '1h'),
+        })
+        .map((offline) => settings({ offline })),
+      answeredSinceLost: fc.boolean(),
+      random01: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    })
+    .map(({ cancel, outcome, ...rest }) =>
+      world({ ...rest, ...(cancel ? { cancel } : {}), ...(outcome ? { outcome } : {}) }),
+    )
+
+/** Any operation with any legal world: Failed only as Lost, because others are never asked. */
+const cases = fc.constantFrom(...(Object.keys(outcomesIn) as Phase[])).chain((phase) =>
+  fc.record({
+    world: worlds(phase),
+    operation: fc
+      .record({
+        attempts: fc.integer({ min: 0, max: 101 }),
+        retryTime: fc.option(times, { nil: undefined }),
+        waitingSince: fc.option(times, { nil: undefined }),
+        reason: fc.constantFrom(undefined, 'Waiting', 'PolicyPaused', 'Halted'),
+        flashedAt: times,
+      })
+      .map(({ flashedAt, retryTime, waitingSince, reason, attempts }) =>
+        inPhase(phase, {
+          attempts,
+          ...(retryTime ? { retryTime } : {}),
+          ...(waitingSince ? { waitingSince } : {}),
+          ...(reason ? { reason } : {}),
+          times: { Connecting: flashedAt, Flashing: flashedAt },
+          ...(phase === 'Failed'
+            ? { failureClass: 'Lost' as const, bootIdBefore: 'boot-1', maxUptime: 590 }
+            : {}),
+        }),
+      ),
+  }),
+)
+
+const holds = (rule: (before: UpgradeOperation, seen: OperationWorld, step: Step) => boolean): void => {
+  fc.assert(
+    fc.property(cases, ({ operation: before, world: seen }) =>
+      rule(before, seen, nextStep(before, seen, now)),
+    ),
+    { numRuns: 4000 },
+  )
+}
+const phaseBefore = ({ status }: UpgradeOperation): Phase => status.phase!
+
+describe('whatever happens', () => {
+  test('no step throws, and every move is in the table', () => {
+    holds((before, _, { status }) => {
+      const [from, to] = [phaseBefore(before), status.phase!]
+      return from === to || transitions[from].includes(to) || (isLost(before) && to === 'Succeeded')
+    })
+  })
+
+  test('after the intent nothing is done but looking', () => {
+    const looking = new Set<Act['kind']>(['Knock', 'Look', 'Wait', 'Release'])
+    holds(
+      (before, _, { act }) => !(isFlashing(phaseBefore(before)) || isLost(before)) || looking.has(act.kind),
+    )
+  })
+
+  test('after the intent a release that undoes anything needs proof that nothing started', () => {
+    holds((before, { outcome }, { act }) => {
+      if (!isFlashing(phaseBefore(before)) || act.kind !== 'Release' || !act.undo) return true
+      if (outcome?.kind === 'Start') return outcome.result.kind === 'Refused'
+      return (
+        outcome?.kind === 'Looked' &&
+        outcome.probe.bootId === 'boot-1' &&
+        outcome.probe.uptimeSeconds > 590 &&
+        !outcome.probe.upgrading
+      )
+    })
+  })
+
+  test('a start is admitted, tested, not cancelled, and follows a durable intent', () => {
+    holds((before, { admission, outcome, cancel, target }, { act, status, durable }) => {
+      if (act.kind !== 'Start') return true
+      return (
+        phaseBefore(before) === 'Testing' &&
+        outcome?.kind === 'Tested' &&
+        admission.admitted &&
+        !cancel &&
+        target !== undefined &&
+        status.phase === 'Flashing' &&
+        durable &&
+        status.bootIdBefore === act.token.bootId &&
+        status.maxUptime === act.token.maxUptimeSeconds &&
+        status.command === outcome.command
+      )
+    })
+  })
+
+  test('nothing comes to Flashing in another way', () => {
+    holds(
+      (before, _, { act, status }) =>
+        status.phase !== 'Flashing' || phaseBefore(before) === 'Flashing' || act.kind === 'Start',
+    )
+  })
+
+  test('success is a new boot of our device with the target, or was there before the flash', () => {
+    holds((before, { outcome, identity }, { status }) => {
+      if (status.phase !== 'Succeeded') return true
+      if (outcome?.kind === 'AlreadyOnTarget')
+        return !isFlashing(phaseBefore(before)) && status.reason === 'AlreadyOnTarget'
+      if (outcome?.kind !== 'Looked') return false
+      const { bootId, release, identity: seen } = outcome.probe
+      return (
+        bootId !== before.status.bootIdBefore &&
+        release.revision === 'r2' &&
+        (identity === undefined || seen === identity)
+      )
+    })
+  })
+
+  test('nothing is cancelled after the intent, and everything before it is', () => {
+    holds((before, { cancel, outcome }, { status }) => {
+      const flashed = isFlashing(phaseBefore(before)) || isLost(before)
+      if (flashed) return status.phase !== 'Cancelled'
+      return status.phase === 'Cancelled'
+        ? cancel !== undefined
+        : !cancel || outcome?.kind === 'AttemptFailed'
+    })
+  })
+
+  test('nobody leaves the queue without admission, but by a claim of this very turn', () => {
+    holds((before, { admission, outcome, claim }, { status, act }) => {
+      if (phaseBefore(before) !== 'Queued') return true
+      const leaves = status.phase === 'Connecting'
+      if (act.kind === 'Claim') return admission.admitted && claim === 'None'
+      return !leaves || (claim === 'Mine' && (admission.admitted || outcome?.kind === 'Claimed'))
+    })
+  })
+
+  test('who waits in the queue keeps no claim', () => {
+    holds((before, { claim, outcome }, { status, act }) => {
+      if (phaseBefore(before) !== 'Queued' || claim !== 'Mine' || outcome?.kind === 'ClaimLost') return true
+      return status.phase !== 'Queued' || act.kind === 'Release'
+    })
+  })
+
+  test('a finished phase is saved durably, and frees the device', () => {
+    holds(
+      (_, __, { status, act, durable }) =>
+        !['Succeeded', 'Cancelled'].includes(status.phase!) || (durable && act.kind === 'Release'),
+    )
+  })
+
+  test('a failure class is there when it failed, and only then', () => {
+    holds((_, __, { status }) => (status.failureClass !== undefined) === (status.phase === 'Failed'))
+  })
+
+  test('the status stays within its bounds, and its conditions say what the phase says', () => {
+    holds((_, __, { status }) => {
+      const valueOf = (type: string) =>
+        status.conditions?.find((condition) => condition.type === type)?.status
+      const bounded =
+        (status.message ?? '').length <= 1024 &&
+        (status.log ?? []).length <= 40 &&
+        (status.attempts ?? 0) >= 0
+      if (!status.conditions) return bounded
+      const ready =
+        status.phase === 'Succeeded'
+          ? 'True'
+          : status.phase === 'Failed' || status.phase === 'Cancelled'
+            ? 'False'
+            : 'Unknown'
+      return (
+        bounded &&
+        valueOf('Ready') === ready &&
+        (valueOf('Stalled') === 'True') === (ready === 'False') &&
+        (valueOf('Reconciling') === 'True') === (ready === 'Unknown')
+      )
+    })
+  })
+
+  test('a wait is never negative, and never at once for ever', () => {
+    holds(
+      (_, { outcome }, { act }) =>
+        act.kind !== 'Wait' ||
+        act.ms === undefined ||
+        act.ms > 0 ||
+        (outcome?.kind === 'Parked' && act.ms === 0),
+    )
+  })
+})
