@@ -149,22 +149,24 @@ function checkBuild({ device, request, target }: Subject): Blocked | undefined {
   const board = device.status.board
   if (board === undefined) return undefined
   const match = imageForBoard(board, candidates)
-  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(candidates)}`)
+  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(board, candidates)}`)
   if (match.kind === 'Ambiguous') {
     return no('AmbiguousImage', `build ${name} has ${match.names.length} images for board ${board}: ${match.names.join(', ')}`)
   }
   return undefined
 }
 
-/** The missing image may be one that is there and cannot be used. */
-function unreadyImages(images: readonly FirmwareImage[]): string {
-  const unready = images.filter((image) => !isReadyImage(image))
-  const [first, ...others] = unready
-  if (!first) return ''
-  const ready = getCondition(first.status.conditions, 'Ready')
-  const why = ready ? ` (${ready.reason}: ${ready.message})` : ''
-  const more = others.length > 0 ? `, and ${others.length} more are not` : ''
-  return `; image ${first.metadata.name} is not Ready${why}${more}`
+const maxNamed = 5
+
+/** The image that is missing may be there, and not be usable: which those are, and why. */
+function unreadyImages(board: string, images: readonly FirmwareImage[]): string {
+  const unready = images.filter((image) => !isReadyImage(image) && (image.spec.boards ?? [board]).includes(board))
+  const conditionOf = (image: FirmwareImage) => getCondition(image.status.conditions, 'Ready')
+  const [only, ...others] = unready
+  if (only && others.length === 0) return `; not Ready: ${only.metadata.name} (${conditionOf(only)?.message ?? 'Loading'})`
+  const named = unready.slice(0, maxNamed).map((image) => `${image.metadata.name} (${conditionOf(image)?.reason ?? 'Loading'})`)
+  const more = unready.length > maxNamed ? ` and ${unready.length - maxNamed} more` : ''
+  return named.length === 0 ? '' : `; not Ready: ${named.join(', ')}${more}`
 }
 
 export const isHeld = (device: Device, now: number): boolean =>
