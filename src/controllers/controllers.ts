@@ -18,6 +18,7 @@ import { reconcilePolicyStatus } from './reconcile-policy.ts'
 import { reconcileRollout } from './reconcile-rollout.ts'
 import { defaultPolicySettings } from '../api/defaults.ts'
 import { pruneTombstones } from './tombstones.ts'
+import { tellStalled } from './tell-stalled.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** A burst of changes to one category is judged once. */
@@ -168,6 +169,7 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
 
   function onChange(change: Change): void {
     const { type, object, before } = change
+    tellStalled(change, events)
     const key = keyString(keyOf(object))
     if (object.kind === 'Device') return onDevice({ ...change, object })
     if (object.kind === 'UpgradeOperation') return onOperation({ ...change, object })

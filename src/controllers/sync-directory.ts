@@ -60,7 +60,7 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
     }
     inForce = revision
     const next = new Map<string, Declared>()
-    for (const [id, declared] of revision.objects) {
+    for (const [id, declared] of inOrder(revision)) {
       if (!isSame(applied?.get(id), declared)) await applyOne(id, marked(declared))
       next.set(id, declared)
     }
@@ -120,6 +120,12 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
     },
   }
 }
+
+const kindOrder = new Map<Kind, number>(kinds.map(({ kind }, index) => [kind, index]))
+
+/** What is referred to comes before what refers to it, so that nothing is missed for a moment. */
+const inOrder = ({ objects }: DeclaredRevision): [string, Declared][] =>
+  [...objects].toSorted(([, a], [, b]) => kindOrder.get(a.manifest.kind)! - kindOrder.get(b.manifest.kind)!)
 
 const isAbsent = ({ objects, spoiled }: DeclaredRevision, id: string): boolean => !objects.has(id) && !spoiled.has(id)
 
