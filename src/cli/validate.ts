@@ -19,9 +19,11 @@ export function addValidate(program: Command, context: CliContext, finish: (code
         for (const problem of problems) context.stdout.write(`${problem.text}\n`)
         const warnings = problems.length - errors
         context.stderr.write(
-          `${objects} objects, ${errors} errors, ${warnings} warnings${skipped > 0 ? `, ${skipped} other documents skipped` : ''}\n`,
+          `${some(objects, 'object')}, ${some(errors, 'error')}, ${some(warnings, 'warning')}${skipped > 0 ? `, ${some(skipped, 'other document')} skipped` : ''}\n`,
         )
       }
       finish(errors > 0 ? exitCodes.failure : exitCodes.success)
     })
 }
+
+const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
