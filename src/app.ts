@@ -155,10 +155,13 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     })
     const controllers = createControllers(ports, config.concurrency)
     info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
+    const following = followDirectory(source, ports, signal)
+    // Nothing acts on what an earlier run was told: the policy may be paused by now, and no Secret is known before this.
+    await following.first
+    if (signal.aborted) return stopped
     const working = controllers.run(stop.signal)
     await controllers.ready
     options.onFleet?.(ports.fleet)
-    const following = followDirectory(source, ports, signal)
     const ended = once ? whenSettled(following.first, ports, { controllers, signal }) : whenAborted(signal)
     const ending = await Promise.race([ended, working.then(() => stopped), following.done.then(() => stopped)])
     stop.abort()

@@ -82,7 +82,7 @@ export const defaultTimeouts = {
   connect: '10s',
   command: '10s',
   upload: '30s',
-  flash: '10s',
+  flash: '60s',
   reconnectRetry: '100ms',
   reboot: '40s',
   total: '60m',
