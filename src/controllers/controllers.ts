@@ -5,7 +5,7 @@ import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { isFinished, isLost } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
-import type { ResourceStore } from '../ports/resource-store.ts'
+import { compareVersions, type ResourceStore } from '../ports/resource-store.ts'
 import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from './fleet.ts'
 import { pruneHistory } from './history.ts'
 import { policyOf } from './observe-operation.ts'
@@ -198,10 +198,15 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     ready,
     busy: () => all.reduce((sum, queue) => sum + queue.depth(), 0),
     async run(signal) {
-      const stopListening = fleet.onChange(onChange)
+      let stopListening = (): void => {}
       try {
         chores.add(choresKey, { after: choresEveryMs })
-        await follow(ports.store, fleet, signal, markReady)
+        // Half a fleet decides wrongly: a claim whose operation has not been read yet would look stale.
+        const from = await loadFleet(ports.store, fleet)
+        for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
+        stopListening = fleet.onChange(onChange)
+        markReady()
+        await follow(ports.store, fleet, { from, signal })
       } finally {
         stopListening()
         await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
@@ -224,11 +229,13 @@ async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
 
 const allKinds = kinds.map(({ kind }) => kind)
 
-/** Lists everything, then follows the watch; when that has expired, lists again and finds out what is gone. */
-async function follow(store: ResourceStore, fleet: Fleet, signal: AbortSignal, onReady: () => void): Promise<void> {
-  while (!signal.aborted) {
-    const from = await loadFleet(store, fleet)
-    onReady()
+/** Follows the watch; when that has expired, lists again and finds out what is gone. */
+async function follow(
+  store: ResourceStore,
+  fleet: Fleet,
+  { from: start, signal }: { from: string; signal: AbortSignal },
+): Promise<void> {
+  for (let from = start; !signal.aborted; from = await loadFleet(store, fleet)) {
     try {
       for await (const event of store.watch({ kinds: allKinds, from, signal })) fleet.applyEvent(event)
     } catch (error) {
@@ -246,7 +253,9 @@ export async function loadFleet(store: ResourceStore, fleet: Fleet): Promise<str
     from ??= resourceVersion
     const present = new Set(items.map((item) => keyString(keyOf(item))))
     for (const known of fleet.list(kind)) {
-      if (!present.has(keyString(keyOf(known)))) fleet.apply('Deleted', known)
+      // What is younger than the list may well be missing in it.
+      const isOlder = compareVersions(known.metadata.resourceVersion, resourceVersion) <= 0
+      if (isOlder && !present.has(keyString(keyOf(known)))) fleet.apply('Deleted', known)
     }
     for (const item of items) fleet.apply('Added', item)
   }

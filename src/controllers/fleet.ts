@@ -131,8 +131,9 @@ export class Fleet {
     const objects = this.#objects.get(object.kind)!
     const id = keyString(keyOf(object))
     const before = objects.get(id)
-    if (before && compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) <= 0 && type !== 'Deleted') return
-    if (type === 'Deleted' && !before) return
+    const age = before ? compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) : 1
+    // Word of an object's end may come when another of its name is known already.
+    if (type === 'Deleted' ? !before || age < 0 : age <= 0) return
     if (object.kind === 'Build' || object.kind === 'FirmwareImage') this.#buildsCache.clear()
     if (object.kind === 'UpgradePolicy') this.#policiesCache.clear()
     if (before) this.#unindex(before)

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
+import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
+import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import { createToyFleet } from '../support/toy-fleet.ts'
+
+type World = Awaited<ReturnType<typeof createToyFleet>>
+const minutes = (count: number): number => count * 60_000
+const key = (name: string) => ({ namespace: 'default', name })
+
+const deviceOf = async (world: World, index: number): Promise<Device> =>
+  (await world.store.get('Device', key(`ap-${index}`)))!
+const operationsOf = async (world: World): Promise<UpgradeOperation[]> => (await world.store.list('UpgradeOperation')).items
+const flashes = (world: World): number[] => [...world.routers.values()].map((router) => router.flashes.length)
+
+/** Lets the fleet come to the point at which an operation has come to a phase. */
+const untilPhase = (world: World, phase: string): Promise<void> =>
+  world.clock.runUntil(
+    () => world.events.some((event) => event.type === 'Phase' && event.phase === phase),
+    minutes(10),
+  )
+
+test('a claim survives a restart whose store is slow to list operations', async () => {
+  // Its clock only stamps creations.
+  const memory = createMemoryStore({ clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')) })
+  let slow = false
+  const store: ResourceStore = {
+    ...memory,
+    list: async (kind, options) => {
+      const listed = await memory.list(kind, options)
+      if (slow && kind === 'UpgradeOperation') await world.clock.sleep(5000)
+      return listed
+    },
+  }
+  const world: World = await createToyFleet({ routers: 1, store })
+  await world.declare()
+  const first = await world.start()
+  await untilPhase(world, 'Rebooting')
+  await first.stop()
+  const [operation] = await operationsOf(world)
+  slow = true
+  const starting = world.start()
+  await world.clock.advance(4000)
+  expect((await deviceOf(world, 1)).status.operationRef?.name).toBe(operation!.metadata.name)
+  await world.clock.advance(2000)
+  const second = await starting
+  await world.clock.advance(minutes(5))
+  expect(flashes(world)).toEqual([1])
+  await second.stop()
+})
