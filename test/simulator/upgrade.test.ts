@@ -13,7 +13,7 @@ it('imitates the scripts as they are', () => {
   const digest = createHash('sha256')
     .update(JSON.stringify([scripts, uploadScript]))
     .digest('hex')
-  expect(digest).toBe('0ee0c69559bf9a19ca12bf9dfe57d1191ccc8adda0670e5dec0cba06fb97d7d6')
+  expect(digest).toBe('331f62101da3985e358111d32cabbdaa6d139c791b4edef49c47ab89b5079dc4')
 })
 
 describe('an upgrade of a simulated router', () => {

@@ -239,17 +239,20 @@ fi
 echo @end
 `
 
+/** A shell runs a group only once it has read all of it: of a script that was cut off nothing is run. */
+const whole = (script: string): string => `{\n${script}}\n`
+
 /** Scripts by the name under which they are sent. */
 export const scripts = {
-  probe,
-  place,
-  'stop-services': stopServices,
-  adopt,
-  test,
-  guard,
-  log,
-  abandon,
-  clear,
+  probe: whole(probe),
+  place: whole(place),
+  'stop-services': whole(stopServices),
+  adopt: whole(adopt),
+  test: whole(test),
+  guard: whole(guard),
+  log: whole(log),
+  abandon: whole(abandon),
+  clear: whole(clear),
 } as const
 export type ScriptName = keyof typeof scripts
 
