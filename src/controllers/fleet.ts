@@ -63,7 +63,7 @@ class Index<T extends AnyResource> {
 
 /**
  * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
- * nothing that a restart would lose, reservations of the current instant apart.
+ * nothing that a restart would lose, reservations of the current instant apart, and whom this very process has asked.
  */
 export class Fleet {
   readonly #clock: Clock
@@ -83,6 +83,8 @@ export class Fleet {
   readonly #starts = new Map<string, { at: number; policy: string }>()
   readonly #assessments = new Map<string, Assessment>()
   readonly #counts = new Map<string, Map<CountName, number>>()
+  /** Devices that this process has asked, whether they answered or not. */
+  readonly #asked = new Set<string>()
   readonly #candidates = new Map<string, Candidates>()
   /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
@@ -362,6 +364,9 @@ export class Fleet {
     return undefined
   }
 
+  noteAsked = (device: string): unknown => this.#asked.add(device)
+  wasAsked = (device: string): boolean => this.#asked.has(device)
+
   /** Judges a device as it is about to be written. */
   overlay(device: Device): void {
     this.reassess(keyString(keyOf(device)), device)
@@ -390,6 +395,7 @@ export class Fleet {
   }
 
   #forget(id: string): void {
+    this.#asked.delete(id)
     const before = this.#assessments.get(id)
     if (!before) return
     const namespace = id.slice(0, id.indexOf('/'))

@@ -61,22 +61,19 @@ function claimOf(device: Device, ports: Ports): 'None' | 'Held' | 'Stale' {
   return operation && !isFinished(operation) ? 'Held' : 'Stale'
 }
 
-function isProbeDue(device: Device, { clock, settings }: Ports): boolean {
+function isProbeDue(device: Device, { clock, fleet, settings }: Ports): boolean {
   const { status, metadata } = device
   if (status.observedGeneration !== metadata.generation) return true
-  if (settings.probesSince !== undefined) {
-    const last = Math.max(
-      status.lastProbeTime ? toMs(status.lastProbeTime) : 0,
-      // A device that did not answer in this run has had its round as well.
-      status.nextProbeTime && status.failedProbes ? toMs(status.nextProbeTime) : 0,
-    )
-    if (last < settings.probesSince) return true
+  if (settings.probesSince !== undefined && !fleet.wasAsked(keyString(keyOf(device)))) {
+    // What an earlier run put off is asked all the same.
+    if (!status.lastProbeTime || toMs(status.lastProbeTime) < settings.probesSince) return true
   }
   return status.nextProbeTime === undefined || toMs(status.nextProbeTime) <= clock.now()
 }
 
 async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise<DeviceStatus> {
   const { clock, random, settings } = ports
+  ports.fleet.noteAsked(keyString(keyOf(device)))
   try {
     const upgrader = upgraderOf(device, ports)
     const session = await openSession(device, probeConnectMs, ports, signal)

@@ -1,5 +1,6 @@
 import type { Key, UpgradeOperation } from '../api/resources.ts'
 import { hasCode, messageOf } from '../core/errors.ts'
+import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isLost, nextStep, phaseOf, type Outcome, type Step } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
@@ -22,13 +23,16 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
       // From here to the reservation nothing is awaited: no other operation sees the same free slot or start.
       const operation = run.current()
       if (!operation) return done
-      if (isFinished(operation) && !isLost(operation)) return await settle(operation, ports)
+      if (isSettled(operation)) return await settle(operation, ports)
       const world = observe(operation, ports, { stop, outcome, hasSession: run.session !== undefined })
       const step = nextStep(operation, world, ports.clock.now())
       reserve(operation, step, ports)
       if (!(await save(operation, step, run, ports))) return { after: 0 }
       const result = await perform(step, run, ports)
-      if ('requeue' in result) return result.requeue
+      if ('requeue' in result) {
+        const ended = ports.fleet.get('UpgradeOperation', key)
+        return ended && isSettled(ended) ? await settle(ended, ports) : result.requeue
+      }
       outcome = result.outcome
     }
   } catch (error) {
@@ -39,6 +43,10 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
     await run.close()
   }
 }
+
+/** Nothing is left to do for it. One that is Lost is watched on, unless it is to go. */
+const isSettled = (operation: UpgradeOperation): boolean =>
+  isFinished(operation) && (!isLost(operation) || operation.metadata.deletionTimestamp !== undefined)
 
 /** A finished operation that is to go may go now. */
 async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeue> {
@@ -54,13 +62,15 @@ async function save(operation: UpgradeOperation, step: Step, run: OperationRun, 
   announce(operation, step, ports)
   const next = { ...operation, status: step.status }
   if (sameValue(step.status, operation.status)) return true
-  if (!step.durable && !run.mayWrite()) {
+  // What takes long, and what a run ends with, is not left unwritten.
+  const lasts = step.act.kind === 'Upload' || step.act.kind === 'Wait'
+  if (!step.durable && !lasts && !run.mayWrite()) {
     run.keep(next)
     return true
   }
   try {
     if (step.status.failureClass === 'Lost' && !isLost(operation)) {
-      await ports.governor.noteLost(operation.metadata.name)
+      await ports.governor.noteLost(keyString(keyOf(operation)))
     }
     run.written(await ports.store.saveStatus(next))
     return true

@@ -1,5 +1,4 @@
-import type { Device, UpgradeOperation } from '../api/resources.ts'
-import { isTrue } from '../core/conditions.ts'
+import type { CountName, Device, UpgradeOperation } from '../api/resources.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { holdsSlot, isFinished, isHandWritten, phaseOf } from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
@@ -15,7 +14,7 @@ export type Standing =
   | { kind: 'Stuck'; reasons: string[] }
 
 /** Reasons that pass by themselves while a run goes on. */
-const patientReasons = new Set(['Retrying', 'Upgrading', 'WaitingForSlot', 'WaitingForStart'])
+const patientReasons = new Set(['Retrying', 'WaitingForSlot', 'WaitingForStart'])
 
 /** Whether a run that is to end may end. Looks at the whole fleet, but only when nothing is in flight. */
 export async function standing(ports: Ports): Promise<Standing> {
@@ -30,8 +29,8 @@ export async function standing(ports: Ports): Promise<Standing> {
   const stop = await governor.stop()
   if (stop) reasons.push(`${stop.reason}: ${stop.message}`)
   for (const policy of policies) {
-    if ((fleet.counts(keyString(keyOf(policy))).get('matched') ?? 0) > 0) continue
-    reasons.push(`policy ${policy.metadata.name}: matches no device`)
+    const why = whyNotConverged(fleet.counts(keyString(keyOf(policy))))
+    if (why) reasons.push(`policy ${policy.metadata.name}: ${why}`)
   }
   for (const operation of own) {
     if (phaseOf(operation) === 'Succeeded') continue
@@ -43,6 +42,13 @@ export async function standing(ports: Ports): Promise<Standing> {
     if (seen.kind === 'Stuck') reasons.push(seen.reason)
   }
   return reasons.length === 0 ? { kind: 'Converged' } : { kind: 'Stuck', reasons }
+}
+
+/** What no device says by itself. Nothing on target is not converged, however little work is left. */
+function whyNotConverged(counts: ReadonlyMap<CountName, number>): string | undefined {
+  const [matched = 0, onTarget = 0, held = 0] = [counts.get('matched'), counts.get('onTarget'), counts.get('held')]
+  if (matched === 0) return 'matches no device'
+  return onTarget === 0 && held > 0 ? `0 of ${matched} devices on target, ${held} held` : undefined
 }
 
 function moves(operation: UpgradeOperation, now: number): boolean {
@@ -68,17 +74,27 @@ function deviceStanding(device: Device, ports: Ports, stopped: boolean): DeviceS
   const { blocked } = assessment
   if (!blocked) return stopped ? stuck(name, 'waits for starts to be allowed again') : moving
   if (heldReasons.has(blocked.reason)) return arrived
+  // Operations that move have been looked for already: this one waits for a person.
+  if (blocked.reason === 'Upgrading') return stuck(name, whyNotMoving(device, ports) ?? blocked.message)
   const soon = blocked.until === undefined || toMs(blocked.until) - ports.clock.now() <= patienceMs
   if (soon && patientReasons.has(blocked.reason)) return moving
   return stuck(name, `${blocked.reason}: ${blocked.message}`)
 }
 
+function whyNotMoving(device: Device, { fleet }: Ports): string | undefined {
+  const unfinished = [...fleet.operationsOf(keyString(keyOf(device)))].find((operation) => !isFinished(operation))
+  const { reason, message } = unfinished?.status ?? {}
+  return reason === undefined ? undefined : `${reason}: ${message ?? ''}`
+}
+
 const stuck = (name: string, why: string): DeviceStanding => ({ kind: 'Stuck', reason: `device ${name}: ${why}` })
 const heldReasons = new Set(['Held', 'Pinned'])
 
-/** Whether this run has had its round with a device: it answered, failed to, or cannot be asked. */
-function hasBeenLookedAt({ status, metadata }: Device, { settings }: Ports): boolean {
+/** Whether this run has had its round with a device: it was asked, or an operation has it. */
+function hasBeenLookedAt(device: Device, { fleet, settings }: Ports): boolean {
+  const { status, metadata } = device
+  if (status.operationRef !== undefined) return true
   if (status.observedGeneration !== metadata.generation) return false
   const answered = status.lastProbeTime !== undefined && toMs(status.lastProbeTime) >= (settings.probesSince ?? 0)
-  return answered || status.failedProbes !== undefined || isTrue(status.conditions, 'Stalled')
+  return answered || fleet.wasAsked(keyString(keyOf(device)))
 }

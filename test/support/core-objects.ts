@@ -46,7 +46,10 @@ export const condition = (type: string, reason: string, status: Condition['statu
 })
 
 /** A device that may be upgraded. */
-export const device = (spec: object = {}, status: Device['status'] = {}): Device =>
+export const device = (
+  spec: object = {},
+  status: { [F in keyof Device['status']]: Device['status'][F] | undefined } = {},
+): Device =>
   stored(
     'Device',
     'ap-1',
@@ -60,7 +63,7 @@ export const device = (spec: object = {}, status: Device['status'] = {}): Device
       identity: '02:00:00:00:00:01',
       lastProbeTime: at(now - 60_000),
       conditions: [condition('Reachable', 'Answered'), condition('Ready', 'Accepted')],
-      ...status,
+      ...(status as Device['status']),
     },
   )
 

@@ -20,6 +20,7 @@ import type { Upgrader } from '../../src/ports/upgrader.ts'
 /** The smallest router that can be upgraded: a release, a boot, and switches for what goes wrong. */
 export interface ToyRouter {
   address: string
+  identity: string
   release: string
   boot: number
   up: boolean
@@ -74,6 +75,8 @@ export async function createToyFleet(options: {
   store?: ResourceStore
   records?: RecordStore
   maxInFlight?: number
+  /** How long an upload takes; 0 unless told. */
+  uploadMs?: number
 }) {
   const clock = createManualClock(Date.parse('2026-01-01T00:00:00Z'))
   const random = createRandom('toy')
@@ -83,6 +86,7 @@ export async function createToyFleet(options: {
   for (let index = 1; index <= options.routers; index += 1) {
     routers.set(`192.0.2.${index}`, {
       address: `192.0.2.${index}`,
+      identity: `192.0.2.${index}`,
       release: 'old',
       boot: 1,
       up: true,
@@ -119,7 +123,8 @@ export async function createToyFleet(options: {
     }),
   ]
 
-  const start = async () => {
+  let connects = 0
+  const start = async (process: { probesSince?: number; acknowledgedDate?: string } = {}) => {
     const fleet = new Fleet(clock)
     const stop = new AbortController()
     const ports: Ports = {
@@ -127,8 +132,8 @@ export async function createToyFleet(options: {
       fleet,
       records,
       secrets: { read: async () => ({ username: 'root', password: 'toy' }) },
-      connector: toyConnector(routers),
-      upgraders: new Map([['toy', toyUpgrader(routers, clock)]]),
+      connector: toyConnector(routers, () => (connects += 1)),
+      upgraders: new Map([['toy', toyUpgrader(routers, clock, options.uploadMs ?? 0)]]),
       images: {
         fetch: async () => ({ sha256: imageDigest, sizeBytes: 1000 }),
         prune: async () => 0,
@@ -144,9 +149,13 @@ export async function createToyFleet(options: {
         records,
         brake: { halted: async () => halted },
         clock,
+        ...(process.acknowledgedDate === undefined ? {} : { acknowledgedDate: process.acknowledgedDate }),
       }),
       uploads: createUploadGates(clock),
-      settings: { probeIntervalMs: 15 * 60_000 },
+      settings: {
+        probeIntervalMs: 15 * 60_000,
+        ...(process.probesSince === undefined ? {} : { probesSince: process.probesSince }),
+      },
     }
     const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     const running = controllers.run(stop.signal)
@@ -171,6 +180,8 @@ export async function createToyFleet(options: {
     routers,
     events,
     start,
+    /** Sessions that were asked for, ever. */
+    connects: () => connects,
     halt: (reason: string | undefined) => {
       halted = reason
     },
@@ -181,10 +192,11 @@ export async function createToyFleet(options: {
   }
 }
 
-function toyConnector(routers: Map<string, ToyRouter>): Connector {
+function toyConnector(routers: Map<string, ToyRouter>, onConnect: () => void): Connector {
   const find = (addresses: readonly string[]): ToyRouter | undefined => routers.get(addresses[0]!)
   return {
     async connect({ addresses }) {
+      onConnect()
       const router = find(addresses)
       if (!router?.up) throw new ReflashError('Unreachable', `${addresses[0]} does not answer`)
       if (router.refuseLogin) throw new ReflashError('AuthFailed', `${addresses[0]} refuses the password`)
@@ -200,7 +212,8 @@ function toyConnector(routers: Map<string, ToyRouter>): Connector {
 
 function toyUpgrader(
   routers: Map<string, ToyRouter>,
-  clock: { monotonic(): number; after(ms: number, fn: () => void): () => void },
+  clock: { sleep(ms: number, signal?: AbortSignal): Promise<void>; monotonic(): number; after(ms: number, fn: () => void): () => void },
+  uploadMs: number,
 ): Upgrader {
   const of = (session: Session): ToyRouter => routers.get(session.address)!
   const reboot = (router: ToyRouter, release: string): void => {
@@ -228,16 +241,17 @@ function toyUpgrader(
         board: 'toy',
         bootId: `${router.address}-boot-${router.boot}`,
         uptimeSeconds: (clock.monotonic() - router.bootedAt) / 1000,
-        identity: router.address,
+        identity: router.identity,
         upgrading: false,
         leftovers: router.stoppedServices,
       }
     },
     check: async () => {},
-    upload: async (_job, session, { onProgress }) => {
+    upload: async (_job, session, { onProgress }, signal) => {
       const router = of(session)
       router.uploads += 1
       router.stoppedServices = true
+      if (uploadMs > 0) await clock.sleep(uploadMs, signal)
       if (router.failUploads > 0) {
         router.failUploads -= 1
         throw new ReflashError('UploadFailed', 'the upload was cut off')
