@@ -89,7 +89,9 @@ function countsOf(subject: Subject, known: Omit<Counted, 'unfinished'>): Map<str
   const [first, ...others] = subject.policies
   const counts = new Map<string, CountName[]>()
   for (const policy of others) counts.set(policy.metadata.name, ['matched', 'held'])
-  const counted = { ...known, unfinished: subject.operations.find((operation) => !isFinished(operation)) }
+  const open = subject.operations.filter((operation) => !isFinished(operation))
+  const unfinished = open.find(holdsSlot) ?? open[0]
+  const counted = { ...known, unfinished }
   counts.set(first!.metadata.name, countNames.filter((name) => countRules[name](counted)))
   return counts
 }

@@ -14,7 +14,8 @@ export function withProbe(
 ): DeviceStatus {
   const { status, spec } = device
   const observedGeneration = device.metadata.generation
-  const pins = status.hostKeys ?? (spec.hostKeys ? undefined : [...hostKeys])
+  // No keys are no pins: an empty list would never be filled.
+  const pins = [status.hostKeys, spec.hostKeys ? undefined : hostKeys].find((keys) => keys && keys.length > 0)
   const kept = { ...status }
   delete kept.lastFlash
   delete kept.failedProbes
@@ -34,7 +35,7 @@ export function withProbe(
       compatVersion: probe.compatVersion,
       lastFlash: probe.lastFlash,
     }),
-    ...(pins ? { hostKeys: pins } : {}),
+    ...(pins ? { hostKeys: [...pins] } : {}),
     identity: probe.identity,
     lastProbeTime: toTime(now),
     nextProbeTime: toTime(now + nextProbeMs),
