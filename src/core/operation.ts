@@ -370,23 +370,31 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   if (outcome?.kind === 'Knocked' && outcome.answered) {
     return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
   }
-  const flashed = flashedAt(operation, now)
-  if (now - flashed >= parseDuration(world.settings.timeouts.reboot)) {
-    const last = outcome?.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
-    const next = change(operation, now, {
-      phase: 'Failed',
-      failureClass: 'Lost',
-      reason: 'Failed',
-      message: `has not come back for ${world.settings.timeouts.reboot} after the flash was started; it is looked at for 30 days${last}`,
-    })
-    return { status: next, act: release({ undo: false, unreachable: true }), durable: true }
+  // Before anything is concluded somebody looks: the controller itself may have been away.
+  if (!outcome) return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
+  if (isOverdue(operation, world, now)) {
+    const last = outcome.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
+    const step = giveUp(operation, now, `has not come back for ${world.settings.timeouts.reboot} after the flash was started${last}`)
+    return { ...step, act: release({ unreachable: true }) }
   }
-  if (outcome) {
-    const seen = outcome.kind === 'LookFailed' ? change(operation, now, { message: outcome.message }) : { ...operation.status }
-    return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
-  }
-  return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
+  const seen = outcome.kind === 'LookFailed' ? change(operation, now, { message: outcome.message }) : { ...operation.status }
+  return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
 }
+
+const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>
+  now - flashedAt(operation, now) >= parseDuration(world.settings.timeouts.reboot)
+
+/** Lost: it frees its slot and its device, and is corrected when the device is seen again as it should be. */
+const giveUp = (operation: UpgradeOperation, now: number, why: string): Step => ({
+  status: change(operation, now, {
+    phase: 'Failed',
+    failureClass: 'Lost',
+    reason: 'Failed',
+    message: `${why}; it is looked at for 30 days`,
+  }),
+  act: release({}),
+  durable: true,
+})
 
 const flashedAt = (operation: UpgradeOperation, now: number): number =>
   operation.status.times?.Flashing ? toMs(operation.status.times.Flashing) : now
@@ -446,12 +454,19 @@ function afterLook(
     case 'SameBoot':
       return sameBoot(operation, world, { probe, log }, now)
     case 'OtherDevice':
-      return {
-        status: change(operation, now, { message: verdict.message }),
-        act: { kind: 'Wait', ms: slowKnockMs },
-        durable: false,
-      }
+      return lookOn(operation, world, now, verdict.message)
   }
+}
+
+/** What was seen proves nothing yet: look again, but not for ever where something stands `against` the flash. */
+function lookOn(operation: UpgradeOperation, world: OperationWorld, now: number, against?: string): Step {
+  // Once it is Lost, every answer to a probe makes it look again.
+  if (isLost(operation)) return { status: { ...operation.status }, act: { kind: 'Wait' }, durable: false }
+  if (against !== undefined && isOverdue(operation, world, now)) {
+    return giveUp(operation, now, `${against}, ${world.settings.timeouts.reboot} after the flash was started`)
+  }
+  const status = against === undefined ? { ...operation.status } : change(operation, now, { message: against })
+  return { status, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
 }
 
 /** The old system answers: it is on its way down, or the start came to nothing, which only its own uptime can prove. */
@@ -462,21 +477,15 @@ function sameBoot(
   now: number,
 ): Step {
   const never = !probe.upgrading && probe.uptimeSeconds > (operation.status.maxUptime ?? Infinity)
-  if (!never) {
-    return {
-      status: { ...operation.status },
-      act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) },
-      durable: false,
-    }
-  }
+  if (!never) return lookOn(operation, world, now, probe.upgrading ? 'still runs in its old boot, and an upgrade runs on it' : undefined)
   const said = log.at(-1)
   const failure = {
     failureClass: 'NotStarted' as const,
     recoverable: true,
     message: `the flash never started: same boot, nothing running${said ? `; the device says: ${said}` : ''}`,
   }
-  if (isLost(operation)) return failed({ ...operation, status: change(operation, now, { log }) }, now, failure, probe)
-  const step = attemptFailed({ ...operation, status: change(operation, now, { log }) }, world, failure, now)
+  const logged = { ...operation, status: change(operation, now, { log }) }
+  const step = isLost(operation) ? failed(logged, now, failure) : attemptFailed(logged, world, failure, now)
   return step.act.kind === 'Release' ? { ...step, act: { ...step.act, startedToNothing: true, probe } } : step
 }
 
@@ -490,10 +499,9 @@ function failed(
   operation: UpgradeOperation,
   now: number,
   failure: { failureClass: FailureClass; message: string },
-  probe?: Probe,
 ): Step {
-  const next = change(operation, now, { phase: 'Failed', reason: 'Failed', ...failure })
-  return { status: next, act: release({ undo: false, ...(probe ? { probe } : {}) }), durable: true }
+  const { failureClass, message } = failure
+  return { status: change(operation, now, { phase: 'Failed', reason: 'Failed', failureClass, message }), act: release({}), durable: true }
 }
 
 const release = (options: Partial<Omit<Act & { kind: 'Release' }, 'kind'>>): Act => ({

@@ -3,6 +3,7 @@ import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
 import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { Probe, Upgrader } from '../../src/ports/upgrader.ts'
 import { createToyFleet } from '../support/toy-fleet.ts'
 
 type World = Awaited<ReturnType<typeof createToyFleet>>
@@ -48,4 +49,47 @@ test('a claim survives a restart whose store is slow to list operations', async 
   await world.clock.advance(minutes(5))
   expect(flashes(world)).toEqual([1])
   await second.stop()
+})
+
+test('a device that came back while nobody ran is looked at before it is called Lost', async () => {
+  const world = await createToyFleet({ routers: 3 })
+  await world.declare()
+  const first = await world.start()
+  await untilPhase(world, 'Rebooting')
+  await world.clock.advance(10_000)
+  await first.stop()
+  await world.clock.advance(minutes(60))
+  const second = await world.start()
+  await world.clock.advance(minutes(5))
+  expect(flashes(world)).toEqual([1, 1, 1])
+  expect(world.events.filter((event) => event.type === 'Phase' && event.phase === 'Failed')).toEqual([])
+  expect((await operationsOf(world)).map(({ status }) => status.phase)).toEqual(Array(3).fill('Succeeded'))
+  expect((await world.records.list('lost/')).length).toBe(0)
+  await second.stop()
+})
+
+const withProbe = (app: Awaited<ReturnType<World['start']>>, change: (probe: Probe) => Probe): void => {
+  const upgraders = app.ports.upgraders as Map<string, Upgrader>
+  const toy = upgraders.get('toy')!
+  upgraders.set('toy', { ...toy, probe: async (...args) => change(await toy.probe(...args)) })
+}
+
+test.each([
+  ['hangs in its old boot', (probe: Probe): Probe => ({ ...probe, upgrading: true }), 'old boot'],
+  ['is another one', (probe: Probe): Probe => ({ ...probe, identity: 'stranger' }), 'another device'],
+])('a device that %s after the start does not hold its slot for ever', async (_what, change, words) => {
+  const world = await createToyFleet({ routers: 2, policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } } })
+  world.router(1).flash = 'says started and is not'
+  world.router(2).flash = 'says started and is not'
+  await world.declare()
+  const app = await world.start()
+  await untilPhase(world, 'Rebooting')
+  withProbe(app, change)
+  await world.clock.advance(minutes(20))
+  const lost = (await operationsOf(world)).find(({ status }) => status.times?.Flashing !== undefined)
+  expect(lost?.status).toMatchObject({ failureClass: 'Lost' })
+  expect(lost?.status.message).toContain(words)
+  const device = await world.store.get('Device', key(lost!.spec.deviceRef.name))
+  expect(device!.status.operationRef).toBeUndefined()
+  await app.stop()
 })
