@@ -200,7 +200,9 @@ async function start(
 }
 
 async function knock(run: OperationRun, ports: Ports): Promise<boolean> {
-  const { addresses, port, jumpHost } = deviceOf(run).spec
+  const device = run.device()
+  if (!device) return false
+  const { addresses, port, jumpHost } = device.spec
   if (jumpHost) return true
   return (await ports.connector.knock({ addresses, port }, knockLimitMs, run.signal)) ?? true
 }
