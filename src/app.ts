@@ -10,6 +10,7 @@ import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/dia
 import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
 import { checkImageFiles, checkReferences } from './adapters/files/check-references.ts'
 import { createSecrets } from './adapters/files/secrets.ts'
+import { inspectImage } from './adapters/images/inspect-image.ts'
 import { createImageStore } from './adapters/images/image-store.ts'
 import { createMemoryRecords } from './adapters/memory/record-store.ts'
 import { createMemoryStore } from './adapters/memory/resource-store.ts'
@@ -110,7 +111,7 @@ const haltFile = (path: string): Brake => ({
 async function loadUpgraders(modules: readonly string[]): Promise<Map<string, Upgrader>> {
   const upgraders = new Map<string, Upgrader>([[openwrtUpgrader.name, openwrtUpgrader]])
   for (const path of modules) {
-    const { upgrader } = (await import(pathToFileURL(path).href)) as { upgrader?: Partial<Upgrader> }
+    const { upgrader } = await loadModule(path)
     const lacking = upgraderParts.filter((part) => upgrader?.[part] === undefined)
     if (lacking.length > 0) {
       throw new ReflashError('Invalid', `${path}: must export "upgrader" with ${lacking.join(', ')}`)
@@ -118,6 +119,15 @@ async function loadUpgraders(modules: readonly string[]): Promise<Map<string, Up
     upgraders.set(upgrader!.name!, upgrader as Upgrader)
   }
   return upgraders
+}
+
+async function loadModule(path: string): Promise<{ upgrader?: Partial<Upgrader> }> {
+  try {
+    return (await import(pathToFileURL(path).href)) as { upgrader?: Partial<Upgrader> }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ReflashError('Invalid', `${path}: cannot be loaded: ${why}`, { cause: error })
+  }
 }
 
 const upgraderParts = [
@@ -279,7 +289,7 @@ export async function validateDirectory(
   const found = [
     ...revision.problems,
     ...checkReferences(revision),
-    ...(await checkImageFiles(revision, imagesFolder)),
+    ...(await checkImageFiles(revision, { imagesFolder, inspect: (path) => inspectImage(path, readMetadata) })),
   ].toSorted(byPlace)
   return {
     objects: revision.objects.size,

@@ -9,6 +9,7 @@ export const problemReasons = {
   NotFound: 'A reference to something that nobody declares.',
   PathOutsideRoot: 'An image path that leads out of the directory.',
   DigestMismatch: 'An image file with another SHA-256 than the declared one.',
+  ImageInvalid: 'An image file that no device can get.',
   TooLarge: 'A file or a directory beyond its limit.',
   TooDeep: 'Nesting beyond the limit.',
   TimedOut: 'A file that took too long to parse.',

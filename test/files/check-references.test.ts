@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkImageFiles, checkReferences } from '../../src/adapters/files/check-references.ts'
 import { openDirectory, type Revision } from '../../src/adapters/files/directory-source.ts'
+import { inspectImage } from '../../src/adapters/images/inspect-image.ts'
 import { exampleFleet, manifestText } from '../support/example-fleet.ts'
 import { createFastClock } from '../support/fast-clock.ts'
 import { diagnosticsOf } from '../support/followed-directory.ts'
@@ -166,7 +168,7 @@ describe('the file of an image', () => {
         .join('---\n'),
       'site/first.bin': '',
     })
-    expect(diagnosticsOf({ problems: await checkImageFiles(revision, images) })).toEqual([
+    expect(diagnosticsOf({ problems: await checkImageFiles(revision, { imagesFolder: images }) })).toEqual([
       'site/x.yaml:14:44: warning: spec.source.path: there is no file "third.bin" beside the manifest nor in the images folder',
     ])
     expect(diagnosticsOf({ problems: await checkImageFiles(revision) })).toEqual([
@@ -175,22 +177,50 @@ describe('the file of an image', () => {
     ])
   })
 
-  it('must have the declared digest, wherever it lies', async () => {
-    const declared = (digest: string): string =>
-      manifestText('FirmwareImage', 'x', `{buildRef: {name: b}, sha256: ${digest}, source: {path: a.bin}}`)
-    const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
-    const other = 'ab'.repeat(32)
-    const right = await revisionOf({ 'x.yaml': declared(empty), 'a.bin': '' })
-    expect(await checkImageFiles(right)).toEqual([])
-    const wrong = await revisionOf({ 'x.yaml': declared(other), 'a.bin': '' })
-    expect(diagnosticsOf({ problems: await checkImageFiles(wrong) })).toEqual([
-      `x.yaml:4:37: spec.sha256: "a.bin" has the SHA-256 ${empty}, expected is ${other}`,
-    ])
-    const folder = await revisionOf({ 'x.yaml': declared(empty), 'a.bin/b': '' })
-    expect(diagnosticsOf({ problems: await checkImageFiles(folder) })).toEqual([
-      'x.yaml:4:118: spec.source.path: "a.bin" is no file that can be read',
-    ])
-  })
+  it.each([
+    [
+      'has another digest than the declared one',
+      'x.yaml:4:37: spec.sha256: "a.bin": the image has the SHA-256 HASH, expected is ' + 'ab'.repeat(32),
+      { sha256: 'ab'.repeat(32) },
+    ],
+    [
+      'names no boards',
+      'x.yaml:4:44: spec.source.path: "a.bin": the image carries no metadata: list its boards in spec.boards',
+      {},
+    ],
+    ['is empty', 'x.yaml:4:57: spec.source.path: "a.bin": the image is empty', { boards: ['x'], text: '' }],
+    [
+      'is a folder',
+      'x.yaml:4:57: spec.source.path: "a.bin": is not a regular file',
+      { boards: ['x'], path: 'a.bin/b' },
+    ],
+  ] as const)(
+    'is refused when it %s',
+    async (
+      _,
+      problem,
+      {
+        sha256,
+        boards,
+        path = 'a.bin',
+        text = 'firmware',
+      }: Partial<Record<'sha256' | 'path' | 'text', string>> & { boards?: readonly string[] },
+    ) => {
+      const more = `${sha256 === undefined ? '' : `sha256: ${sha256}, `}${boards === undefined ? '' : `boards: [${boards.join()}], `}`
+      const manifest = manifestText(
+        'FirmwareImage',
+        'x',
+        `{buildRef: {name: b}, ${more}source: {path: a.bin}}`,
+      )
+      const revision = await revisionOf({ 'x.yaml': manifest, [path]: text })
+      const inspect = (file: string) => inspectImage(file, async () => ({}))
+      const hash = createHash('sha256').update(text).digest('hex')
+      expect(diagnosticsOf({ problems: await checkImageFiles(revision, { inspect }) })).toEqual([
+        problem.replace('HASH', hash),
+      ])
+      expect(await checkImageFiles(revision)).toEqual([])
+    },
+  )
 
   it('cannot be a link that leads out', async () => {
     const root = await makeTree({ 'x.yaml': image('out.bin'), 'a.bin': '' })

@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
 import type { ProblemReason } from '../../api/problem.ts'
 import type { Kind, Manifest } from '../../api/resources.ts'
+import { messageOf, ReflashError } from '../../core/errors.ts'
+import { imageReadiness } from '../../core/image-readiness.ts'
+import type { StoredImage } from '../../ports/image-store.ts'
 import { byPlace, type Diagnostic, finding, inFile, type Place } from './diagnostic.ts'
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
@@ -155,33 +156,37 @@ function targetOfOtherCategory(revision: Revision, manifest: Manifest): string |
   return `Build ${target.buildRef.name} is of category ${build.spec.categoryRef.name}, not ${categoryRef.name}`
 }
 
+/** What an image file is. @throws ReflashError for one that is none. */
+type InspectImage = (realPath: string) => Promise<StoredImage>
+
+export interface ImageChecks {
+  imagesFolder?: string | undefined
+  /** Reads each file; without it they are only looked for. */
+  inspect?: InspectImage
+}
+
 /**
  * Looks for the files of all images beside their manifests and in the images folder: one that is missing is a warning,
- * since it may be copied there later; a link that leads out of both is an error, and so are bytes of another digest.
+ * since it may be copied there later; a link that leads out of both is an error, and so is a file that no device can get.
  */
-export async function checkImageFiles(revision: Revision, imagesFolder?: string): Promise<Diagnostic[]> {
-  const { root } = revision
-  if (root === undefined) return []
+export async function checkImageFiles(revision: Revision, checks: ImageChecks = {}): Promise<Diagnostic[]> {
   const images = [...revision.objects.values()].filter(
     ({ manifest, staleBecause }) =>
       isA(manifest, 'FirmwareImage') && staleBecause === undefined && !leadsOutside(manifest),
   )
-  const problems = await mapInBatches(images, (object) => imageProblem(object, root, imagesFolder))
+  const problems = await mapInBatches(images, (object) => imageProblem(object, revision, checks))
   return problems.filter((problem) => problem !== undefined).sort(byPlace)
 }
 
 async function imageProblem(
   object: DeclaredObject,
-  root: string,
-  imagesFolder?: string,
+  revision: Revision,
+  { imagesFolder, inspect }: ImageChecks,
 ): Promise<Diagnostic | undefined> {
+  const { root } = revision
   const { manifest, folder, file } = object
-  if (!isA(manifest, 'FirmwareImage')) return undefined
-  const {
-    source: { path },
-    sha256,
-  } = manifest.spec
-  if (path === undefined) return undefined
+  const path = isA(manifest, 'FirmwareImage') ? manifest.spec.source.path : undefined
+  if (root === undefined || path === undefined) return undefined
   const at = placeIn(object, 'spec.source.path')
   const places = [{ start: join(root, folder), within: root }]
   if (imagesFolder !== undefined) places.push({ start: imagesFolder, within: imagesFolder })
@@ -193,27 +198,35 @@ async function imageProblem(
     if (way === '..' || way.startsWith('../')) {
       return inFile(file, finding('PathOutsideRoot', `"${path}" is a link that leads out of its folder`, at))
     }
-    if (sha256 === undefined) return undefined
-    const found = await digestOf(realPath)
-    if (found === undefined)
-      return inFile(file, finding('Unreadable', `"${path}" is no file that can be read`, at))
-    if (found === sha256) return undefined
-    const message = `"${path}" has the SHA-256 ${found}, expected is ${sha256}`
-    return inFile(file, finding('DigestMismatch', message, placeIn(object, 'spec.sha256')))
+    return inspect && contentProblem(object, revision, () => inspect(realPath))
   }
   const where = imagesFolder === undefined ? '' : ' nor in the images folder'
   const message = `there is no file "${path}" beside the manifest${where}`
   return inFile(file, { ...finding('NotFound', message, at), severity: 'warning' })
 }
 
-/** The digest of a file; undefined when it is none, as a pipe that would block for ever, or cannot be read. */
-async function digestOf(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256')
+/** What `run` would say of the bytes. */
+async function contentProblem(
+  object: DeclaredObject,
+  revision: Revision,
+  inspect: () => Promise<StoredImage>,
+): Promise<Diagnostic | undefined> {
+  const { manifest, file } = object
+  if (!isA(manifest, 'FirmwareImage')) return undefined
+  const { namespace } = manifest.metadata
+  const build = revision.objects.get(
+    idOf('Build', { namespace, name: manifest.spec.buildRef.name }),
+  )?.manifest
+  const fail = (reason: ProblemReason, message: string): Diagnostic => {
+    const field = reason === 'DigestMismatch' ? 'spec.sha256' : 'spec.source.path'
+    return inFile(file, finding(reason, `"${manifest.spec.source.path}": ${message}`, placeIn(object, field)))
+  }
   try {
-    if (!(await stat(path)).isFile()) return undefined
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array)
-    return hash.digest('hex')
-  } catch {
-    return undefined
+    const declared = { image: manifest.spec, build: build && isA(build, 'Build') ? build.spec : undefined }
+    const readiness = imageReadiness(declared, await inspect())
+    return readiness.ready ? undefined : fail(readiness.reason, readiness.message)
+  } catch (error) {
+    if (!(error instanceof ReflashError)) throw error
+    return fail(error.code === 'ImageInvalid' ? 'ImageInvalid' : 'Unreadable', messageOf(error))
   }
 }

@@ -82,7 +82,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
       return undefined
     }
     const file = { sizeBytes, read: (offset: number, length: number) => readFully(handle, offset, length) }
-    const image = await describe(sha256, file, readMetadata)
+    const image = await describeImage(sha256, file, readMetadata)
     verified.set(sha256, { identity, image })
     return image
   }
@@ -132,7 +132,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
     keep: async (partial, expected) => {
       const sha256 = partial.sha256()
       if (expected !== undefined && sha256 !== expected) throw digestMismatch(sha256, expected)
-      const image = await describe(sha256, partial, readMetadata)
+      const image = await describeImage(sha256, partial, readMetadata)
       lastAskedMs.set(sha256, clock.monotonic())
       await partial.commit(pathOf(sha256))
       return image
@@ -158,7 +158,12 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
   }
 }
 
-async function describe(sha256: string, file: ImageFile, readMetadata: ReadMetadata): Promise<StoredImage> {
+/** @throws ReflashError `ImageInvalid` for an empty file, and for one whose metadata is damaged. */
+export async function describeImage(
+  sha256: string,
+  file: ImageFile,
+  readMetadata: ReadMetadata,
+): Promise<StoredImage> {
   if (file.sizeBytes === 0) throw new ReflashError('ImageInvalid', 'the image is empty')
   const { metadata } = await readMetadata(file)
   return { sha256, sizeBytes: file.sizeBytes, ...(metadata && { metadata }) }
