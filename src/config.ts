@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { realpathSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { GovernorSettings } from './controllers/governor.ts'
 import { parseDuration } from './core/duration.ts'
@@ -99,6 +99,7 @@ export function readConfig(directory: string, flags: RunFlags, env: Environment)
 
 function realDirectory(directory: string, problems: string[]): string {
   try {
+    if (!statSync(directory).isDirectory()) problems.push(`directory ${directory} is a file`)
     return realpathSync(directory)
   } catch {
     problems.push(`directory ${directory} does not exist or cannot be read`)

@@ -23,6 +23,7 @@ export async function runCli(argv: readonly string[], version: string, context: 
     })
     .exitOverride()
     .showSuggestionAfterError()
+    .addHelpText('after', '\nExamples:\n  reflash demo\n  reflash validate fleet/\n  reflash plan fleet/\n  reflash run fleet/')
   const finish = (code: number): void => {
     exitCode = code
   }

@@ -197,7 +197,7 @@ describe('a fleet in which everything is wrong at once', { timeout: 60_000 }, ()
     expect(validation.code).toBe(1)
     expect(validation.stdout.trimEnd().split('\n')).toEqual([
       expect.stringMatching(
-        /^access-points-24\.10\.8-acme-digest\.yaml:7:11: spec\.sha256: "images\/access-points-24\.10\.8-acme-digest\.bin" has the SHA-256 [0-9a-f]{64}, expected is (ab){32}$/,
+        /^access-points-24\.10\.8-acme-digest\.yaml:7:11: spec\.sha256: "images\/access-points-24\.10\.8-acme-digest\.bin": the image has the SHA-256 [0-9a-f]{64}, expected is (ab){32}$/,
       ),
       'access-points-24.10.8-acme-missing.yaml:6:19: warning: spec.source.path: there is no file "images/access-points-24.10.8-acme-missing.bin" beside the manifest',
       'access-points-24.10.8-acme-outside.yaml:6:18: spec.source.path: must be relative, without "..", and beside the manifest or below it',
