@@ -7,7 +7,7 @@ import type {
 } from '../api/resources.ts'
 import type { Admission } from './admit.ts'
 import { backoff } from './backoff.ts'
-import { setCondition } from './conditions.ts'
+import { removeCondition, setCondition } from './conditions.ts'
 import { cut } from './cut.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { appendLog } from './log-lines.ts'
@@ -559,10 +559,11 @@ function conditionsOf(operation: UpgradeOperation, status: UpgradeOperationStatu
     value: 'True' | 'False' | 'Unknown',
     reason: string,
   ) => setCondition(conditions, { type, status: value, reason, message, observedGeneration }, now)
-  const others = (status.conditions ?? []).filter(({ type }) => type !== 'Reconciling' && type !== 'Stalled')
-  if (phase === 'Succeeded') return set(others, 'Ready', 'True', status.reason ?? 'Succeeded')
+  // Only what does not hold is removed: the others keep the time since when they do.
+  const without = (...types: string[]) => types.reduce<UpgradeOperationStatus['conditions']>(removeCondition, status.conditions)
+  if (phase === 'Succeeded') return set(without('Reconciling', 'Stalled'), 'Ready', 'True', status.reason ?? 'Succeeded')
   if (phase === 'Failed' || phase === 'Cancelled') {
-    return set(set(others, 'Ready', 'False', phase), 'Stalled', 'True', phase)
+    return set(set(without('Reconciling'), 'Ready', 'False', phase), 'Stalled', 'True', phase)
   }
-  return set(set(others, 'Ready', 'Unknown', 'InProgress'), 'Reconciling', 'True', 'InProgress')
+  return set(set(without('Stalled'), 'Ready', 'Unknown', 'InProgress'), 'Reconciling', 'True', 'InProgress')
 }

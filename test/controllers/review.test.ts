@@ -86,10 +86,56 @@ test.each([
   await untilPhase(world, 'Rebooting')
   withProbe(app, change)
   await world.clock.advance(minutes(20))
-  const lost = (await operationsOf(world)).find(({ status }) => status.times?.Flashing !== undefined)
+  const started = (await operationsOf(world)).filter(({ status }) => status.times?.Flashing !== undefined)
+  const [lost] = started.toSorted((a, b) => (a.status.times!.Flashing! < b.status.times!.Flashing! ? -1 : 1))
   expect(lost?.status).toMatchObject({ failureClass: 'Lost' })
   expect(lost?.status.message).toContain(words)
   const device = await world.store.get('Device', key(lost!.spec.deviceRef.name))
   expect(device!.status.operationRef).toBeUndefined()
+  await app.stop()
+})
+
+/** A store that counts what is written to the status of operations. */
+function countingStore() {
+  const memory = createMemoryStore({ clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')) })
+  let writes = 0
+  const store: ResourceStore = {
+    ...memory,
+    saveStatus: async (object) => {
+      if (object.kind === 'UpgradeOperation') writes += 1
+      return memory.saveStatus(object)
+    },
+  }
+  return { store, writes: () => writes }
+}
+
+test('an operation that waits is not written each time somebody looks', async () => {
+  const counting = countingStore()
+  const world = await createToyFleet({ routers: 3, store: counting.store, uploadMs: 20_000 })
+  await world.declare()
+  const app = await world.start()
+  await untilPhase(world, 'Uploading')
+  world.halt('HALT exists')
+  await world.clock.advance(minutes(1))
+  expect(flashes(world)).toEqual([0, 0, 0])
+  const before = { writes: counting.writes(), connects: world.connects() }
+  await world.clock.advance(minutes(10))
+  expect({ writes: counting.writes(), connects: world.connects() }).toEqual(before)
+  world.halt(undefined)
+  await world.clock.advance(minutes(2))
+  expect(flashes(world)).toEqual([1, 1, 1])
+  await app.stop()
+})
+
+test('what is parked within a second of its last write is parked for good', async () => {
+  const world = await createToyFleet({ routers: 1, uploadMs: 500 })
+  await world.declare()
+  const app = await world.start()
+  await untilPhase(world, 'Uploading')
+  world.halt('HALT exists')
+  await world.clock.advance(minutes(5))
+  expect(flashes(world)).toEqual([0])
+  expect(world.router(1).uploads).toBe(1)
+  expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Testing', reason: 'Halted' })
   await app.stop()
 })
