@@ -107,8 +107,12 @@ function realDirectory(directory: string, problems: string[]): string {
   }
 }
 
+/** In the calendar as well: a day that never was would acknowledge nothing, without a word. */
+const isDate = (text: string): boolean =>
+  /^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true
+
 function defaultStateFile(root: string, env: Environment): string {
-  const home = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '/root', '.local', 'state')
+  const home = env['XDG_STATE_HOME'] || join(env['HOME'] ?? '/root', '.local', 'state')
   return join(home, 'reflash', createHash('sha256').update(root).digest('hex').slice(0, 16), 'state.db')
 }
 
@@ -132,7 +136,7 @@ function interval(flag: string, text: string, problems: string[]): number {
 }
 
 function date(flag: string, text: string | undefined, problems: string[]): string | undefined {
-  if (text !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(text)) {
+  if (text !== undefined && !isDate(text)) {
     problems.push(`${flag} must be a date such as 2026-11-23, found "${text}"`)
   }
   return text

@@ -51,6 +51,8 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
   // What the store was brought to; undefined until the first revision has been compared with the whole store.
   let applied: Map<string, Declared> | undefined
   let inForce: DeclaredRevision | undefined
+  // Left alone while its file cannot be accepted; it goes when the file goes.
+  let spoiled = new Set<string>()
 
   async function take(revision: DeclaredRevision): Promise<void> {
     if (revision.vanished) {
@@ -65,7 +67,7 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       next.set(id, declared)
     }
     const gone = applied
-      ? [...applied.keys()].filter((id) => isAbsent(revision, id)).map(parseId)
+      ? [...new Set([...applied.keys(), ...spoiled])].filter((id) => isAbsent(revision, id)).map(parseId)
       : await undeclaredIn(revision)
     if (revision.incomplete) {
       // What a broken file declared is unknown, so nothing that is missing counts as removed.
@@ -74,8 +76,9 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       return
     }
     warnOfManyDevices(gone, revision)
-    for (const { kind, key } of gone) await store.delete(kind, key)
+    for (const { kind, key } of gone) if (await isDeclaredOne(kind, key)) await store.delete(kind, key)
     applied = next
+    spoiled = new Set(revision.spoiled)
   }
 
   async function applyOne(id: string, manifest: Manifest): Promise<void> {
@@ -88,6 +91,12 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       }
     }
     await store.apply(manifest)
+  }
+
+  /** A policy's operation may have the name of one that a file declared in vain. */
+  async function isDeclaredOne(kind: Kind, key: Key): Promise<boolean> {
+    const stored = await store.get(kind, key)
+    return stored?.metadata.annotations?.[sourceAnnotation] !== undefined
   }
 
   /** Objects of earlier runs that this revision does not declare any more. */
