@@ -1,5 +1,5 @@
 /** The composition root: the only file that knows adapters and surfaces at once. */
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { systemClock } from './adapters/clock/system-clock.ts'
 import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/diagnostic.ts'
 import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
 import { checkImageFiles, checkReferences } from './adapters/files/check-references.ts'
+import { readMountedSecrets } from './adapters/files/mounted-secret.ts'
 import { createSecrets } from './adapters/files/secrets.ts'
 import { inspectImage } from './adapters/images/inspect-image.ts'
 import { createImageStore } from './adapters/images/image-store.ts'
@@ -176,7 +177,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     const ending = await Promise.race([ended, working.then(() => stopped), following.done.then(() => stopped)])
     stop.abort()
     await Promise.all([working, following.done])
-    return ending
+    return withProblems(ending, source.latest()?.problems ?? [])
   } finally {
     stop.abort()
     await state.close()
@@ -184,6 +185,13 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
 }
 
 const stopped: Ending = { kind: 'Stopped' }
+
+/** A directory of which a part was refused has not been converged to, whatever the rest says. */
+function withProblems(ending: Ending, problems: readonly Diagnostic[]): Ending {
+  const refused = problems.filter(({ severity }) => severity === 'error').map(formatDiagnostic)
+  if (ending.kind === 'Stopped' || refused.length === 0) return ending
+  return { kind: 'Stuck', reasons: [...refused, ...(ending.kind === 'Stuck' ? ending.reasons : [])] }
+}
 
 const warn = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
 const info = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Info', reason, message })
@@ -253,6 +261,7 @@ export async function planDirectory(
   const source = openDirectory(config.directory, { clock: systemClock })
   const revision = await source.readOnce(signal)
   const known = await readState(config.stateFile)
+  requireOwnState(config, known.directory)
   // A cache has one owner, and that may be a run which is alive.
   const cacheFolder = await mkdtemp(join(tmpdir(), 'reflash-plan-'))
   try {
@@ -273,6 +282,12 @@ export async function planDirectory(
   }
 }
 
+/** @throws ReflashError `StateUnusable` when a state file belongs to another directory. */
+function requireOwnState({ directory, stateFile }: RunConfig, owner: string | undefined): void {
+  if (owner === undefined || owner === directory || realpathSync(owner) === realpathSync(directory)) return
+  throw new ReflashError('StateUnusable', `${stateFile} belongs to ${owner}, not to ${directory}; give another --state`)
+}
+
 export interface ValidationProblem extends Diagnostic {
   /** `file:line:column: path: message` */
   text: string
@@ -281,15 +296,15 @@ export interface ValidationProblem extends Diagnostic {
 /** Checks a directory without running anything. */
 export async function validateDirectory(
   directory: string,
-  imagesFolder: string | undefined,
+  folders: { images?: string; secrets?: string },
   signal: AbortSignal,
 ): Promise<{ objects: number; skipped: number; problems: ValidationProblem[] }> {
   if (!(await isDirectory(directory))) throw new ReflashError('NotFound', `${directory} is no directory`)
   const revision: Revision = await openDirectory(directory, { clock: systemClock }).readOnce(signal)
   const found = [
     ...revision.problems,
-    ...checkReferences(revision),
-    ...(await checkImageFiles(revision, { imagesFolder, inspect: (path) => inspectImage(path, readMetadata) })),
+    ...checkReferences(revision, await readMountedSecrets(folders.secrets)),
+    ...(await checkImageFiles(revision, { imagesFolder: folders.images, inspect: (path) => inspectImage(path, readMetadata) })),
   ].toSorted(byPlace)
   return {
     objects: revision.objects.size,

@@ -7,11 +7,12 @@ export function addValidate(program: Command, context: CliContext, finish: (code
     .description('Check a directory of manifests: exit 0 valid, 1 not, 2 wrong call.')
     .argument('<dir>', 'directory of manifests')
     .option('--images <dir>', 'image files, besides those beside the manifests')
+    .option('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory')
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
     .addHelpText('after', '\nExample:\n  reflash validate fleet/')
-    .action(async (directory: string, options: { images?: string; output: 'text' | 'json' }) => {
+    .action(async (directory: string, options: { images?: string; secrets?: string; output: 'text' | 'json' }) => {
       const { validateDirectory } = await import('../app.ts')
-      const { objects, skipped, problems } = await validateDirectory(directory, options.images, context.signal)
+      const { objects, skipped, problems } = await validateDirectory(directory, options, context.signal)
       const errors = problems.filter(({ severity }) => severity === 'error').length
       if (options.output === 'json') {
         context.stdout.write(`${JSON.stringify({ valid: errors === 0, objects, skipped, problems }, null, 2)}\n`)

@@ -20,11 +20,14 @@ interface Reference {
   name: string | undefined
 }
 
+/** Entries of the Secrets in a folder of mounted ones, by name. */
+export type MountedSecrets = ReadonlyMap<string, Readonly<Record<string, string>>>
+
 /**
  * Checks what only the whole directory can tell: whether everything that is referred to is declared. Pure. Objects that
  * are refused anyway are left out, and while a file is broken nothing counts as missing.
  */
-export function checkReferences(revision: Revision): Diagnostic[] {
+export function checkReferences(revision: Revision, mounted: MountedSecrets = new Map()): Diagnostic[] {
   const problems: Diagnostic[] = []
   for (const object of revision.objects.values()) {
     if (object.staleBecause !== undefined) continue
@@ -46,7 +49,7 @@ export function checkReferences(revision: Revision): Diagnostic[] {
       }
     }
     for (const { path, name } of credentialsOf(object.manifest)) {
-      const problem = secretProblem(revision, { ...object.manifest.metadata, name })
+      const problem = secretProblem(revision, { ...object.manifest.metadata, name }, mounted)
       if (problem) add(path, problem.reason, problem.message, problem.severity)
     }
     if (leadsOutside(object.manifest)) {
@@ -118,18 +121,20 @@ function credentialsOf(manifest: Manifest): { path: string; name: string }[] {
 function secretProblem(
   revision: Revision,
   key: { namespace: string; name: string },
+  mounted: MountedSecrets,
 ): Pick<Diagnostic, 'reason' | 'message' | 'severity'> | undefined {
-  const declared = revision.secrets.get(idOf('Secret', key))
+  const declared = revision.secrets.get(idOf('Secret', key))?.secret.entries
+  const entries = declared ?? (key.namespace === 'default' ? mounted.get(key.name) : undefined)
   const place = `Secret ${key.name} in namespace ${key.namespace}`
-  if (declared) {
-    const problem = credentialProblem(declared.secret.entries)
+  if (entries) {
+    const problem = credentialProblem(entries)
     return problem === undefined
       ? undefined
       : { reason: 'Invalid', message: `${place} ${problem}`, severity: 'error' }
   }
   if (!isMissing(revision, 'Secret', key)) return undefined
   // Without any Secret in the directory they are kept elsewhere, as they should be.
-  const isElsewhere = revision.secrets.size === 0
+  const isElsewhere = revision.secrets.size === 0 && mounted.size === 0
   const hint = isElsewhere ? ' in the directory; give its folder with --secrets' : ''
   return {
     reason: 'NotFound',

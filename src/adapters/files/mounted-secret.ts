@@ -76,3 +76,22 @@ const isInside = (path: string, root: string): boolean => {
 
 const invalid = (name: string, why: string): ReflashError =>
   new ReflashError('CredentialsInvalid', `Secret ${name} ${why}`)
+
+/** Every Secret of a folder of mounted ones, by name; none without a folder. @throws ReflashError as for one. */
+export async function readMountedSecrets(folder: string | undefined): Promise<Map<string, Readonly<Record<string, string>>>> {
+  const secrets = new Map<string, Readonly<Record<string, string>>>()
+  if (folder === undefined) return secrets
+  for (const name of await namesIn(folder)) {
+    const entries = name.startsWith('.') ? undefined : await readMountedSecret(folder, name)
+    if (entries) secrets.set(name, entries)
+  }
+  return secrets
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    throw new ReflashError('NotFound', `the folder of Secrets ${folder} cannot be read`, { cause: error })
+  }
+}
