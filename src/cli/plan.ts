@@ -21,7 +21,9 @@ export function addPlan(program: Command, context: CliContext, finish: (code: nu
       const { plan, problems } = await planDirectory(config, { probe: options.probe }, context.signal)
       for (const problem of problems) context.stderr.write(`${problem}\n`)
       context.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : asTable(plan))
-      finish(changes(plan) > 0 ? exitCodes.failure : exitCodes.success)
+      // What a refused file declares is missing from the plan.
+      if (problems.length > 0) finish(exitCodes.dataError)
+      else finish(changes(plan) > 0 ? exitCodes.failure : exitCodes.success)
     })
 }
 

@@ -201,10 +201,11 @@ describe('a fleet in which everything is wrong at once', { timeout: 60_000 }, ()
       ),
       'access-points-24.10.8-acme-missing.yaml:6:19: warning: spec.source.path: there is no file "images/access-points-24.10.8-acme-missing.bin" beside the manifest',
       'access-points-24.10.8-acme-outside.yaml:6:18: spec.source.path: must be relative, without "..", and beside the manifest or below it',
+      'access-points-24.10.8-acme-truncated.yaml:6:19: spec.source.path: "images/access-points-24.10.8-acme-truncated.bin": the image carries no metadata: list its boards in spec.boards',
       'devices/ap-012.yaml:8:27: spec.credentialsRef: Secret nokey in namespace default needs a password or an ssh-privatekey',
       'devices/ap-013.yaml:8:27: spec.credentialsRef: there is no Secret nosecret in namespace default',
     ])
-    expect(validation.stderr).toMatch(/^\d+ objects, 4 errors, 1 warning\n$/)
+    expect(validation.stderr).toMatch(/^\d+ objects, 5 errors, 1 warning\n$/)
   })
 
   test('leaks no password, and lets no device write to the terminal', async () => {

@@ -11,9 +11,10 @@ interface LivingRun {
   pid: number
   /** Everything it has logged so far. */
   log(): Record<string, unknown>[]
-  stderr(): string
   /** Waits for a line of the log. */
   says(what: string, matches: (event: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** Waits for anything; a failure shows what it has logged. */
+  until(what: string, condition: () => unknown): Promise<unknown>
   /** SIGTERM, and how it ended. */
   stop(): Promise<CliResult & { seconds: number }>
 }
@@ -31,8 +32,19 @@ function startRun(fleet: ServedFleet, ...flags: string[]): LivingRun {
   const run: LivingRun = {
     pid: child.pid!,
     log: () => readLog(stderr.slice(0, stderr.lastIndexOf('\n') + 1)).events,
-    stderr: () => stderr,
-    says: (what, matches) => until(`${what}; it said:\n${stderr}`, () => run.log().find(matches), 20_000),
+    says: (what, matches) =>
+      run.until(what, () => run.log().find(matches)) as Promise<Record<string, unknown>>,
+    until: async (what, condition) => {
+      try {
+        return await until(what, condition, 20_000)
+      } catch (error) {
+        throw new Error(
+          `${(error as Error).message}; it said:
+${stderr}`,
+          { cause: error },
+        )
+      }
+    },
     stop: async () => {
       running.delete(run)
       const startedMs = performance.now()
@@ -79,7 +91,7 @@ describe('a run that lives', { timeout: 60_000 }, () => {
     await fleet.writeDevice(1, { addresses: ['192.0.2.77'] })
     const run = startRun(fleet)
     await until('it connects to the silent one', () => silent.connections() > 0, 20_000)
-    await until('the third is upgraded', () => fleet.routers[2]!.state.release.version === '24.10.8', 20_000)
+    await run.until('the third is upgraded', () => fleet.routers[2]!.state.release.version === '24.10.8')
     const { code, signal, seconds, stdout } = await run.stop()
     expect({ code, signal, stdout }).toEqual({ code: 0, signal: null, stdout: '' })
     expect(seconds).toBeLessThan(7)
@@ -88,7 +100,7 @@ describe('a run that lives', { timeout: 60_000 }, () => {
   test('is alone with its state: a second one exits 75 and names it, and a plan only reads', async () => {
     const fleet = await makeServedFleet({ count: 1 })
     const run = startRun(fleet)
-    await until('the fleet is upgraded', () => upgraded(fleet), 20_000)
+    await run.until('the fleet is upgraded', () => upgraded(fleet))
     const second = await fleet.run('--once')
     expect(second.code).toBe(75)
     expect(second.stderr).toBe(
@@ -140,10 +152,38 @@ describe('a run that lives', { timeout: 60_000 }, () => {
     ).toHaveLength(1)
   })
 
+  test('has not converged while a file is refused: --once upgrades the rest and exits 1 with its place, a plan exits 65', async () => {
+    const fleet = await makeServedFleet({ count: 2 })
+    await fleet.write(
+      'devices/ap-002.yaml',
+      'apiVersion: reflash.dev/v1alpha1\nkind: Device\nmetadata: {name: ap-002}\nspec: {port: high}\n',
+    )
+    const problem = /^devices\/ap-002\.yaml:4:14: spec\.port: must be a whole number, found "high"$/
+    const plan = await fleet.plan('-o', 'json')
+    expect(plan.code).toBe(65)
+    expect(plan.stderr.split('\n')).toContainEqual(expect.stringMatching(problem))
+    expect(JSON.parse(plan.stdout).devices).toEqual([
+      expect.objectContaining({ name: 'ap-001', action: 'Upgrade' }),
+    ])
+    const run = await fleet.run('--once')
+    expect(run.code).toBe(1)
+    const { words, events } = readLog(run.stderr)
+    expect(words).toContainEqual(expect.stringMatching(problem))
+    expect(events).toContainEqual(
+      expect.objectContaining({ level: 'warn', reason: 'Invalid', msg: expect.stringMatching(problem) }),
+    )
+    expect(flashes(fleet)).toEqual([1, 0])
+    await fleet.writeDevice(1)
+    const mended = await fleet.run('--once')
+    expect(mended.code, mended.stderr).toBe(0)
+    expect(readLog(mended.stderr).words).toEqual(['every policy has converged'])
+    expect(flashes(fleet)).toEqual([1, 1])
+  })
+
   test('removes nothing when its directory is gone, and goes on when it is back', async () => {
     const fleet = await makeServedFleet({ count: 2 })
     const run = startRun(fleet)
-    await until('the fleet is upgraded', () => upgraded(fleet), 20_000)
+    await run.until('the fleet is upgraded', () => upgraded(fleet))
     await rename(fleet.directory, `${fleet.directory}.away`)
     const warned = await run.says('a warning', (event) => event['reason'] === 'DirectoryVanished')
     expect(warned).toMatchObject({ level: 'warn', msg: 'the directory is gone or empty; nothing is removed' })
@@ -184,7 +224,7 @@ describe('a run that lives', { timeout: 60_000 }, () => {
     )
     expect(flashes(fleet)).toEqual([0, 0])
     await rm(halt)
-    await until('the fleet is upgraded', () => upgraded(fleet), 20_000)
+    await run.until('the fleet is upgraded', () => upgraded(fleet))
     expect(flashes(fleet)).toEqual([1, 1])
   })
 
@@ -204,7 +244,7 @@ describe('a run that lives', { timeout: 60_000 }, () => {
     )
     expect(cancelled['msg']).toMatch(/removed/)
     await until('the Device is gone', async () => (await fleet.stored('Device')).length === 1)
-    await until('the first is upgraded', () => fleet.routers[0]!.state.release.version === '24.10.8', 20_000)
+    await run.until('the first is upgraded', () => fleet.routers[0]!.state.release.version === '24.10.8')
     const operations = await fleet.stored('UpgradeOperation')
     expect(operations.find(({ spec }) => spec.deviceRef.name === 'ap-002')?.status).toMatchObject({
       phase: 'Cancelled',
