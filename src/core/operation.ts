@@ -146,17 +146,29 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   if (world.claim === 'Other' || world.outcome?.kind === 'ClaimLost') {
     return waiting(operation, now, { message: 'another operation has claimed the device' })
   }
-  if (status.retryTime && toMs(status.retryTime) > now) {
+  const answers = status.reason === 'Unreachable' && isFreeToGo(world.admission)
+  if (status.retryTime && toMs(status.retryTime) > now && !answers) {
     return stayQueued(operation, world, now, { ms: toMs(status.retryTime) - now })
   }
+  const due = withoutRetryTime(operation)
   // A claim of this very turn was admitted; one found after a restart is not, and has no slot yet.
   const admitted = world.admission.admitted || world.outcome?.kind === 'Claimed'
-  if (world.claim === 'Mine' && admitted && world.target) return begin(operation, world.target, world, now)
-  const expired = offlineTooLong(operation, world, now)
-  if (expired) return failed(operation, now, expired)
-  if (!world.admission.admitted) return stayQueued(operation, world, now, waitFor(world.admission, now))
-  if (!world.target) return stayQueued(operation, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
+  if (world.claim === 'Mine' && admitted && world.target) return begin(due, world.target, world, now)
+  const expired = offlineTooLong(due, world, now)
+  if (expired) return failed(due, now, expired)
+  if (!world.admission.admitted) return stayQueued(due, world, now, waitFor(world.admission, now))
+  if (!world.target) return stayQueued(due, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
+}
+
+/** Nothing speaks against the device, so it must have answered. */
+const isFreeToGo = ({ admitted, blocked }: Admission): boolean => admitted || turnReasons.has(blocked?.reason)
+
+/** A time that has passed would look like one that is waited for. */
+function withoutRetryTime(operation: UpgradeOperation): UpgradeOperation {
+  const status = { ...operation.status }
+  delete status.retryTime
+  return { ...operation, status }
 }
 
 function begin(
@@ -167,7 +179,6 @@ function begin(
 ): Step {
   const attempts = (operation.status.attempts ?? 0) + 1
   const next = change(operation, now, { phase: 'Connecting', message: `attempt ${attempts}` })
-  delete next.retryTime
   delete next.progress
   next.attempts = attempts
   next.from = world.from

@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
+import { openGovernor } from '../../src/controllers/governor.ts'
+import { standing } from '../../src/controllers/settled.ts'
+import { ReflashError } from '../../src/core/errors.ts'
 import type { ResourceStore } from '../../src/ports/resource-store.ts'
 import type { Probe, Upgrader } from '../../src/ports/upgrader.ts'
-import { createToyFleet } from '../support/toy-fleet.ts'
+import { createToyFleet, manifest } from '../support/toy-fleet.ts'
 
 type World = Awaited<ReturnType<typeof createToyFleet>>
 const minutes = (count: number): number => count * 60_000
@@ -68,10 +72,11 @@ test('a device that came back while nobody ran is looked at before it is called 
   await second.stop()
 })
 
-const withProbe = (app: Awaited<ReturnType<World['start']>>, change: (probe: Probe) => Probe): void => {
+/** Changes what the toy upgrader of a process does. */
+const withUpgrader = (app: Awaited<ReturnType<World['start']>>, change: (toy: Upgrader) => Partial<Upgrader>): void => {
   const upgraders = app.ports.upgraders as Map<string, Upgrader>
   const toy = upgraders.get('toy')!
-  upgraders.set('toy', { ...toy, probe: async (...args) => change(await toy.probe(...args)) })
+  upgraders.set('toy', { ...toy, ...change(toy) })
 }
 
 test.each([
@@ -84,7 +89,7 @@ test.each([
   await world.declare()
   const app = await world.start()
   await untilPhase(world, 'Rebooting')
-  withProbe(app, change)
+  withUpgrader(app, (toy) => ({ probe: async (...args) => change(await toy.probe(...args)) }))
   await world.clock.advance(minutes(20))
   const started = (await operationsOf(world)).filter(({ status }) => status.times?.Flashing !== undefined)
   const [lost] = started.toSorted((a, b) => (a.status.times!.Flashing! < b.status.times!.Flashing! ? -1 : 1))
@@ -138,4 +143,98 @@ test('what is parked within a second of its last write is parked for good', asyn
   expect(world.router(1).uploads).toBe(1)
   expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Testing', reason: 'Halted' })
   await app.stop()
+})
+
+test('a device that answers again is not left waiting for the time of its next attempt', async () => {
+  const offline = { action: 'Wait', recheck: '10h', maxRecheck: '12h', expireAfter: '0s' }
+  const world = await createToyFleet({ routers: 1, policy: { offline } })
+  await world.declare()
+  const app = await world.start()
+  let broken = true
+  withUpgrader(app, (toy) => ({
+    upload: async (...args) => {
+      if (broken) throw new ReflashError('ConnectionLost', 'the link broke')
+      await toy.upload(...args)
+    },
+  }))
+  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('the link broke')), minutes(10))
+  broken = false
+  await world.clock.advance(minutes(1))
+  const device = await deviceOf(world, 1)
+  expect(device.status.blocked?.reason).toBe('Retrying')
+  // A changed device is asked at once.
+  await world.store.update({ ...device, spec: { ...device.spec, legacyAlgorithms: true } })
+  await world.clock.advance(minutes(5))
+  expect(flashes(world)).toEqual([1])
+  await app.stop()
+})
+
+test('a time that has passed is not waited for: what is paused meanwhile is stuck and not moving', async () => {
+  const world = await createToyFleet({ routers: 1, uploadMs: 1000 })
+  world.router(1).failUploads = 1
+  await world.declare()
+  const app = await world.start()
+  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')), minutes(10))
+  const policy = (await world.store.get('UpgradePolicy', key('all')))!
+  await world.store.update({ ...policy, spec: { ...policy.spec, state: 'Pause' } })
+  await world.clock.advance(minutes(10))
+  expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Queued', reason: 'PolicyPaused' })
+  expect((await standing(app.ports)).kind).toBe('Stuck')
+  await app.stop()
+})
+
+test('a file that is missing here is not held against the device for ever', async () => {
+  const world = await createToyFleet({ routers: 1, policy: { retry: { preFlash: 1, backoff: '1m', maxBackoff: '10m', quarantine: '1h' } } })
+  await world.declare()
+  const app = await world.start()
+  let missing = true
+  withUpgrader(app, (toy) => ({
+    upload: async (...args) => {
+      if (missing) throw new ReflashError('NotFound', 'the cache no longer has the file')
+      await toy.upload(...args)
+    },
+  }))
+  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.phase === 'Failed'), minutes(10))
+  missing = false
+  await world.clock.advance(minutes(1))
+  expect((await deviceOf(world, 1)).status.blocked).toMatchObject({ reason: 'Quarantined' })
+  expect((await operationsOf(world))[0]!.status.failureClass).toBe('UploadFailed')
+  await world.clock.advance(minutes(70))
+  expect(flashes(world)).toEqual([1])
+  await app.stop()
+})
+
+test('an operation written by hand waits for a device that is declared later', async () => {
+  const world = await createToyFleet({ routers: 1 })
+  const byHand = manifest('UpgradeOperation', 'now', { deviceRef: { name: 'ap-1' }, buildRef: { name: 'new' } })
+  await world.store.create({ ...byHand, metadata: { ...byHand.metadata, finalizers: ['reflash.dev/operation'] } })
+  const app = await world.start()
+  await world.clock.advance(minutes(1))
+  expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Queued', message: 'device ap-1 does not exist' })
+  await world.declare()
+  await world.clock.advance(minutes(5))
+  expect((await operationsOf(world)).find(({ metadata }) => metadata.name === 'now')!.status.phase).toBe('Succeeded')
+  expect(flashes(world)).toEqual([1])
+  await app.stop()
+})
+
+test('the loss of a device that could not be recorded is recorded when the verdict is tried again', async () => {
+  const records = createMemoryRecords()
+  let full = true
+  const governor = await openGovernor({
+    settings: { maxInFlight: 50, maxStartsPerMinute: 30, maxLostPerDay: 1 },
+    records: {
+      ...records,
+      put: async (name, value) => {
+        if (full) throw new Error('no space left on device')
+        await records.put(name, value)
+      },
+    },
+    brake: { halted: async () => undefined },
+    clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')),
+  })
+  await expect(governor.noteLost('default/ap-1-1')).rejects.toThrow('no space left on device')
+  full = false
+  await governor.noteLost('default/ap-1-1')
+  expect(await records.list('lost/')).toMatchObject([{ value: { operations: ['default/ap-1-1'] } }])
 })
