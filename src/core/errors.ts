@@ -31,10 +31,10 @@ export const errorTable = {
   ImageInvalid: { recoverable: false, failureClass: 'Rejected' },
   DigestMismatch: { recoverable: false, failureClass: 'Rejected' },
   PathOutsideRoot: { recoverable: false },
-  NotFound: { recoverable: true },
+  NotFound: { recoverable: true, failureClass: 'UploadFailed' },
   TooLarge: { recoverable: false },
   UrlRefused: { recoverable: false },
-  FetchFailed: { recoverable: true },
+  FetchFailed: { recoverable: true, failureClass: 'UploadFailed' },
   // The store.
   Conflict: { recoverable: true },
   AlreadyExists: { recoverable: true },
