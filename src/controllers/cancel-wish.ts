@@ -1,6 +1,6 @@
 import type { UpgradeOperation } from '../api/resources.ts'
 import { isHeld, upgradeStem } from '../core/admit.ts'
-import { isHandWritten, type CancelWish } from '../core/operation.ts'
+import { isHandWritten, phaseOf, type CancelWish } from '../core/operation.ts'
 import type { Ports } from './ports.ts'
 
 /** Why an operation should end before its flash, as things stand now; undefined when it should go on. */
@@ -11,6 +11,8 @@ export function cancelWish(operation: UpgradeOperation, ports: Ports): CancelWis
     return { reason: 'OperationRemoved', message: 'the operation was removed by the operator' }
   }
   const device = ports.fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })
+  // Its own file may be read before the one that declares its device.
+  if (!device && isHandWritten(operation) && phaseOf(operation) === 'Queued') return undefined
   if (!device || device.metadata.deletionTimestamp) {
     return { reason: 'DeviceRemoved', message: `device ${operation.spec.deviceRef.name} was removed` }
   }
