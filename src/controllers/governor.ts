@@ -69,7 +69,13 @@ export async function openGovernor(options: {
         ? { operations: [operation], acknowledged: false }
         : { operations: [...day.operations, operation], acknowledged: false }
       days.set(date, next)
-      await records.put(recordName(date), next)
+      try {
+        await records.put(recordName(date), next)
+      } catch (error) {
+        // Not counted, so that the next try to save the verdict counts it.
+        next.operations.splice(next.operations.indexOf(operation), 1)
+        throw error
+      }
     },
   }
 }
