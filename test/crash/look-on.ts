@@ -23,10 +23,10 @@ export function lookOn({ store, records, connector }: Outside, notice: Notice): 
     return nth
   }
   const around: Around = async (name, act, counter = name) => {
-    const nth = next(counter)
-    await notice('before', name, nth)
+    await notice('before', name, next(`before ${counter}`))
     const result = await act()
-    await notice('after', name, nth)
+    // What failed, as a write that lost a race does, has no afterwards.
+    await notice('after', name, next(`after ${counter}`))
     return result
   }
   return {

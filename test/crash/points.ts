@@ -64,6 +64,3 @@ export const coalesced = new Set([
   'phase Verifying',
   'status of UpgradeOperation',
 ])
-
-export const nameOfPoint = ({ when, name, nth = 1 }: Point): string =>
-  `${when} ${name}${nth === 1 ? '' : ` (${nth})`}`

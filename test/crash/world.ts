@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { readState } from '../../src/adapters/sqlite/state.ts'
-import type { AnyResource, Device, UpgradeOperation } from '../../src/api/resources.ts'
+import type { AnyResource, Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
 import type { Ending } from '../../src/app.ts'
 import { createFleet, type Fleet, type FleetOptions } from '../../src/simulator/fleet.ts'
 import { nameOf } from '../../src/simulator/command.ts'
@@ -29,6 +30,9 @@ export interface Point {
   name: string
   nth?: number
 }
+
+export const nameOfPoint = ({ when, name, nth = 1 }: Point): string =>
+  `${when} ${name}${nth === 1 ? '' : ` (${nth})`}`
 
 /** What one process did, and how it ended. */
 export interface Ended {
@@ -53,10 +57,14 @@ export interface World {
   state: string
   /** Arguments of the real program for this fleet. */
   runArguments: readonly string[]
-  /** Brings the manifests to those of the fleet, less the devices that are named. */
-  declare(without?: readonly string[]): Promise<void>
+  /** Writes the manifests of the fleet, with changes. */
+  declare(changes?: Changes): Promise<void>
   /** Runs the program once over the directory, up to a point or to its end. */
   run(point?: Point): Promise<Ended>
+  /** Runs it up to a point, where it has to die. */
+  killAt(point: Point): Promise<void>
+  /** Takes away everything that is known beside the manifests. */
+  forget(): Promise<void>
   /** Runs it once more; it has to end by itself. */
   finish(): Promise<Ending>
   resources(): Promise<Resources>
@@ -64,10 +72,21 @@ export interface World {
   readonly wrongStarts: readonly string[]
 }
 
+interface Changes {
+  /** Devices that are left out. */
+  without?: readonly string[]
+  /** What the policy says otherwise. */
+  policy?: Partial<UpgradePolicySpec>
+}
+
 export interface Resources {
   devices: Device[]
   operations: UpgradeOperation[]
 }
+
+/** Hundreds of processes run the same code. */
+const compiled = mkdtempSync(join(tmpdir(), 'reflash-crash-compiled-'))
+afterAll(() => rmSync(compiled, { recursive: true, force: true }))
 
 const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
 
@@ -102,11 +121,11 @@ export async function withWorld(
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'reflash-crash-'))
   const fleet = createFleet({
-    count: 3,
+    count: 2,
     seed: 'crash',
     clock: createFastClock(pace),
     addressOf: addressesOf((worlds += 1)),
-    timings: { connectMs: 0, commandMs: 100, testMs: 1000, shutdownMs: 3000, startDiesMs: 2000, flashMs: 3000, rebootMs: 7000 },
+    timings: { connectMs: 0, commandMs: 100, testMs: 1000, shutdownMs: 2000, startDiesMs: 1000, flashMs: 2000, rebootMs: 4000 },
     ...options,
     policy: { ...policy, ...options.policy },
   })
@@ -162,7 +181,7 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
     const where = own ? [point.when, point.name, String(point.nth ?? 1)] : []
     const child = spawn(process.execPath, [victim, directory, state, cache, ...where], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: folder },
+      env: { PATH: process.env['PATH'], HOME: folder, NODE_COMPILE_CACHE: compiled },
     })
     children.add(child)
     const output = { stdout: '', stderr: '' }
@@ -194,8 +213,16 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
     runArguments: ['run', directory, '--state', state, '--cache', cache, '--max-starts-per-minute', '10000'],
     routers: fleet.routers.map(watched),
     wrongStarts,
-    declare: (without = []) => declareWithout(fleet, directory, without),
+    declare: (changes = {}) => declare(fleet, directory, changes),
     run,
+    killAt: async (point) => {
+      const ended = await run(point)
+      expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
+      expect(bugsOf(ended)).toEqual([])
+    },
+    forget: async () => {
+      for (const name of await readdir(folder)) if (name.startsWith('state.db')) await rm(join(folder, name))
+    },
     finish: async () => {
       const ended = await run()
       expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
@@ -218,13 +245,26 @@ export const said = ({ lines, stderr }: Ended): string =>
 
 export const bugsOf = ({ lines }: Ended): string[] => lines.flatMap(({ bug }) => bug ?? [])
 
-async function declareWithout(fleet: Fleet, directory: string, without: readonly string[]): Promise<void> {
-  const left = fleet.routers.every(({ name }) => !without.includes(name))
+async function declare(fleet: Fleet, directory: string, { without = [], policy: changed }: Changes): Promise<void> {
   await fleet.writeManifests(directory)
-  if (left) return
-  const path = join(directory, 'devices-0.yaml')
-  const documents = (await readFile(path, 'utf8')).split('---\n')
-  const kept = documents.filter((text) => !without.some((name) => text.includes(`"name":"${name}"`)))
+  await edit(join(directory, 'devices-0.yaml'), (device) => !without.includes(device.metadata.name))
+  if (!changed) return
+  await edit(join(directory, 'firmware.yaml'), (object) => {
+    if (object.kind === 'UpgradePolicy') Object.assign(object.spec, changed)
+    return true
+  })
+}
+
+interface Written {
+  kind: string
+  metadata: { name: string }
+  spec: object
+}
+
+/** Changes the objects of a file in place, and keeps those for which `keep` says so. */
+async function edit(path: string, keep: (object: Written) => boolean): Promise<void> {
+  const objects = (await readFile(path, 'utf8')).split('---\n').map((text) => JSON.parse(text) as Written)
+  const kept = objects.filter(keep).map((object) => `${JSON.stringify(object)}\n`)
   await writeFile(`${path}.new`, kept.join('---\n'))
   await rename(`${path}.new`, path)
 }
