@@ -40,6 +40,6 @@ function asTable({ devices, summary }: Plan): string {
     device.message,
   ])
   const { upgrade, wait, blocked, none } = summary
-  const end = `${summary.devices} devices: ${upgrade} to upgrade, ${wait} waiting, ${blocked} blocked, ${none} with nothing to do\n`
+  const end = `${summary.devices} ${summary.devices === 1 ? 'device' : 'devices'}: ${upgrade} to upgrade, ${wait} waiting, ${blocked} blocked, ${none} with nothing to do\n`
   return `${table(['DEVICE', 'RUNS', 'TARGET', 'ACTION', 'REASON', 'MESSAGE'], rows)}\n${end}`
 }

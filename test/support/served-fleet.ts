@@ -41,7 +41,7 @@ export interface ServedFleet {
   stop(): Promise<void>
 }
 
-export const quickTimings = {
+const quickTimings = {
   connectMs: 0,
   commandMs: 0,
   testMs: 10,
@@ -115,7 +115,7 @@ export async function makeServedFleet(
 }
 
 /** One field a line, as people write it; its values are JSON, which is YAML. */
-export function documentText({ apiVersion, kind, metadata, spec }: Written): string {
+function documentText({ apiVersion, kind, metadata, spec }: Written): string {
   const fields = Object.entries(spec).map(([name, value]) => `  ${name}: ${JSON.stringify(value)}\n`)
   return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: ${JSON.stringify(metadata)}\nspec:\n${fields.join('')}`
 }

@@ -164,7 +164,7 @@ function targetOfOtherCategory(revision: Revision, manifest: Manifest): string |
 /** What an image file is. @throws ReflashError for one that is none. */
 type InspectImage = (realPath: string) => Promise<StoredImage>
 
-export interface ImageChecks {
+interface ImageChecks {
   imagesFolder?: string | undefined
   /** Reads each file; without it they are only looked for. */
   inspect?: InspectImage
