@@ -1,4 +1,4 @@
-import type { UpgradeOperation } from '../api/resources.ts'
+import type { Device, UpgradeOperation } from '../api/resources.ts'
 import { isHeld, upgradeStem } from '../core/admit.ts'
 import { isHandWritten, phaseOf, type CancelWish } from '../core/operation.ts'
 import type { Ports } from './ports.ts'
@@ -16,7 +16,12 @@ export function cancelWish(operation: UpgradeOperation, ports: Ports): CancelWis
   if (!device || device.metadata.deletionTimestamp) {
     return { reason: 'DeviceRemoved', message: `device ${operation.spec.deviceRef.name} was removed` }
   }
-  if (isHandWritten(operation)) return undefined
+  return isHandWritten(operation) ? undefined : policysWish(operation, device, ports)
+}
+
+/** What the policy that made an operation, and the device's owner, say by now. */
+function policysWish(operation: UpgradeOperation, device: Device, ports: Ports): CancelWish | undefined {
+  const { namespace } = operation.metadata
   if (isHeld(device, ports.clock.now())) {
     return { reason: 'Held', message: `the operator holds the device: ${device.spec.hold!.reason}` }
   }

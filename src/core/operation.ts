@@ -146,10 +146,8 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   if (world.claim === 'Other' || world.outcome?.kind === 'ClaimLost') {
     return waiting(operation, now, { message: 'another operation has claimed the device' })
   }
-  const answers = status.reason === 'Unreachable' && isFreeToGo(world.admission)
-  if (status.retryTime && toMs(status.retryTime) > now && !answers) {
-    return stayQueued(operation, world, now, { ms: toMs(status.retryTime) - now })
-  }
+  const ms = retryAfterMs(operation, world, now)
+  if (ms > 0) return stayQueued(operation, world, now, { ms })
   const due = withoutRetryTime(operation)
   // A claim of this very turn was admitted; one found after a restart is not, and has no slot yet.
   const admitted = world.admission.admitted || world.outcome?.kind === 'Claimed'
@@ -161,8 +159,12 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
 }
 
-/** Nothing speaks against the device, so it must have answered. */
-const isFreeToGo = ({ admitted, blocked }: Admission): boolean => admitted || turnReasons.has(blocked?.reason)
+/** How long until the next attempt. A device that has answered since is not made to wait for it. */
+function retryAfterMs({ status }: UpgradeOperation, { admission }: OperationWorld, now: number): number {
+  const isFreeToGo = admission.admitted || turnReasons.has(admission.blocked?.reason)
+  if (status.retryTime === undefined || (status.reason === 'Unreachable' && isFreeToGo)) return 0
+  return toMs(status.retryTime) - now
+}
 
 /** A time that has passed would look like one that is waited for. */
 function withoutRetryTime(operation: UpgradeOperation): UpgradeOperation {
