@@ -1,7 +1,7 @@
 import type { Device, Key, UpgradeOperation } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { isFlashing, phaseOf } from '../core/operation.ts'
+import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import type { Session } from '../ports/connector.ts'
 import type { Probe } from '../ports/upgrader.ts'
@@ -48,6 +48,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     const stored = fleet.get('UpgradeOperation', key)
     const operation = stored && status ? { ...stored, status } : stored
     if (!operation || isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return
+    // What is cancelled already is being undone, which its own verdict must not cut short.
+    if (isFinished(operation)) return
     if (object.kind !== 'UpgradePolicy' && !concerns(operation, object)) return
     if (!cancelWish(operation, ports)) return
     cancelled = true

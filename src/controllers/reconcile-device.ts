@@ -40,7 +40,8 @@ export async function reconcileDevice(
     status = { ...status }
     delete status.operationRef
   }
-  if (claim !== 'Held' && (mayProbe ?? isProbeDue(device, ports))) {
+  // Whoever left a stale claim may have left more behind on the device.
+  if (claim !== 'Held' && (mayProbe ?? (claim === 'Stale' || isProbeDue(device, ports)))) {
     status = await probe({ ...device, status }, ports, signal)
   }
   status = await withReferences({ ...device, status }, ports)

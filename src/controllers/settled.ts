@@ -90,10 +90,13 @@ function whyNotMoving(device: Device, { fleet }: Ports): string | undefined {
 const stuck = (name: string, why: string): DeviceStanding => ({ kind: 'Stuck', reason: `device ${name}: ${why}` })
 const heldReasons = new Set(['Held', 'Pinned'])
 
-/** Whether this run has had its round with a device: it was asked, or an operation has it. */
+/** Whether this run has had its round with a device: it was asked, or an operation has it, and is not just giving it back. */
 function hasBeenLookedAt(device: Device, { fleet, settings }: Ports): boolean {
   const { status, metadata } = device
-  if (status.operationRef !== undefined) return true
+  if (status.operationRef !== undefined) {
+    const holder = fleet.get('UpgradeOperation', { namespace: metadata.namespace, name: status.operationRef.name })
+    return holder !== undefined && !isFinished(holder)
+  }
   if (status.observedGeneration !== metadata.generation) return false
   const answered = status.lastProbeTime !== undefined && toMs(status.lastProbeTime) >= (settings.probesSince ?? 0)
   return answered || fleet.wasAsked(keyString(keyOf(device)))
