@@ -17,7 +17,12 @@ describe.concurrent('killed one time after the other', () => {
     named(at('during', 'upload'), at('during', 'upload')),
     named(at('before', 'phase Flashing'), at('unanswered', 'guard')),
     named(at('before', 'guard'), at('after', 'clear')),
-    named(at('after', 'phase Flashing'), at('unanswered', 'clear'), at('before', 'guard'), at('unanswered', 'guard')),
+    named(
+      at('after', 'phase Flashing'),
+      at('unanswered', 'clear'),
+      at('before', 'guard'),
+      at('unanswered', 'guard'),
+    ),
     named(at('arrived', 'guard'), at('before', 'probe')),
     named(at('arrived', 'guard'), at('before', 'phase Succeeded')),
     named(at('unanswered', 'guard'), at('after', 'phase Succeeded'), at('before', 'free')),
@@ -43,16 +48,25 @@ describe.concurrent('killed, and the state file deleted', () => {
   const cases = [
     ...[...pastStart, at('before', 'phase Succeeded'), at('after', 'free')].map((point) => named(point)),
     // Before the start as well: image and stopped services stay behind.
-    ...[at('before', 'create UpgradeOperation'), at('after', 'claim'), at('after', 'upload'), at('before', 'guard')].map((point) => named(point)),
+    ...[
+      at('before', 'create UpgradeOperation'),
+      at('after', 'claim'),
+      at('after', 'upload'),
+      at('before', 'guard'),
+    ].map((point) => named(point)),
   ]
-  test.each(cases)('%s: what took the new release is left alone', { timeout: limitMs }, async (_, [point]) => {
-    await withWorld({}, async (world) => {
-      await world.killAt(point!)
-      await world.forget()
-      await finishAfresh(() => world.finish(), 'Converged')
-      await expectRest(world, scenarios.plain)
-    })
-  })
+  test.each(cases)(
+    '%s: what took the new release is left alone',
+    { timeout: limitMs },
+    async (_, [point]) => {
+      await withWorld({}, async (world) => {
+        await world.killAt(point!)
+        await world.forget()
+        await finishAfresh(() => world.finish(), 'Converged')
+        await expectRest(world, scenarios.plain)
+      })
+    },
+  )
 
   test.each([...pastStart, at('before', 'phase Failed'), at('after', 'free')].map((point) => named(point)))(
     '%s: what fell back is RolledBack, by its own marker',
@@ -89,25 +103,31 @@ describe.concurrent('killed, and the manifests changed meanwhile', () => {
       await world.killAt(at('before', 'create UpgradeOperation'))
       await world.declare({ policy: { state: 'Pause' } })
       expect((await world.finish()).kind).toBe('Stuck')
-      for (const { history } of world.fleet.routers) expect(history.filter(({ type }) => type === 'FlashStarted')).toEqual([])
+      for (const { history } of world.fleet.routers)
+        expect(history.filter(({ type }) => type === 'FlashStarted')).toEqual([])
       await world.declare()
       await expectRest(world, scenarios.plain)
     })
   })
 
-  test('an operation of a policy that is aborted by then gives its device back as it was', { timeout: limitMs }, async () => {
-    await withWorld({}, async (world) => {
-      const [router] = world.fleet.routers
-      router!.inject({ kind: 'LowMemory', availableBytes: 4 * 2 ** 20 }, 3)
-      await world.killAt(at('unanswered', 'stop-services'))
-      expect(router!.state.stoppedServices).not.toEqual([])
-      await world.declare({ policy: { state: 'Abort' } })
-      await world.finish()
-      expect(router!.state.stoppedServices).toEqual([])
-      expect(router!.state.files.size).toBe(0)
-      const { devices } = await world.resources()
-      expect(devices.flatMap(({ status }) => status.operationRef ?? [])).toEqual([])
-      for (const { history } of world.fleet.routers) expect(history.filter(({ type }) => type === 'FlashStarted')).toEqual([])
-    })
-  })
+  test(
+    'an operation of a policy that is aborted by then gives its device back as it was',
+    { timeout: limitMs },
+    async () => {
+      await withWorld({}, async (world) => {
+        const [router] = world.fleet.routers
+        router!.inject({ kind: 'LowMemory', availableBytes: 4 * 2 ** 20 }, 3)
+        await world.killAt(at('unanswered', 'stop-services'))
+        expect(router!.state.stoppedServices).not.toEqual([])
+        await world.declare({ policy: { state: 'Abort' } })
+        await world.finish()
+        expect(router!.state.stoppedServices).toEqual([])
+        expect(router!.state.files.size).toBe(0)
+        const { devices } = await world.resources()
+        expect(devices.flatMap(({ status }) => status.operationRef ?? [])).toEqual([])
+        for (const { history } of world.fleet.routers)
+          expect(history.filter(({ type }) => type === 'FlashStarted')).toEqual([])
+      })
+    },
+  )
 })

@@ -34,15 +34,19 @@ for (const name of names) {
 describe.concurrent('the list of points', () => {
   const listed = new Set(names.flatMap((name) => points[name].map((point) => point.name)))
 
-  test.each(names)('has every write and every command that occurs in "%s"', { timeout: limitMs }, async (name) => {
-    const scenario = scenarios[name]
-    await withWorld(scenario.options ?? {}, async (world) => {
-      await scenario.begin?.(world)
-      const ended = await world.run()
-      expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
-      const occurred = new Set(ended.lines.flatMap((line) => line.name ?? []))
-      expect([...occurred].filter((each) => !listed.has(each) && !coalesced.has(each))).toEqual([])
-      expect(points[name].filter((point) => !occurred.has(point.name))).toEqual([])
-    })
-  })
+  test.each(names)(
+    'has every write and every command that occurs in "%s"',
+    { timeout: limitMs },
+    async (name) => {
+      const scenario = scenarios[name]
+      await withWorld(scenario.options ?? {}, async (world) => {
+        await scenario.begin?.(world)
+        const ended = await world.run()
+        expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
+        const occurred = new Set(ended.lines.flatMap((line) => line.name ?? []))
+        expect([...occurred].filter((each) => !listed.has(each) && !coalesced.has(each))).toEqual([])
+        expect(points[name].filter((point) => !occurred.has(point.name))).toEqual([])
+      })
+    },
+  )
 })

@@ -87,7 +87,11 @@ const watchedSession = (session: Session, around: Around, notice: Notice): Sessi
   },
   upload: (command, content, options, signal) => {
     const half = toldAtHalf(content, options.sizeBytes, () => notice('during', 'upload', 1))
-    return around('upload', () => session.upload(command, half, options, signal), `upload on ${session.address}`)
+    return around(
+      'upload',
+      () => session.upload(command, half, options, signal),
+      `upload on ${session.address}`,
+    )
   },
 })
 

@@ -39,7 +39,12 @@ export const points = {
     ...write('free', 2),
   ],
   /** A device has no room until services are stopped, and then its image arrives damaged. */
-  scarce: [...command('stop-services'), ...command('abandon'), ...write('phase Queued'), ...command('upload', 2)],
+  scarce: [
+    ...command('stop-services'),
+    ...command('abandon'),
+    ...write('phase Queued'),
+    ...command('upload', 2),
+  ],
   /** sysupgrade dies right after its start. */
   dies: [...command('log'), ...command('clear'), ...write('phase Queued'), ...write('phase Flashing', 3)],
   /** Releases without sha256sum. */

@@ -105,7 +105,8 @@ export function expectFlashedOnce({ fleet, wrongStarts }: World, starts: number)
   for (const router of fleet.routers) {
     const { started, written } = flashesOf(router)
     expect(Object.values(written), `${router.name} was written`).toEqual([1])
-    for (const count of Object.values(started)) expect(count, `${router.name} was started`).toBeLessThanOrEqual(starts)
+    for (const count of Object.values(started))
+      expect(count, `${router.name} was started`).toBeLessThanOrEqual(starts)
   }
 }
 
@@ -126,4 +127,3 @@ export async function expectRest(world: World, scenario: Scenario): Promise<void
   expect(phases.filter((text) => !/ (Succeeded|Failed)$/.test(text))).toEqual([])
   await scenario.end?.(world)
 }
-

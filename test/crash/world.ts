@@ -125,7 +125,15 @@ export async function withWorld(
     seed: 'crash',
     clock: createFastClock(pace),
     addressOf: addressesOf((worlds += 1)),
-    timings: { connectMs: 0, commandMs: 100, testMs: 1000, shutdownMs: 2000, startDiesMs: 1000, flashMs: 2000, rebootMs: 4000 },
+    timings: {
+      connectMs: 0,
+      commandMs: 100,
+      testMs: 1000,
+      shutdownMs: 2000,
+      startDiesMs: 1000,
+      flashMs: 2000,
+      rebootMs: 4000,
+    },
     ...options,
     policy: { ...policy, ...options.policy },
   })
@@ -143,7 +151,11 @@ export async function withWorld(
 }
 
 function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): World & { routers: Router[] } {
-  const [directory, state, cache] = ['fleet', 'state.db', 'cache'].map((name) => join(folder, name)) as [string, string, string]
+  const [directory, state, cache] = ['fleet', 'state.db', 'cache'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
   const wrongStarts: string[] = []
   /** What ends the process that runs now, when a router gets as far as the point. */
   let trap: { point: Point; spring: () => Promise<void> } | undefined
@@ -201,7 +213,10 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
     await closed
     children.delete(child)
     trap = undefined
-    const lines = output.stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line)
+    const lines = output.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line)
     return { signal: child.signalCode, code: child.exitCode, lines, stderr: output.stderr }
   }
 
@@ -233,7 +248,9 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
       const { resources } = await readState(state)
       return {
         devices: resources.filter((object): object is Device => object.kind === 'Device'),
-        operations: resources.filter((object): object is UpgradeOperation => object.kind === 'UpgradeOperation'),
+        operations: resources.filter(
+          (object): object is UpgradeOperation => object.kind === 'UpgradeOperation',
+        ),
       }
     },
   }
@@ -245,7 +262,11 @@ export const said = ({ lines, stderr }: Ended): string =>
 
 export const bugsOf = ({ lines }: Ended): string[] => lines.flatMap(({ bug }) => bug ?? [])
 
-async function declare(fleet: Fleet, directory: string, { without = [], policy: changed }: Changes): Promise<void> {
+async function declare(
+  fleet: Fleet,
+  directory: string,
+  { without = [], policy: changed }: Changes,
+): Promise<void> {
   await fleet.writeManifests(directory)
   await edit(join(directory, 'devices-0.yaml'), (device) => !without.includes(device.metadata.name))
   if (!changed) return
@@ -270,21 +291,30 @@ async function edit(path: string, keep: (object: Written) => boolean): Promise<v
 }
 
 /** A start has to find its intent in the state, and the device claimed for it. */
-async function faultsOfStart(state: string, device: string, [name = '', bootId = '']: readonly string[]): Promise<string[]> {
+async function faultsOfStart(
+  state: string,
+  device: string,
+  [name = '', bootId = '']: readonly string[],
+): Promise<string[]> {
   const { resources } = await readState(state)
   const find = (kind: string, wanted: string): AnyResource | undefined =>
     resources.find((object) => object.kind === kind && object.metadata.name === wanted)
   const operation = find('UpgradeOperation', name) as UpgradeOperation | undefined
   const claimedFor = (find('Device', device) as Device | undefined)?.status.operationRef?.name
   const faults: string[] = []
-  if (operation?.status.phase !== 'Flashing') faults.push(`${name} reached ${device} in phase ${operation?.status.phase}`)
-  if (operation?.status.bootIdBefore !== bootId) faults.push(`${name} reached ${device} without the boot id of its intent`)
+  if (operation?.status.phase !== 'Flashing')
+    faults.push(`${name} reached ${device} in phase ${operation?.status.phase}`)
+  if (operation?.status.bootIdBefore !== bootId)
+    faults.push(`${name} reached ${device} without the boot id of its intent`)
   if (claimedFor !== name) faults.push(`${name} reached ${device}, which is claimed for ${claimedFor}`)
   return faults
 }
 
 /** How often a router was started to flash, and wrote, for each operation without its attempt. */
-export function flashesOf({ history }: Router): { started: Record<string, number>; written: Record<string, number> } {
+export function flashesOf({ history }: Router): {
+  started: Record<string, number>
+  written: Record<string, number>
+} {
   const count = (names: readonly string[]): Record<string, number> => {
     const counts: Record<string, number> = {}
     for (const name of names) {
