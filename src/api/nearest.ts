@@ -11,15 +11,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best
 }
 
-/** Insertions, deletions and exchanges that make `b` of `a`. */
+/** Insertions, deletions, exchanges and swaps of neighbours that make `b` of `a`. */
 function editDistance(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, column) => column)
+  let twoAbove: number[] = []
   for (let row = 1; row <= a.length; row += 1) {
     const current = [row]
     for (let column = 1; column <= b.length; column += 1) {
       const exchange = above[column - 1]! + (a[row - 1] === b[column - 1] ? 0 : 1)
-      current.push(Math.min(exchange, above[column]! + 1, current[column - 1]! + 1))
+      const swaps = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      const swap = swaps ? twoAbove[column - 2]! + 1 : Infinity
+      current.push(Math.min(exchange, swap, above[column]! + 1, current[column - 1]! + 1))
     }
+    twoAbove = above
     above = current
   }
   return above[b.length]!

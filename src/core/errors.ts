@@ -20,7 +20,7 @@ export const errorTable = {
   AlgorithmMismatch: { recoverable: false, failureClass: 'Unsupported' },
   // What the device said.
   OutputTooLarge: { recoverable: false, failureClass: 'Unsupported' },
-  ProbeInvalid: { recoverable: true, failureClass: 'Unsupported' },
+  ProbeInvalid: { recoverable: true, failureClass: 'NotStarted' },
   IdentityChanged: { recoverable: false, failureClass: 'IdentityChanged' },
   Rejected: { recoverable: false, failureClass: 'Rejected' },
   Unsupported: { recoverable: false, failureClass: 'Unsupported' },

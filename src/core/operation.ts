@@ -210,7 +210,7 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
   if (outcome?.kind === 'AttemptFailed') return attemptFailed(operation, world, outcome, now)
   if (world.cancel) return cancelled(operation, world, now)
   if (!world.target) {
-    return attemptFailed(operation, world, { failureClass: 'Rejected', recoverable: true, message: 'its image is not Ready any more' }, now)
+    return attemptFailed(operation, world, { failureClass: 'NotStarted', recoverable: true, message: 'its image is not Ready any more' }, now)
   }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
