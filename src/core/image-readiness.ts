@@ -30,18 +30,18 @@ export function imageReadiness({ image, build }: Declared, stored: StoredImage):
       `the image is not for ${some(foreign)}: its metadata names ${some(metadata.boards)}`,
     )
   }
-  const osIdentifier = build?.osIdentifier
-  if (
-    metadata?.revision !== undefined &&
-    osIdentifier !== undefined &&
-    !names(osIdentifier, metadata.revision)
-  ) {
-    return not(
-      'ImageInvalid',
-      `the image is revision ${metadata.revision}, but its build is "${osIdentifier}"`,
-    )
+  const contradiction = build && releaseProblem(build.osIdentifier, metadata?.revision)
+  return contradiction === undefined ? { ready: true, boards: [...boards] } : not('ImageInvalid', contradiction)
+}
+
+/** What keeps anybody from telling, after the flash, whether the image runs. */
+function releaseProblem(osIdentifier: string | undefined, revision: string | undefined): string | undefined {
+  if (osIdentifier === undefined) {
+    return revision === undefined ? 'the image does not say which release it is: set osIdentifier on its build' : undefined
   }
-  return { ready: true, boards: [...boards] }
+  return revision === undefined || names(osIdentifier, revision)
+    ? undefined
+    : `the image is revision ${revision}, but its build is "${osIdentifier}"`
 }
 
 /** Whether an OS identifier holds the revision as a whole word: `r24106` is not `r24106-10cc5fcd00`. */

@@ -5,6 +5,7 @@ import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { standing } from '../../src/controllers/settled.ts'
+import { targetOf } from '../../src/controllers/device-session.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import type { ResourceStore } from '../../src/ports/resource-store.ts'
 import type { Probe, Upgrader } from '../../src/ports/upgrader.ts'
@@ -237,4 +238,32 @@ test('the loss of a device that could not be recorded is recorded when the verdi
   full = false
   await governor.noteLost('default/ap-1-1')
   expect(await records.list('lost/')).toMatchObject([{ value: { operations: ['default/ap-1-1'] } }])
+})
+
+test('Strict does not trust a host key that was only seen', async () => {
+  const world = await createToyFleet({ routers: 1, policy: { state: 'Pause' } })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(1))
+  const device = await deviceOf(world, 1)
+  expect(device.status.hostKeys).toEqual(['ssh-ed25519 AAAA'])
+  const category = (await world.store.get('Category', key('ap')))!
+  const strict = { ...category, spec: { ...category.spec, hostKeyPolicy: 'Strict' as const } }
+  expect(await targetOf(device, strict, app.ports)).toMatchObject({ hostKeys: [], acceptNewHostKeys: false })
+  expect(await targetOf(device, category, app.ports)).toMatchObject({ hostKeys: ['ssh-ed25519 AAAA'], acceptNewHostKeys: true })
+  await app.stop()
+})
+
+test('an image that says no release is not flashed for a build that says none either', async () => {
+  const world = await createToyFleet({ routers: 1 })
+  await world.declare()
+  const { osIdentifier: _, ...spec } = (await world.store.get('Build', key('new')))!.spec
+  await world.store.apply({ ...manifest('Build', 'new', {}), spec })
+  const app = await world.start()
+  await world.clock.advance(minutes(10))
+  expect(flashes(world)).toEqual([0])
+  expect((await deviceOf(world, 1)).status.blocked).toMatchObject({ reason: 'BuildNotReady' })
+  const image = (await world.store.get('FirmwareImage', key('image')))!
+  expect(image.status.conditions?.find(({ type }) => type === 'Ready')?.message).toContain('set osIdentifier on its build')
+  await app.stop()
 })
