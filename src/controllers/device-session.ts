@@ -27,12 +27,14 @@ export async function readCredentials(
 export async function targetOf(device: Device, category: Category | undefined, ports: Ports): Promise<Target> {
   const { spec, status, metadata } = device
   const jump = spec.jumpHost
+  const isStrict = category?.spec.hostKeyPolicy === 'Strict'
   return {
     addresses: spec.addresses,
     port: spec.port,
     credentials: await readCredentials(metadata.namespace, spec.credentialsRef.name, ports.secrets),
-    hostKeys: spec.hostKeys ?? status.hostKeys ?? [],
-    acceptNewHostKeys: category?.spec.hostKeyPolicy !== 'Strict',
+    // Strict trusts nothing that was only seen, not even before it was set.
+    hostKeys: spec.hostKeys ?? (isStrict ? [] : (status.hostKeys ?? [])),
+    acceptNewHostKeys: !isStrict,
     legacyAlgorithms: spec.legacyAlgorithms,
     ...(jump
       ? {
