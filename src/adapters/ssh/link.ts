@@ -12,6 +12,7 @@ import { findMismatch, isDowngraded, isStrict, type Offer, ssh2Algorithms } from
 import type { Authentication } from './authentication.ts'
 import { guarded } from './guarded.ts'
 import { type HostKey, type HostKeyPolicy, judgeHostKey } from './host-key.ts'
+import { holdKeyObjects } from './key-objects.ts'
 import { createOfferReader } from './read-offer.ts'
 
 const keepaliveMs = 10_000
@@ -259,6 +260,8 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
     client.on('change password', () =>
       reject(authFailed(options, attempt, new Error('the password has expired'))),
     )
+    // At first, and after every later key exchange.
+    client.on('handshake', () => holdKeyObjects(client))
     if (authentication) client.once('ready', done)
     else client.once('handshake', done)
     client.connect({
