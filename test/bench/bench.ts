@@ -14,7 +14,7 @@ export interface Bench {
   title: string
   /** Programs of the machine that it needs; `root` stands for the rights of root. */
   needs: readonly string[]
-  run(): Promise<Finding[]>
+  run: () => Promise<Finding[]>
 }
 
 export const finding = (text: string): Finding => ({ text })

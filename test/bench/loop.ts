@@ -15,6 +15,8 @@ const width = 10
 const imageBytes = 8 * 2 ** 20
 const flashSeconds = 3
 const rebootSeconds = 10
+/** Of dropbear in OpenWrt since 23.05.2. */
+const windowBytes = 256 * 1024
 const maxPeakMiB = 150
 const board = 'tplink,archer-c7-v5'
 const from = knownReleases['23.05.5']
@@ -46,6 +48,7 @@ const onRouters = <T>(contend: (work: Work) => Promise<T>): Promise<T> =>
             authorizedKeys: [userKeys.ed25519.public],
             // Its dropbear brings one along.
             programs: ['scp'],
+            windowBytes,
           })
           // The link is gone at once and comes back when the flash is written and the system has booted.
           router.misbehave({ downSeconds: flashSeconds + rebootSeconds })

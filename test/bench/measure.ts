@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,10 +6,21 @@ import { fileURLToPath } from 'node:url'
 import { withFolder } from './bench.ts'
 
 const sampleEveryMs = 100
-const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The command line of `reflash`, as it runs from the checkout. */
-export const reflash = (...args: string[]): string[] => [process.execPath, program, ...args]
+/** Compiles the program as it is shipped: what a checkout runs carries its compiler along. */
+export const buildProgram = (): void =>
+  void execFileSync('tsc', ['-p', 'tsconfig.build.json'], {
+    cwd: root,
+    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` },
+  })
+
+/** The command line of `reflash`. */
+export const reflash = (...args: string[]): string[] => [
+  process.execPath,
+  join(root, 'dist/main.js'),
+  ...args,
+]
 
 export interface Measured {
   code: number | null

@@ -4,6 +4,7 @@ import { machine, type Bench, type Finding } from './bench.ts'
 import { directoryBench } from './directory.ts'
 import { fleetBench } from './fleet.ts'
 import { loopBench } from './loop.ts'
+import { buildProgram } from './measure.ts'
 import { planBench } from './plan.ts'
 import { uploadBench } from './upload.ts'
 
@@ -29,6 +30,7 @@ if (unknown.length > 0) {
 }
 
 say(machine())
+buildProgram()
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches)) {
   const { title, needs, run } = benches[name]!
   say(`\n${name}: ${title}`)
