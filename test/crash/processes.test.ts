@@ -36,9 +36,9 @@ async function withProgram<T>(args: readonly string[], body: (program: Program) 
 }
 
 const finished = (args: readonly string[]): Promise<{ code: number | null; output: string }> =>
-  withProgram(args, async ({ ended, output }) => {
-    const { code } = await ended
-    return { code, output: output() }
+  withProgram(args, async (program) => {
+    const { code } = await program.ended
+    return { code, output: program.output() }
   })
 
 const facts = (world: World, type: Parameters<typeof eventsOf>[1]): number =>
