@@ -7,7 +7,7 @@ import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
-import { holdsSlot, phaseOf } from '../../src/core/operation.ts'
+import { holdsSlot, isFlashing, phaseOf } from '../../src/core/operation.ts'
 import { canMove } from '../../src/core/transitions.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
@@ -59,6 +59,11 @@ export async function runWorld(seed: number): Promise<Report> {
     faults: { share: faultShare === 0 ? 0 : Math.min(1, faultShare * 2) },
     policy: { limits: { maxConcurrent, startsPerMinute } },
   })
+  const late = random.fork('late start')
+  if (faultShare > 0 && late.chance(1 / 2)) {
+    // Around the end of its time a start is most dangerous: the next one may be on its way already.
+    late.pick(fleet.routers).inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
+  }
   const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute })
   await world.declare()
   const quiet = faultShare === 0
@@ -258,12 +263,35 @@ function watched(
     if (phase === 'Flashing' && before.phase !== 'Flashing') {
       seen.intents.push({ operation: name, bootId: status.bootIdBefore!, maxUptime: status.maxUptime!, at: seen.clock.monotonic() })
     }
+    if (isFlashing(before.phase) && beforeTheFlash.has(phase)) judgeReturn(operation, seen)
     phases.set(name, { phase, failureClass: status.failureClass })
     if (holdsSlot(operation)) slots.add(name)
     else slots.delete(name)
     if (slots.size > seen.maxConcurrent) seen.violations.push(`limits: ${slots.size} in flight, ${seen.maxConcurrent} allowed`)
     if (phase === 'Succeeded' && before.phase !== 'Succeeded') judgeSuccess(operation, seen)
   }
+}
+
+const beforeTheFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])
+/** By less than `timeouts.flash`, since that is counted from just before the intent. */
+const startWindowMs = 85_000
+
+/** Whoever tries again after an intent must have proof that nothing was started, and that nothing can be. */
+function judgeReturn(
+  operation: UpgradeOperation,
+  { clock, intents, routers, violations }: { clock: ManualClock; intents: Intent[]; routers: readonly Router[]; violations: string[] },
+): void {
+  const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
+  const intent = intents.findLast((each) => each.operation === operation.metadata.name)!
+  const isIts = ({ order }: { order: { operation: string; maxUptimeSeconds: number } }): boolean =>
+    order.operation === intent.operation && order.maxUptimeSeconds === intent.maxUptime
+  const died = eventsOf(router.history, 'FlashDied').some(({ operation: name, bootId }) => name === intent.operation && bootId === intent.bootId)
+  if (!died && eventsOf(router.history, 'FlashStarted').some(isIts)) {
+    violations.push(`no blind retry: ${intent.operation} was queued again while its flash ran`)
+  }
+  const refused = eventsOf(router.history, 'Guard').some((guard) => isIts(guard) && guard.verdict !== 0)
+  const mayStart = router.state.bootId === intent.bootId && clock.monotonic() - intent.at < startWindowMs
+  if (!refused && mayStart) violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
 }
 
 function judgeSuccess(operation: UpgradeOperation, { routers, violations }: { routers: readonly Router[]; violations: string[] }): void {
