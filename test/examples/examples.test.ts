@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../examples/', import.meta.url))
 const manifests = globSync('**/*.yaml', { cwd: root })
 
 async function validate(folder: string) {
-  const { objects, problems } = await validateDirectory(folder, undefined, new AbortController().signal)
+  const { objects, problems } = await validateDirectory(folder, {}, new AbortController().signal)
   return { objects, problems: problems.map(({ text }) => text) }
 }
 
