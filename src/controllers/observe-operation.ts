@@ -93,7 +93,7 @@ export function policyOf(
 }
 
 /** The subject of an operation: for one that was written by hand, with the build that it asks for. */
-export function subjectOf(operation: UpgradeOperation, device: Device, { fleet }: Ports): Subject {
+export function subjectOf(operation: UpgradeOperation, device: Device, { fleet }: Pick<Ports, 'fleet'>): Subject {
   const subject = fleet.subject(device)
   if (!isHandWritten(operation)) return subject
   const { namespace } = operation.metadata

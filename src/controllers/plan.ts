@@ -1,7 +1,11 @@
-import type { Device } from '../api/resources.ts'
+import type { Blocked, Device, UpgradeOperation } from '../api/resources.ts'
+import { admitOperation, type SharedLimits } from '../core/admit.ts'
 import { byName, keyOf, keyString } from '../core/keys.ts'
+import { runsBuild } from '../core/match.ts'
+import { isFinished, isHandWritten } from '../core/operation.ts'
 import type { Fleet } from './fleet.ts'
 import type { Governor } from './governor.ts'
+import { subjectOf } from './observe-operation.ts'
 
 /** What would happen to one device now, and why. */
 export interface PlannedDevice {
@@ -44,7 +48,7 @@ export async function planFleet(fleet: Fleet, governor: Governor): Promise<Plan>
   }
 }
 
-function planDevice(device: Device, fleet: Fleet, stop: { reason: string; message: string } | undefined): PlannedDevice {
+function planDevice(device: Device, fleet: Fleet, stop: SharedLimits['stop']): PlannedDevice {
   const { namespace, name } = device.metadata
   const assessment = fleet.assessment(keyString(keyOf(device)))
   const runs = device.status.osIdentifier
@@ -54,19 +58,39 @@ function planDevice(device: Device, fleet: Fleet, stop: { reason: string; messag
     ...(runs === undefined ? {} : { runs }),
     ...(assessment?.desired === undefined ? {} : { target: assessment.desired }),
   }
+  const own = [...fleet.operationsOf(keyString(keyOf(device)))].find((operation) => isHandWritten(operation) && !isFinished(operation))
+  if (own) return { ...common, ...planOperation(own, device, { fleet, stop }) }
   if (!assessment || assessment.desired === undefined) {
     return { ...common, action: 'None', reason: 'NoTarget', message: 'no policy selects this device' }
   }
   if (assessment.onTarget) return { ...common, action: 'None', reason: 'OnTarget', message: 'runs its target' }
-  const { blocked } = assessment
-  if (blocked) {
-    const action = waits.has(blocked.reason) ? 'Wait' : 'Blocked'
-    return { ...common, action, reason: blocked.reason, message: blocked.message }
-  }
+  if (assessment.blocked) return { ...common, ...heldUp(assessment.blocked) }
   if (stop) return { ...common, action: 'Blocked', reason: stop.reason, message: stop.message }
   const policy = assessment.owner!
   const place = fleet.candidates(`${namespace}/${policy}`)?.size ?? 0
   const max = fleet.get('UpgradePolicy', { namespace, name: policy })?.spec.limits.maxConcurrent ?? 1
   const message = place > max ? `policy ${policy} upgrades ${max} of ${place} at once` : `policy ${policy} starts it now`
   return { ...common, action: 'Upgrade', reason: 'Ready', message }
+}
+
+type Prospect = Pick<PlannedDevice, 'target' | 'action' | 'reason' | 'message'>
+
+const heldUp = ({ reason, message }: Blocked): Prospect => ({ action: waits.has(reason) ? 'Wait' : 'Blocked', reason, message })
+
+/** What an operation that was written by hand would do to its device. */
+function planOperation(
+  operation: UpgradeOperation,
+  device: Device,
+  { fleet, stop }: { fleet: Fleet; stop: SharedLimits['stop'] },
+): Prospect {
+  const { name } = operation.metadata
+  const subject = subjectOf(operation, device, { fleet })
+  const target = subject.target && { target: subject.target.build.metadata.name }
+  if (subject.target && runsBuild(device.status, subject.target)) {
+    return { ...target, action: 'None', reason: 'OnTarget', message: `operation ${name} finds it on its target` }
+  }
+  const free = { policy: 0, all: 0, maxAll: 1 }
+  const { blocked } = admitOperation(operation, subject, { ...(stop ? { stop } : {}), inFlight: free })
+  if (blocked) return { ...target, ...heldUp(blocked) }
+  return { ...target, action: 'Upgrade', reason: 'Ready', message: `operation ${name} starts it now` }
 }
