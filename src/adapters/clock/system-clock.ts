@@ -8,7 +8,8 @@ const startTimer = (ms: number, keepsAlive: boolean, fn: () => void): (() => voi
   const endsAtMs = performance.now() + Math.max(0, ms)
   let timer: NodeJS.Timeout
   const arm = () => {
-    const leftMs = endsAtMs - performance.now()
+    // A pause between the two readings may have used up all of it.
+    const leftMs = Math.max(0, endsAtMs - performance.now())
     timer = leftMs > longestTimerMs ? setTimeout(arm, longestTimerMs) : setTimeout(fn, Math.ceil(leftMs))
     if (!keepsAlive) timer.unref()
   }
