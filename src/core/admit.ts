@@ -303,7 +303,8 @@ function checkFailed(
     return probed && toMs(probed) > finishedAt(operation) ? undefined : no(failureClass as BlockedReason, message, nextProbe(device))
   }
   const until = finishedAt(operation) + parseDuration(policies[0]?.spec.retry.quarantine ?? '24h')
-  return until > now ? no('Quarantined', `operation ${name} used up its attempts: ${message}`, until) : undefined
+  // What ended in the future did so before the wall clock was set back.
+  return until > now && finishedAt(operation) <= now ? no('Quarantined', `operation ${name} used up its attempts: ${message}`, until) : undefined
 }
 
 const isFlashFailure = (failureClass: string): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>

@@ -160,10 +160,13 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
 }
 
 /** How long until the next attempt. A device that has answered since is not made to wait for it. */
-function retryAfterMs({ status }: UpgradeOperation, { admission }: OperationWorld, now: number): number {
+function retryAfterMs({ status }: UpgradeOperation, { admission, settings }: OperationWorld, now: number): number {
   const isFreeToGo = admission.admitted || turnReasons.has(admission.blocked?.reason)
   if (status.retryTime === undefined || (status.reason === 'Unreachable' && isFreeToGo)) return 0
-  return toMs(status.retryTime) - now
+  const longestMs = 2 * Math.max(parseDuration(settings.offline.maxRecheck), parseDuration(settings.retry.maxBackoff))
+  const ms = toMs(status.retryTime) - now
+  // No wait is that long: the time was agreed on before the wall clock was set back.
+  return ms > longestMs ? 0 : ms
 }
 
 /** A time that has passed would look like one that is waited for. */
