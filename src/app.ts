@@ -29,6 +29,7 @@ import { standing, type Standing } from './controllers/settled.ts'
 import { createDirectorySync } from './controllers/sync-directory.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
 import { ReflashError } from './core/errors.ts'
+import { sameValue } from './core/same-value.ts'
 import type { Brake } from './ports/brake.ts'
 import type { Connector } from './ports/connector.ts'
 import type { EventSink } from './ports/event-sink.ts'
@@ -166,7 +167,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     })
     const controllers = createControllers(ports, config.concurrency)
     info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
-    const following = followDirectory(source, ports, signal)
+    const following = followDirectory(source, { ports, onSecrets: (changed) => controllers.onSecrets(changed) }, signal)
     // Nothing acts on what an earlier run was told: the policy may be paused by now, and no Secret is known before this.
     await following.first
     if (signal.aborted) return stopped
@@ -202,7 +203,11 @@ async function whenAborted(signal: AbortSignal): Promise<Ending> {
 }
 
 /** Brings each revision of the directory into the store; `first` resolves when the first one is there. */
-function followDirectory(source: DirectorySource, ports: Ports, signal: AbortSignal): { first: Promise<void>; done: Promise<void> } {
+function followDirectory(
+  source: DirectorySource,
+  { ports, onSecrets }: { ports: Ports; onSecrets: Controllers['onSecrets'] },
+  signal: AbortSignal,
+): { first: Promise<void>; done: Promise<void> } {
   const first = Promise.withResolvers<void>()
   const sync = createDirectorySync(ports.store, ports.events)
   // An object that has gone may be declared again: one thing at a time, so that a revision is never half taken.
@@ -214,9 +219,12 @@ function followDirectory(source: DirectorySource, ports: Ports, signal: AbortSig
   })
   const follow = async (): Promise<void> => {
     let told = new Set<string>()
+    let secrets: Revision['secrets'] | undefined
     for await (const revision of source.revisions(signal)) {
       told = tellProblems(revision.problems, told, ports.events)
       await inTurn(() => sync.take(revision))
+      if (secrets) onSecrets(changedSecrets(secrets, revision.secrets))
+      secrets = revision.secrets
       info(ports.events, 'RevisionTaken', `${revision.objects.size} objects${revision.label === undefined ? '' : ` at ${revision.label}`}`)
       first.resolve()
     }
@@ -226,6 +234,13 @@ function followDirectory(source: DirectorySource, ports: Ports, signal: AbortSig
     first.resolve()
   })
   return { first: first.promise, done }
+}
+
+/** Secrets that came, changed or went, as `namespace/name`. */
+function changedSecrets(before: Revision['secrets'], after: Revision['secrets']): Set<string> {
+  const ids = [...before.keys(), ...after.keys()]
+  const isChanged = (id: string): boolean => !sameValue(before.get(id)?.secret.entries, after.get(id)?.secret.entries)
+  return new Set(ids.filter(isChanged).map((id) => id.slice('Secret/'.length)))
 }
 
 /** Each problem is told once, as long as it stays. */

@@ -1,5 +1,6 @@
 import { kinds } from '../api/kinds.ts'
 import type { AnyResource, Device, Key, Kind, UpgradeOperation } from '../api/resources.ts'
+import { isTrue } from '../core/conditions.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
@@ -44,8 +45,10 @@ export interface Controllers {
   run(signal: AbortSignal): Promise<void>
   /** Resolves when the fleet has been read from the store for the first time. */
   ready: Promise<void>
-  /** Keys that are being worked on or are due now. */
+  /** Keys that are being worked on or are due now, probes apart: in a large fleet one is always under way. */
   busy(): number
+  /** Devices that could not be logged in to with one of these Secrets, as `namespace/name`, are asked again at once. */
+  onSecrets(changed: ReadonlySet<string>): void
 }
 
 /** The map of the system: one queue per kind, and which change makes which key look again. */
@@ -196,7 +199,18 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
 
   return {
     ready,
-    busy: () => all.reduce((sum, queue) => sum + queue.depth(), 0),
+    busy: () => all.reduce((sum, queue) => sum + (queue === queues.Device ? 0 : queue.depth()), 0),
+    onSecrets(changed) {
+      for (const device of fleet.all('Device')) {
+        const { credentialsRef, jumpHost } = device.spec
+        const refs = jumpHost ? [credentialsRef, jumpHost.credentialsRef] : [credentialsRef]
+        const concerned = refs.some(({ name }) => changed.has(`${device.metadata.namespace}/${name}`))
+        if (!concerned || !isTrue(device.status.conditions, 'Stalled')) continue
+        const id = keyString(keyOf(device))
+        fleet.wantProbe(id)
+        queues.Device.add(id)
+      }
+    },
     async run(signal) {
       let stopListening = (): void => {}
       try {

@@ -85,6 +85,7 @@ export class Fleet {
   readonly #counts = new Map<string, Map<CountName, number>>()
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
+  readonly #wanted = new Set<string>()
   readonly #candidates = new Map<string, Candidates>()
   /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
@@ -281,7 +282,8 @@ export class Fleet {
     const own: number[] = []
     const policyKey = policy ? keyString(keyOf(policy)) : ''
     for (const [id, start] of this.#starts) {
-      if (start.at <= now - startWindowMs) this.#starts.delete(id)
+      // One that lies further ahead was noted before the wall clock was set back.
+      if (Math.abs(now - start.at) >= startWindowMs) this.#starts.delete(id)
       else {
         all.push(start.at)
         if (start.policy === policyKey) own.push(start.at)
@@ -364,7 +366,14 @@ export class Fleet {
     return undefined
   }
 
-  noteAsked = (device: string): unknown => this.#asked.add(device)
+  /** Asks a device at its next turn, whatever the time that was agreed on. */
+  wantProbe = (device: string): unknown => this.#wanted.add(device)
+  isProbeWanted = (device: string): boolean => this.#wanted.has(device)
+  noteAsked(device: string): void {
+    this.#wanted.delete(device)
+    this.#asked.add(device)
+  }
+
   wasAsked = (device: string): boolean => this.#asked.has(device)
 
   /** Judges a device as it is about to be written. */
@@ -396,6 +405,7 @@ export class Fleet {
 
   #forget(id: string): void {
     this.#asked.delete(id)
+    this.#wanted.delete(id)
     const before = this.#assessments.get(id)
     if (!before) return
     const namespace = id.slice(0, id.indexOf('/'))

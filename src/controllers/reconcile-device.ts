@@ -62,15 +62,23 @@ function claimOf(device: Device, ports: Ports): 'None' | 'Held' | 'Stale' {
   return operation && !isFinished(operation) ? 'Held' : 'Stale'
 }
 
-function isProbeDue(device: Device, { clock, fleet, settings }: Ports): boolean {
+function isProbeDue(device: Device, ports: Ports): boolean {
+  const { clock, fleet, settings } = ports
   const { status, metadata } = device
-  if (status.observedGeneration !== metadata.generation) return true
-  if (settings.probesSince !== undefined && !fleet.wasAsked(keyString(keyOf(device)))) {
+  const id = keyString(keyOf(device))
+  if (status.observedGeneration !== metadata.generation || fleet.isProbeWanted(id)) return true
+  if (settings.probesSince !== undefined && !fleet.wasAsked(id)) {
     // What an earlier run put off is asked all the same.
     if (!status.lastProbeTime || toMs(status.lastProbeTime) < settings.probesSince) return true
   }
-  return status.nextProbeTime === undefined || toMs(status.nextProbeTime) <= clock.now()
+  if (status.nextProbeTime === undefined) return true
+  const waitMs = toMs(status.nextProbeTime) - clock.now()
+  // No wait is that long: the time was agreed on before the wall clock was set back.
+  return waitMs <= 0 || waitMs > longestWaitMs(device, ports)
 }
+
+const longestWaitMs = (device: Device, ports: Ports): number =>
+  2 * Math.max(ports.settings.probeIntervalMs, parseDuration(ownersOffline(device, ports).maxRecheck))
 
 async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise<DeviceStatus> {
   const { clock, random, settings } = ports

@@ -267,3 +267,56 @@ test('an image that says no release is not flashed for a build that says none ei
   expect(image.status.conditions?.find(({ type }) => type === 'Ready')?.message).toContain('set osIdentifier on its build')
   await app.stop()
 })
+
+test('a Secret that changes lets the devices that it failed be asked at once', async () => {
+  const world = await createToyFleet({ routers: 2 })
+  world.router(1).refuseLogin = true
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(2))
+  expect((await deviceOf(world, 1)).status.blocked?.reason).toBe('AuthFailed')
+  world.router(1).refuseLogin = false
+  const connects = world.connects()
+  app.controllers.onSecrets(new Set(['default/others']))
+  await world.clock.advance(1000)
+  expect(world.connects()).toBe(connects)
+  app.controllers.onSecrets(new Set(['default/routers']))
+  await world.clock.advance(minutes(2))
+  expect(flashes(world)).toEqual([1, 1])
+  await app.stop()
+})
+
+test('a wall clock that ran ahead for a while leaves nobody waiting for its time', async () => {
+  const world = await createToyFleet({ routers: 2 })
+  world.router(1).up = false
+  world.router(2).failUploads = 1
+  world.clock.jump(minutes(60 * 24 * 3650))
+  await world.declare()
+  const ahead = await world.start()
+  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')), minutes(10))
+  await ahead.stop()
+  world.clock.jump(-minutes(60 * 24 * 3650))
+  world.router(1).up = true
+  const app = await world.start()
+  await world.clock.advance(minutes(30))
+  expect(flashes(world)).toEqual([1, 1])
+  await app.stop()
+})
+
+test('a run that is to end does not wait for routine probes', async () => {
+  const world = await createToyFleet({ routers: 1 })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(5))
+  withUpgrader(app, (toy) => ({
+    probe: async (session, limits, signal) => {
+      await world.clock.sleep(minutes(5), signal)
+      return toy.probe(session, limits, signal)
+    },
+  }))
+  const before = world.connects()
+  await world.clock.runUntil(() => world.connects() > before, minutes(30))
+  expect(app.controllers.busy()).toBe(0)
+  expect(await standing(app.ports)).toEqual({ kind: 'Converged' })
+  await app.stop()
+})
