@@ -29,8 +29,8 @@ export interface Plan {
 const waits = new Set(['Upgrading', 'Retrying', 'Quarantined', 'Unreachable', 'NeverProbed', 'BuildNotReady'])
 
 /**
- * Lists what would happen to each device, from the very judgement that a run acts on. `startable` is how many may start
- * at once; the others wait for their turn, which is an upgrade all the same.
+ * Lists what would happen to each device, from the very judgement that a run acts on. A device that waits for its turn
+ * only is an upgrade all the same.
  */
 export async function planFleet(fleet: Fleet, governor: Governor): Promise<Plan> {
   const stop = await governor.stop()
