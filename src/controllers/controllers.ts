@@ -8,8 +8,7 @@ import { isFinished, isLost } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { compareVersions, type ResourceStore } from '../ports/resource-store.ts'
 import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from './fleet.ts'
-import { pruneHistory } from './history.ts'
-import { policyOf } from './observe-operation.ts'
+import { pruneDevice } from './history.ts'
 import type { Ports, Requeue } from './ports.ts'
 import { reconcileBuild, reconcileCategory } from './reconcile-build.ts'
 import { reconcileDevice } from './reconcile-device.ts'
@@ -80,7 +79,10 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
   } satisfies Record<Kind, WorkQueue>
   const rollouts = queueOf('rollout', 1, reconcileRollout)
   const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
-  const history = queueOf('history', 1, pruneDevice)
+  const history = queueOf('history', 1, async (key) => {
+    await pruneDevice(key, ports)
+    return {}
+  })
   const chores = queueOf('chores', 1, doChores)
   const all = [...Object.values(queues), rollouts, assessments, history, chores]
 
@@ -97,14 +99,6 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     for (const operation of fleet.unfinished()) {
       if (categoryOfOperation(operation, fleet) === category) queues.UpgradeOperation.add(keyString(keyOf(operation)))
     }
-    return {}
-  }
-
-  async function pruneDevice(key: Key): Promise<Requeue> {
-    const device = fleet.get('Device', key)
-    const [operation] = fleet.operationsOf(keyString(key))
-    const policy = operation && policyOf(operation, device, ports)
-    await pruneHistory(keyString(key), ports, policy?.spec.history ?? defaultPolicySettings.history)
     return {}
   }
 
@@ -229,13 +223,14 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
   }
 }
 
-/** Drops images that nothing refers to, and what is remembered of devices that were removed long ago. */
+/** Drops images that nothing refers to, old operations, and what is remembered of devices that were removed long ago. */
 async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
   const { fleet, images } = ports
   const needed = new Set<string>()
   for (const { status } of fleet.all('FirmwareImage')) if (status.sha256) needed.add(status.sha256)
   for (const { status } of fleet.unfinished()) if (status.image) needed.add(status.image.sha256)
   await images.prune(needed)
+  for (const device of new Set(fleet.list('UpgradeOperation').map(deviceKeyOf))) await pruneDevice(parseKey(device), ports)
   const kept = fleet.list('UpgradePolicy').map(({ spec }) => parseDuration(spec.history.keepFor))
   await pruneTombstones(Math.max(parseDuration(defaultPolicySettings.history.keepFor), ...kept), ports)
   return { after: choresEveryMs }

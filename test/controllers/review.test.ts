@@ -320,3 +320,23 @@ test('a run that is to end does not wait for routine probes', async () => {
   expect(await standing(app.ports)).toEqual({ kind: 'Converged' })
   await app.stop()
 })
+
+test('operations are kept no longer than asked, and those of a removed device not at all after that', async () => {
+  const world = await createToyFleet({ routers: 2, policy: { history: { operationsPerDevice: 10, keepFor: '2d' }, retryToken: 'first' } })
+  world.router(1).flash = 'rolls back'
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(10))
+  const policy = (await world.store.get('UpgradePolicy', key('all')))!
+  await world.store.update({ ...policy, spec: { ...policy.spec, retryToken: 'second' } })
+  await world.clock.advance(minutes(10))
+  const count = async (index: number): Promise<number> =>
+    (await operationsOf(world)).filter(({ spec }) => spec.deviceRef.name === `ap-${index}`).length
+  expect([await count(1), await count(2)]).toEqual([2, 1])
+  await world.store.delete('Device', key('ap-2'))
+  await world.clock.advance(minutes(60 * 24))
+  expect([await count(1), await count(2)]).toEqual([2, 1])
+  await world.clock.advance(minutes(60 * 26))
+  expect([await count(1), await count(2)]).toEqual([1, 0])
+  await app.stop()
+})
