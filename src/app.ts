@@ -133,7 +133,16 @@ async function loadModule(path: string): Promise<{ upgrader?: Partial<Upgrader> 
 }
 
 const upgraderParts = [
-  'name', 'probe', 'check', 'upload', 'test', 'command', 'start', 'log', 'abandon', 'clearStart',
+  'name',
+  'probe',
+  'check',
+  'upload',
+  'test',
+  'command',
+  'start',
+  'log',
+  'abandon',
+  'clearStart',
 ] as const satisfies readonly (keyof Upgrader)[]
 
 export interface RunOptions {
@@ -157,8 +166,15 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const startedAt = systemClock.now()
   const state = await openState(config.stateFile, { directory: config.directory, clock: systemClock })
   try {
-    const source = openDirectory(config.directory, { clock: systemClock, observer: { restless: (why) => warn(events, 'DirectoryRestless', why) } })
-    const outside = { store: state.resources, records: state.records, connector: createSshConnector({ clock: systemClock }) }
+    const source = openDirectory(config.directory, {
+      clock: systemClock,
+      observer: { restless: (why) => warn(events, 'DirectoryRestless', why) },
+    })
+    const outside = {
+      store: state.resources,
+      records: state.records,
+      connector: createSshConnector({ clock: systemClock }),
+    }
     const ports = await assemble(config, source, {
       ...(options.decorate?.(outside) ?? outside),
       brake: haltFile(config.haltFile),
@@ -167,7 +183,11 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     })
     const controllers = createControllers(ports, config.concurrency)
     info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
-    const following = followDirectory(source, { ports, onSecrets: (changed) => controllers.onSecrets(changed) }, signal)
+    const following = followDirectory(
+      source,
+      { ports, onSecrets: (changed) => controllers.onSecrets(changed) },
+      signal,
+    )
     // Nothing acts on what an earlier run was told: the policy may be paused by now, and no Secret is known before this.
     await following.first
     if (signal.aborted) return stopped
@@ -175,7 +195,11 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     await controllers.ready
     options.onFleet?.(ports.fleet)
     const ended = once ? whenSettled(following.first, ports, { controllers, signal }) : whenAborted(signal)
-    const ending = await Promise.race([ended, working.then(() => stopped), following.done.then(() => stopped)])
+    const ending = await Promise.race([
+      ended,
+      working.then(() => stopped),
+      following.done.then(() => stopped),
+    ])
     stop.abort()
     await Promise.all([working, following.done])
     return withProblems(ending, source.latest()?.problems ?? [])
@@ -194,11 +218,14 @@ function withProblems(ending: Ending, problems: readonly Diagnostic[]): Ending {
   return { kind: 'Stuck', reasons: [...refused, ...(ending.kind === 'Stuck' ? ending.reasons : [])] }
 }
 
-const warn = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
-const info = (events: EventSink, reason: string, message: string): void => events.emit({ type: 'Info', reason, message })
+const warn = (events: EventSink, reason: string, message: string): void =>
+  events.emit({ type: 'Warning', reason, message })
+const info = (events: EventSink, reason: string, message: string): void =>
+  events.emit({ type: 'Info', reason, message })
 
 async function whenAborted(signal: AbortSignal): Promise<Ending> {
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  if (!signal.aborted)
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   return stopped
 }
 
@@ -225,7 +252,11 @@ function followDirectory(
       await inTurn(() => sync.take(revision))
       if (secrets) onSecrets(changedSecrets(secrets, revision.secrets))
       secrets = revision.secrets
-      info(ports.events, 'RevisionTaken', `${revision.objects.size} objects${revision.label === undefined ? '' : ` at ${revision.label}`}`)
+      info(
+        ports.events,
+        'RevisionTaken',
+        `${revision.objects.size} objects${revision.label === undefined ? '' : ` at ${revision.label}`}`,
+      )
       first.resolve()
     }
   }
@@ -239,12 +270,17 @@ function followDirectory(
 /** Secrets that came, changed or went, as `namespace/name`. */
 function changedSecrets(before: Revision['secrets'], after: Revision['secrets']): Set<string> {
   const ids = [...before.keys(), ...after.keys()]
-  const isChanged = (id: string): boolean => !sameValue(before.get(id)?.secret.entries, after.get(id)?.secret.entries)
+  const isChanged = (id: string): boolean =>
+    !sameValue(before.get(id)?.secret.entries, after.get(id)?.secret.entries)
   return new Set(ids.filter(isChanged).map((id) => id.slice('Secret/'.length)))
 }
 
 /** Each problem is told once, as long as it stays. */
-function tellProblems(problems: readonly Diagnostic[], told: ReadonlySet<string>, events: EventSink): Set<string> {
+function tellProblems(
+  problems: readonly Diagnostic[],
+  told: ReadonlySet<string>,
+  events: EventSink,
+): Set<string> {
   const now = new Set(problems.map(formatDiagnostic))
   for (const text of now) if (!told.has(text)) warn(events, 'Invalid', text)
   return now
@@ -300,7 +336,10 @@ export async function planDirectory(
 /** @throws ReflashError `StateUnusable` when a state file belongs to another directory. */
 function requireOwnState({ directory, stateFile }: RunConfig, owner: string | undefined): void {
   if (owner === undefined || owner === directory || realpathSync(owner) === realpathSync(directory)) return
-  throw new ReflashError('StateUnusable', `${stateFile} belongs to ${owner}, not to ${directory}; give another --state`)
+  throw new ReflashError(
+    'StateUnusable',
+    `${stateFile} belongs to ${owner}, not to ${directory}; give another --state`,
+  )
 }
 
 export interface ValidationProblem extends Diagnostic {
@@ -319,7 +358,10 @@ export async function validateDirectory(
   const found = [
     ...revision.problems,
     ...checkReferences(revision, await readMountedSecrets(folders.secrets)),
-    ...(await checkImageFiles(revision, { imagesFolder: folders.images, inspect: (path) => inspectImage(path, readMetadata) })),
+    ...(await checkImageFiles(revision, {
+      imagesFolder: folders.images,
+      inspect: (path) => inspectImage(path, readMetadata),
+    })),
   ].toSorted(byPlace)
   return {
     objects: revision.objects.size,
@@ -368,7 +410,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     seed: options.seed,
     clock: systemClock,
     addressOf: (index) => addresses[index]!,
-    timings: { connectMs: 0, commandMs: 0, testMs: 50, shutdownMs: 200, flashMs: 500, rebootMs: options.rebootMs },
+    timings: {
+      connectMs: 0,
+      commandMs: 0,
+      testMs: 50,
+      shutdownMs: 200,
+      flashMs: 500,
+      rebootMs: options.rebootMs,
+    },
     policy: { limits: { maxConcurrent: options.maxConcurrent, startsPerMinute: 10_000 } },
   })
   const served = await serveFleet(simulated)

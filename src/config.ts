@@ -68,7 +68,8 @@ export function readConfig(directory: string, flags: RunFlags, env: Environment)
   const problems: string[] = []
   const count = (flag: string, text: string, minimum = 1): number => {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-    if (!(value >= minimum)) problems.push(`${flag} must be a whole number from ${minimum} on, found "${text}"`)
+    if (!(value >= minimum))
+      problems.push(`${flag} must be a whole number from ${minimum} on, found "${text}"`)
     return value
   }
   const root = realDirectory(directory, problems)

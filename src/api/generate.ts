@@ -15,7 +15,9 @@ function relaxed(schema: Schema): Schema {
     copy.properties = Object.fromEntries(
       Object.entries(schema.properties).map(([name, property]) => [name, relaxed(property)]),
     )
-    const required = (schema.required ?? []).filter((name) => schema.properties?.[name]?.default === undefined)
+    const required = (schema.required ?? []).filter(
+      (name) => schema.properties?.[name]?.default === undefined,
+    )
     delete copy.required
     if (required.length > 0) copy.required = required
   }

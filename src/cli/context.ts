@@ -15,7 +15,14 @@ export interface CliStream {
 }
 
 /** Exit codes that a script can use; above 1 something is wrong with the call itself. */
-export const exitCodes = { success: 0, failure: 1, usage: 2, dataError: 65, stateError: 74, locked: 75 } as const
+export const exitCodes = {
+  success: 0,
+  failure: 1,
+  usage: 2,
+  dataError: 65,
+  stateError: 74,
+  locked: 75,
+} as const
 
 /** Ends a command with a sentence on stderr. */
 export class CliError extends Error {

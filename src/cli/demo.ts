@@ -20,7 +20,11 @@ export function addDemo(program: Command, context: CliContext, finish: (code: nu
     .option('--max-concurrent <n>', 'upgrades at once', '10')
     .option('--reboot-seconds <n>', 'how long a router is away', '5')
     .option('--keep', 'leave the manifests and the state in their folder, and say where')
-    .addOption(new Option('-o, --output <format>', 'auto: a live table on a terminal, else JSON').choices(['auto', 'json', 'table']).default('auto'))
+    .addOption(
+      new Option('-o, --output <format>', 'auto: a live table on a terminal, else JSON')
+        .choices(['auto', 'json', 'table'])
+        .default('auto'),
+    )
     .addHelpText('after', '\nExample:\n  reflash demo --devices 50')
     .action(async (options: DemoOptions) => {
       const live = options.output === 'table' || (options.output === 'auto' && context.stderr.isTTY)

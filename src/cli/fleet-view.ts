@@ -73,7 +73,9 @@ function policyLines(fleet: Fleet): string[] {
 }
 
 function operationLines(fleet: Fleet, percent: ReadonlyMap<string, number>): string[] {
-  const operations = [...fleet.unfinished()].filter(({ status }) => status.phase !== undefined && status.phase !== 'Queued')
+  const operations = [...fleet.unfinished()].filter(
+    ({ status }) => status.phase !== undefined && status.phase !== 'Queued',
+  )
   const rows = operations.slice(0, maxOperations).map((operation) => {
     const { phase = 'Queued' } = operation.status
     const done = phase === 'Uploading' ? `${percent.get(keyString(keyOf(operation))) ?? 0} %` : ''

@@ -9,11 +9,15 @@ export function addPlan(program: Command, context: CliContext, finish: (code: nu
   addRunFlags(
     program
       .command('plan')
-      .description('Say what `run` would do now, device by device: exit 0 nothing, 1 changes, above 1 an error.')
+      .description(
+        'Say what `run` would do now, device by device: exit 0 nothing, 1 changes, above 1 an error.',
+      )
       .argument('<dir>', 'directory of manifests'),
   )
     .option('--no-probe', 'reach no device; only read what is known')
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
+    )
     .addHelpText('after', '\nExample:\n  reflash plan fleet/ --state /var/lib/reflash/state.db')
     .action(async (directory: string, options: RunFlags & { probe: boolean; output: 'table' | 'json' }) => {
       const config = readConfig(directory, options, context.env)

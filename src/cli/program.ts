@@ -23,7 +23,10 @@ export async function runCli(argv: readonly string[], version: string, context: 
     })
     .exitOverride()
     .showSuggestionAfterError()
-    .addHelpText('after', '\nExamples:\n  reflash demo\n  reflash validate fleet/\n  reflash plan fleet/\n  reflash run fleet/')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  reflash demo\n  reflash validate fleet/\n  reflash plan fleet/\n  reflash run fleet/',
+    )
   const finish = (code: number): void => {
     exitCode = code
   }
@@ -37,7 +40,8 @@ export async function runCli(argv: readonly string[], version: string, context: 
 }
 
 /** kubectl takes `-o=json` as well. */
-const attachOutput = (argument: string): string => (argument.startsWith('-o=') ? `-o${argument.slice(3)}` : argument)
+const attachOutput = (argument: string): string =>
+  argument.startsWith('-o=') ? `-o${argument.slice(3)}` : argument
 
 const codeOf: Partial<Record<ReflashError['code'], number>> = {
   StateLocked: exitCodes.locked,

@@ -8,21 +8,61 @@ export function addRunFlags(command: Command): Command {
   const flag = (flags: string, description: string, variable: string): Option =>
     new Option(flags, description).env(`REFLASH_${variable}`)
   return command
-    .addOption(flag('--state <file>', 'state file (default: below $XDG_STATE_HOME, one for each directory)', 'STATE'))
-    .addOption(flag('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory', 'SECRETS'))
+    .addOption(
+      flag('--state <file>', 'state file (default: below $XDG_STATE_HOME, one for each directory)', 'STATE'),
+    )
+    .addOption(
+      flag('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory', 'SECRETS'),
+    )
     .addOption(flag('--images <dir>', 'image files, besides those beside the manifests', 'IMAGES'))
-    .addOption(flag('--cache <dir>', 'where checked images are kept; one process each (default: beside the state file)', 'CACHE'))
-    .addOption(flag('--max-image-size <size>', 'largest image', 'MAX_IMAGE_SIZE').default(defaults.maxImageSize))
-    .addOption(flag('--upgrader <file>', 'module with an upgrader of your own; may be given again', 'UPGRADER').argParser(repeat))
     .addOption(
-      flag('--max-in-flight <n>', 'governor: upgrades at once, whatever the manifests say', 'MAX_IN_FLIGHT').default(defaults.maxInFlight),
+      flag(
+        '--cache <dir>',
+        'where checked images are kept; one process each (default: beside the state file)',
+        'CACHE',
+      ),
     )
     .addOption(
-      flag('--max-starts-per-minute <n>', 'governor: flashes started in a minute', 'MAX_STARTS_PER_MINUTE').default(defaults.maxStartsPerMinute),
+      flag('--max-image-size <size>', 'largest image', 'MAX_IMAGE_SIZE').default(defaults.maxImageSize),
     )
     .addOption(
-      flag('--max-lost-per-day <n>', 'governor: devices lost in a day before all starts stop', 'MAX_LOST_PER_DAY').default(defaults.maxLostPerDay),
+      flag(
+        '--upgrader <file>',
+        'module with an upgrader of your own; may be given again',
+        'UPGRADER',
+      ).argParser(repeat),
     )
-    .addOption(flag('--acknowledge-lost <date>', 'allow starts again after the losses of that day', 'ACKNOWLEDGE_LOST'))
-    .addOption(flag('--probe-interval <duration>', 'between two looks at a device', 'PROBE_INTERVAL').default(defaults.probeInterval))
+    .addOption(
+      flag(
+        '--max-in-flight <n>',
+        'governor: upgrades at once, whatever the manifests say',
+        'MAX_IN_FLIGHT',
+      ).default(defaults.maxInFlight),
+    )
+    .addOption(
+      flag(
+        '--max-starts-per-minute <n>',
+        'governor: flashes started in a minute',
+        'MAX_STARTS_PER_MINUTE',
+      ).default(defaults.maxStartsPerMinute),
+    )
+    .addOption(
+      flag(
+        '--max-lost-per-day <n>',
+        'governor: devices lost in a day before all starts stop',
+        'MAX_LOST_PER_DAY',
+      ).default(defaults.maxLostPerDay),
+    )
+    .addOption(
+      flag(
+        '--acknowledge-lost <date>',
+        'allow starts again after the losses of that day',
+        'ACKNOWLEDGE_LOST',
+      ),
+    )
+    .addOption(
+      flag('--probe-interval <duration>', 'between two looks at a device', 'PROBE_INTERVAL').default(
+        defaults.probeInterval,
+      ),
+    )
 }

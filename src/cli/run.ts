@@ -18,11 +18,27 @@ export function addRun(program: Command, context: CliContext, finish: (code: num
       .description('Watch a directory of manifests and keep the fleet at what it declares.')
       .argument('<dir>', 'directory of manifests, usually a git checkout'),
   )
-    .option('--once', 'stop when every policy has converged (exit 0), or when nothing moves without a person (exit 1)')
+    .option(
+      '--once',
+      'stop when every policy has converged (exit 0), or when nothing moves without a person (exit 1)',
+    )
     .option('--print-config', 'print the effective configuration and stop')
-    .addOption(new Option('--log-level <level>', 'least level to log').choices(['debug', 'info', 'warn', 'error']).default('info').env('REFLASH_LOG_LEVEL'))
-    .addOption(new Option('--log-format <format>', 'auto: a live table on a terminal, JSON lines elsewhere').choices(['auto', 'json', 'table']).default('auto').env('REFLASH_LOG_FORMAT'))
-    .addHelpText('after', '\nExamples:\n  reflash run fleet/ --state /var/lib/reflash/state.db\n  reflash run fleet/ --once    # in a CI job')
+    .addOption(
+      new Option('--log-level <level>', 'least level to log')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .env('REFLASH_LOG_LEVEL'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'auto: a live table on a terminal, JSON lines elsewhere')
+        .choices(['auto', 'json', 'table'])
+        .default('auto')
+        .env('REFLASH_LOG_FORMAT'),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  reflash run fleet/ --state /var/lib/reflash/state.db\n  reflash run fleet/ --once    # in a CI job',
+    )
     .action(async (directory: string, options: RunOptions) => {
       const config = readConfig(directory, options, context.env)
       if (options.printConfig) {
@@ -32,7 +48,9 @@ export function addRun(program: Command, context: CliContext, finish: (code: num
       const live = options.logFormat === 'table' || (options.logFormat === 'auto' && context.stderr.isTTY)
       const { createLogSink, runDirectory } = await import('../app.ts')
       const view = live ? createFleetView(context.stderr) : undefined
-      const events = view?.events ?? createLogSink({ level: options.logLevel, write: (line) => context.stderr.write(line) })
+      const events =
+        view?.events ??
+        createLogSink({ level: options.logLevel, write: (line) => context.stderr.write(line) })
       const ending = await runDirectory(config, {
         once: options.once ?? false,
         events,

@@ -5,7 +5,9 @@ export function table(header: readonly string[], rows: readonly (readonly string
   )
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, column) => (column === cells.length - 1 ? cell : cell + ' '.repeat(widths[column]! - cell.length)))
+      .map((cell, column) =>
+        column === cells.length - 1 ? cell : cell + ' '.repeat(widths[column]! - cell.length),
+      )
       .join('   ')
       .trimEnd()
   return [header, ...rows].map(line).join('\n')

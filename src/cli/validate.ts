@@ -10,21 +10,25 @@ export function addValidate(program: Command, context: CliContext, finish: (code
     .option('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory')
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
     .addHelpText('after', '\nExample:\n  reflash validate fleet/')
-    .action(async (directory: string, options: { images?: string; secrets?: string; output: 'text' | 'json' }) => {
-      const { validateDirectory } = await import('../app.ts')
-      const { objects, skipped, problems } = await validateDirectory(directory, options, context.signal)
-      const errors = problems.filter(({ severity }) => severity === 'error').length
-      if (options.output === 'json') {
-        context.stdout.write(`${JSON.stringify({ valid: errors === 0, objects, skipped, problems }, null, 2)}\n`)
-      } else {
-        for (const problem of problems) context.stdout.write(`${problem.text}\n`)
-        const warnings = problems.length - errors
-        context.stderr.write(
-          `${some(objects, 'object')}, ${some(errors, 'error')}, ${some(warnings, 'warning')}${skipped > 0 ? `, ${some(skipped, 'other document')} skipped` : ''}\n`,
-        )
-      }
-      finish(errors > 0 ? exitCodes.failure : exitCodes.success)
-    })
+    .action(
+      async (directory: string, options: { images?: string; secrets?: string; output: 'text' | 'json' }) => {
+        const { validateDirectory } = await import('../app.ts')
+        const { objects, skipped, problems } = await validateDirectory(directory, options, context.signal)
+        const errors = problems.filter(({ severity }) => severity === 'error').length
+        if (options.output === 'json') {
+          context.stdout.write(
+            `${JSON.stringify({ valid: errors === 0, objects, skipped, problems }, null, 2)}\n`,
+          )
+        } else {
+          for (const problem of problems) context.stdout.write(`${problem.text}\n`)
+          const warnings = problems.length - errors
+          context.stderr.write(
+            `${some(objects, 'object')}, ${some(errors, 'error')}, ${some(warnings, 'warning')}${skipped > 0 ? `, ${some(skipped, 'other document')} skipped` : ''}\n`,
+          )
+        }
+        finish(errors > 0 ? exitCodes.failure : exitCodes.success)
+      },
+    )
 }
 
 const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

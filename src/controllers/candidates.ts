@@ -15,7 +15,8 @@ export function createCandidates(): Candidates {
   const heap: { device: string; place: number }[] = []
 
   const before = (a: number, b: number): boolean =>
-    heap[a]!.place < heap[b]!.place || (heap[a]!.place === heap[b]!.place && heap[a]!.device < heap[b]!.device)
+    heap[a]!.place < heap[b]!.place ||
+    (heap[a]!.place === heap[b]!.place && heap[a]!.device < heap[b]!.device)
   const swap = (a: number, b: number): void => {
     const kept = heap[a]!
     heap[a] = heap[b]!
@@ -42,7 +43,7 @@ export function createCandidates(): Candidates {
 
   const push = (device: string, place: number): void => {
     heap.push({ device, place })
-    for (let at = heap.length - 1; at > 0; ) {
+    for (let at = heap.length - 1; at > 0;) {
       const parent = (at - 1) >> 1
       if (!before(at, parent)) break
       swap(at, parent)

@@ -97,7 +97,8 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     }
     for (const policy of fleet.policiesOf(category)) wakePolicy(keyString(keyOf(policy)))
     for (const operation of fleet.unfinished()) {
-      if (categoryOfOperation(operation, fleet) === category) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+      if (categoryOfOperation(operation, fleet) === category)
+        queues.UpgradeOperation.add(keyString(keyOf(operation)))
     }
     return {}
   }
@@ -123,7 +124,8 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     if (!old || claimMoved || declaredChange(old, object)) queues.Device.add(id)
     if (type === 'Deleted' || !sameValue(old?.spec.addresses, object.spec.addresses)) wakeTwins(object)
     wakeOperations(id, old?.status.lastProbeTime !== object.status.lastProbeTime)
-    for (const policy of fleet.assessment(id)?.counts.keys() ?? []) wakePolicy(`${object.metadata.namespace}/${policy}`)
+    for (const policy of fleet.assessment(id)?.counts.keys() ?? [])
+      wakePolicy(`${object.metadata.namespace}/${policy}`)
   }
 
   /** Operations under way look again; one whose device is Lost does when that has answered. */
@@ -145,7 +147,10 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     const device = deviceKeyOf(object)
     if (type !== 'Deleted' && (!old || declaredChange(old, object))) queues.UpgradeOperation.add(id)
     queues.Device.add(device, { after: settleDelayMs })
-    const freed = old !== undefined && !isFinished(old) && (type === 'Deleted' || isFinished(object) || object.status.phase === 'Queued')
+    const freed =
+      old !== undefined &&
+      !isFinished(old) &&
+      (type === 'Deleted' || isFinished(object) || object.status.phase === 'Queued')
     if (freed) {
       wakeWaiting()
       history.add(device)
@@ -173,14 +178,16 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
     const declared = !before || type === 'Deleted' || declaredChange(before, object)
     if (declared && type !== 'Deleted') queues[object.kind].add(key)
     if (declared) wakeReferrers(object, key)
-    if (object.kind === 'FirmwareImage') queues.Build.add(`${object.metadata.namespace}/${object.spec.buildRef.name}`)
+    if (object.kind === 'FirmwareImage')
+      queues.Build.add(`${object.metadata.namespace}/${object.spec.buildRef.name}`)
     // The status of a policy decides nothing.
     if (declared || object.kind !== 'UpgradePolicy') onCategorised(object)
   }
 
   /** What refers to a build or a category looks again when that comes, goes or changes. */
   function wakeReferrers({ kind }: AnyResource, key: string): void {
-    if (kind === 'Build') for (const image of fleet.imagesOf(key)) queues.FirmwareImage.add(keyString(keyOf(image)))
+    if (kind === 'Build')
+      for (const image of fleet.imagesOf(key)) queues.FirmwareImage.add(keyString(keyOf(image)))
     if (kind !== 'Category') return
     for (const build of fleet.buildsOf(key)) queues.Build.add(keyString(keyOf(build)))
     for (const device of fleet.devicesOf(key)) queues.Device.add(keyString(keyOf(device)))
@@ -211,7 +218,8 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
         chores.add(choresKey, { after: choresEveryMs })
         // Half a fleet decides wrongly: a claim whose operation has not been read yet would look stale.
         const from = await loadFleet(ports.store, fleet)
-        for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
+        for (const kind of allKinds)
+          for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
         stopListening = fleet.onChange(onChange)
         markReady()
         await follow(ports.store, fleet, { from, signal })
@@ -230,7 +238,8 @@ async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
   for (const { status } of fleet.all('FirmwareImage')) if (status.sha256) needed.add(status.sha256)
   for (const { status } of fleet.unfinished()) if (status.image) needed.add(status.image.sha256)
   await images.prune(needed)
-  for (const device of new Set(fleet.list('UpgradeOperation').map(deviceKeyOf))) await pruneDevice(parseKey(device), ports)
+  for (const device of new Set(fleet.list('UpgradeOperation').map(deviceKeyOf)))
+    await pruneDevice(parseKey(device), ports)
   const kept = fleet.list('UpgradePolicy').map(({ spec }) => parseDuration(spec.history.keepFor))
   await pruneTombstones(Math.max(parseDuration(defaultPolicySettings.history.keepFor), ...kept), ports)
   return { after: choresEveryMs }

@@ -11,9 +11,11 @@ export async function readCredentials(
   secrets: Ports['secrets'],
 ): Promise<Credentials> {
   const secret = await secrets.read({ namespace, name })
-  if (!secret) throw new ReflashError('CredentialsInvalid', `Secret ${name} does not exist in namespace ${namespace}`)
+  if (!secret)
+    throw new ReflashError('CredentialsInvalid', `Secret ${name} does not exist in namespace ${namespace}`)
   const { username, password, passphrase, 'ssh-privatekey': privateKey } = secret
-  if (username === undefined) throw new ReflashError('CredentialsInvalid', `Secret ${name} has no key "username"`)
+  if (username === undefined)
+    throw new ReflashError('CredentialsInvalid', `Secret ${name} has no key "username"`)
   if (privateKey !== undefined) {
     return { username, privateKey, ...(passphrase === undefined ? {} : { passphrase }) }
   }
@@ -24,7 +26,11 @@ export async function readCredentials(
 }
 
 /** Where and as whom a device is reached. @throws ReflashError `CredentialsInvalid`. */
-export async function targetOf(device: Device, category: Category | undefined, ports: Ports): Promise<Target> {
+export async function targetOf(
+  device: Device,
+  category: Category | undefined,
+  ports: Ports,
+): Promise<Target> {
   const { spec, status, metadata } = device
   const jump = spec.jumpHost
   const isStrict = category?.spec.hostKeyPolicy === 'Strict'

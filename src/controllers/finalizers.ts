@@ -8,7 +8,11 @@ export const operationFinalizer = 'reflash.dev/operation'
 /** A removed build or image waits for the operations that need it. */
 export const inUseFinalizer = 'reflash.dev/in-use'
 
-export async function ensureFinalizer<R extends AnyResource>(object: R, finalizer: string, ports: Ports): Promise<R> {
+export async function ensureFinalizer<R extends AnyResource>(
+  object: R,
+  finalizer: string,
+  ports: Ports,
+): Promise<R> {
   const finalizers = object.metadata.finalizers ?? []
   if (finalizers.includes(finalizer)) return object
   const metadata = { ...object.metadata, finalizers: [...finalizers, finalizer] }

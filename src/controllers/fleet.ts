@@ -225,7 +225,8 @@ export class Fleet {
     if (waitsForTurn(operation)) this.#ready.put(policy, operation)
     if (operation.status.phase === 'Failed') this.#failed.put(policy, operation)
     const flashed = operation.status.times?.Flashing
-    if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs) this.reserveStart(operation, toMs(flashed))
+    if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs)
+      this.reserveStart(operation, toMs(flashed))
   }
 
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
@@ -263,7 +264,9 @@ export class Fleet {
 
   /** Failed operations of a policy whose devices are still off the target. */
   failuresOf(policy: string): UpgradeOperation[] {
-    return [...this.#failed.of(policy)].filter((operation) => this.assessment(deviceKeyOf(operation))?.onTarget === false)
+    return [...this.#failed.of(policy)].filter(
+      (operation) => this.assessment(deviceKeyOf(operation))?.onTarget === false,
+    )
   }
 
   /** Counts a start from now on. Each start of an operation counts by its own time. */
@@ -310,7 +313,9 @@ export class Fleet {
     const category = categoryKeyOf(device)!
     const { namespace } = device.metadata
     const labels = device.metadata.labels ?? {}
-    const policies = this.#livePolicies(category).filter((policy) => matchesSelector(policy.spec.selector, labels))
+    const policies = this.#livePolicies(category).filter((policy) =>
+      matchesSelector(policy.spec.selector, labels),
+    )
     const targetName = policies[0]?.spec.target.buildRef.name
     const builds = this.#buildsWithImages(category)
     const target =
@@ -325,7 +330,9 @@ export class Fleet {
       builds,
       operations: [...this.operationsOf(keyString(keyOf(device)))],
       now: this.#clock.now(),
-      ...(ready?.status === 'False' && ready.reason === 'NotFound' ? { credentialsProblem: ready.message } : {}),
+      ...(ready?.status === 'False' && ready.reason === 'NotFound'
+        ? { credentialsProblem: ready.message }
+        : {}),
       ...(twin === undefined ? {} : { addressTwin: twin }),
     }
   }
@@ -393,7 +400,8 @@ export class Fleet {
     this.#count(namespace, after, 1)
     const oldOwner = before?.candidate ? before.owner : undefined
     const newOwner = after.candidate ? after.owner : undefined
-    if (oldOwner !== undefined && oldOwner !== newOwner) this.#candidates.get(`${namespace}/${oldOwner}`)?.remove(id)
+    if (oldOwner !== undefined && oldOwner !== newOwner)
+      this.#candidates.get(`${namespace}/${oldOwner}`)?.remove(id)
     if (newOwner !== undefined) {
       const policy = `${namespace}/${newOwner}`
       let candidates = this.#candidates.get(policy)
@@ -427,7 +435,8 @@ export class Fleet {
 const visible = ({ running, desired, owner, onTarget, blocked, candidate }: Assessment): string =>
   JSON.stringify([running, desired, owner, onTarget, blocked, candidate])
 
-const endpoint = (device: Device, address: string): string => `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
+const endpoint = (device: Device, address: string): string =>
+  `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
 
 /** Key of the category that an object belongs to; undefined for kinds that belong to none directly. */
 export function categoryKeyOf(object: AnyResource): string | undefined {

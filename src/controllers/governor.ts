@@ -39,7 +39,8 @@ export async function openGovernor(options: {
 }): Promise<Governor> {
   const { settings, records, brake, clock, acknowledgedDate } = options
   const days = new Map<string, LostDay>()
-  for (const { name, value } of await records.list('lost/')) days.set(name.slice('lost/'.length), value as LostDay)
+  for (const { name, value } of await records.list('lost/'))
+    days.set(name.slice('lost/'.length), value as LostDay)
   const acknowledged = acknowledgedDate === undefined ? undefined : days.get(acknowledgedDate)
   if (acknowledged && !acknowledged.acknowledged) {
     acknowledged.acknowledged = true

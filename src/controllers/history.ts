@@ -43,7 +43,9 @@ async function removeOperation(operation: UpgradeOperation, ports: Ports): Promi
   const metadata = { ...operation.metadata, finalizers: [] }
   try {
     const bare = await ports.store.update({ ...operation, metadata })
-    await ports.store.delete('UpgradeOperation', keyOf(operation), { resourceVersion: bare.metadata.resourceVersion })
+    await ports.store.delete('UpgradeOperation', keyOf(operation), {
+      resourceVersion: bare.metadata.resourceVersion,
+    })
   } catch (error) {
     if (!hasCode(error, 'Conflict', 'NotFound')) throw error
   }

@@ -1,6 +1,12 @@
 import { defaultPolicySettings } from '../api/defaults.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../api/resources.ts'
-import { admitOperation, chosenImage, type Admission, type SharedLimits, type Subject } from '../core/admit.ts'
+import {
+  admitOperation,
+  chosenImage,
+  type Admission,
+  type SharedLimits,
+  type Subject,
+} from '../core/admit.ts'
 import { isHandWritten, isLost, lostWatchMs, type OperationWorld, type Outcome } from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
 import { cancelWish } from './cancel-wish.ts'
@@ -42,9 +48,14 @@ export function observe(
 }
 
 /** Leaving Queued takes no start; only the guard does. */
-function startLimit(operation: UpgradeOperation, policy: UpgradePolicy | undefined, { fleet, governor }: Ports) {
+function startLimit(
+  operation: UpgradeOperation,
+  policy: UpgradePolicy | undefined,
+  { fleet, governor }: Ports,
+) {
   const phase = operation.status.phase ?? 'Queued'
-  const nextStartAt = phase === 'Queued' ? undefined : fleet.nextStart(policy, governor.settings.maxStartsPerMinute)
+  const nextStartAt =
+    phase === 'Queued' ? undefined : fleet.nextStart(policy, governor.settings.maxStartsPerMinute)
   return nextStartAt === undefined ? {} : { nextStartAt }
 }
 
@@ -93,7 +104,11 @@ export function policyOf(
 }
 
 /** The subject of an operation: for one that was written by hand, with the build that it asks for. */
-export function subjectOf(operation: UpgradeOperation, device: Device, { fleet }: Pick<Ports, 'fleet'>): Subject {
+export function subjectOf(
+  operation: UpgradeOperation,
+  device: Device,
+  { fleet }: Pick<Ports, 'fleet'>,
+): Subject {
   const subject = fleet.subject(device)
   if (!isHandWritten(operation)) return subject
   const { namespace } = operation.metadata
@@ -116,7 +131,8 @@ function claimOf(operation: UpgradeOperation, device: Device | undefined): Opera
 function targetOf(operation: UpgradeOperation, subject: Subject): OperationWorld['target'] {
   const image = chosenImage(isHandWritten(operation) ? { ...subject, request: operation } : subject)
   const build = subject.target?.build
-  if (!image || !build || image.status.sha256 === undefined || image.status.size === undefined) return undefined
+  if (!image || !build || image.status.sha256 === undefined || image.status.size === undefined)
+    return undefined
   const osIdentifier = build.spec.osIdentifier ?? build.status.osIdentifier
   const revision = image.status.metadata?.revision
   return {

@@ -10,7 +10,11 @@ import type { Ports } from './ports.ts'
 /** The timings and limits of one operation, in ms. */
 export function settingsOf(operation: UpgradeOperation | undefined, ports: Ports) {
   const device =
-    operation && ports.fleet.get('Device', { namespace: operation.metadata.namespace, name: operation.spec.deviceRef.name })
+    operation &&
+    ports.fleet.get('Device', {
+      namespace: operation.metadata.namespace,
+      name: operation.spec.deviceRef.name,
+    })
   const policy = operation && policyOf(operation, device, ports)
   const { timeouts, offline } = policy?.spec ?? defaultPolicySettings
   return {

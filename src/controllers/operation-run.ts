@@ -44,7 +44,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
   let cancelled = false
   // A wish to cancel must not wait for the end of an upload; nothing interrupts a flash.
   const stopListening = fleet.onChange(({ object }) => {
-    if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy') return
+    if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy')
+      return
     const stored = fleet.get('UpgradeOperation', key)
     const operation = stored && status ? { ...stored, status } : stored
     if (!operation || isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return

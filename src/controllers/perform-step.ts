@@ -81,7 +81,8 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
   const device = deviceOf(run)
   const operation = operationOf(run)
   try {
-    if (device.status.operationRef) throw new ReflashError('Conflict', `claimed by ${device.status.operationRef.name}`)
+    if (device.status.operationRef)
+      throw new ReflashError('Conflict', `claimed by ${device.status.operationRef.name}`)
     const status: DeviceStatus = { ...device.status, operationRef: { name: operation.metadata.name } }
     await ports.store.saveStatus({ ...device, status })
     return { kind: 'Claimed' }
@@ -113,7 +114,13 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
   }
   if (isRelease(facts, operation.status.to ?? {})) return { kind: 'AlreadyOnTarget', probe: facts }
   const name = operation.metadata.name
-  if (markerFellBack(facts.lastFlash, facts.bootId, isHandWritten(operation) ? name : name.slice(0, name.lastIndexOf('-')))) {
+  if (
+    markerFellBack(
+      facts.lastFlash,
+      facts.bootId,
+      isHandWritten(operation) ? name : name.slice(0, name.lastIndexOf('-')),
+    )
+  ) {
     return {
       kind: 'AttemptFailed',
       failureClass: 'RolledBack',
@@ -191,7 +198,12 @@ async function start(
   const operation = operationOf(run)
   const facts = run.probe!.facts
   const token = { bootId, board: facts.board, revision: facts.release.revision ?? '', maxUptimeSeconds }
-  const result = await upgraderOf(deviceOf(run), ports).start(jobOf(operation, ports), token, run.session!, run.signal)
+  const result = await upgraderOf(deviceOf(run), ports).start(
+    jobOf(operation, ports),
+    token,
+    run.session!,
+    run.signal,
+  )
   if (result.kind !== 'Refused') {
     await run.session?.close()
     run.session = undefined
@@ -231,7 +243,11 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
  * Undoes what was done on the device before a flash, as far as it can be reached; a later probe finds what is left.
  * Returns whether there is nothing left to undo.
  */
-async function undo({ keepImage }: { keepImage: boolean }, run: OperationRun, ports: Ports): Promise<boolean> {
+async function undo(
+  { keepImage }: { keepImage: boolean },
+  run: OperationRun,
+  ports: Ports,
+): Promise<boolean> {
   const device = run.device()
   const operation = operationOf(run)
   if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return true
@@ -283,7 +299,12 @@ async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, por
   }
 }
 
-function learned(device: Device, act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): DeviceStatus {
+function learned(
+  device: Device,
+  act: Act & { kind: 'Release' },
+  run: OperationRun,
+  ports: Ports,
+): DeviceStatus {
   const { clock, random, settings } = ports
   const now = clock.now()
   if (act.unreachable) {

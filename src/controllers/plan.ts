@@ -35,7 +35,8 @@ const waits = new Set(['Upgrading', 'Retrying', 'Quarantined', 'Unreachable', 'N
 export async function planFleet(fleet: Fleet, governor: Governor): Promise<Plan> {
   const stop = await governor.stop()
   const devices = [...fleet.all('Device')].toSorted(byName).map((device) => planDevice(device, fleet, stop))
-  const count = (action: PlannedDevice['action']): number => devices.filter((device) => device.action === action).length
+  const count = (action: PlannedDevice['action']): number =>
+    devices.filter((device) => device.action === action).length
   return {
     devices,
     summary: {
@@ -58,24 +59,32 @@ function planDevice(device: Device, fleet: Fleet, stop: SharedLimits['stop']): P
     ...(runs === undefined ? {} : { runs }),
     ...(assessment?.desired === undefined ? {} : { target: assessment.desired }),
   }
-  const own = [...fleet.operationsOf(keyString(keyOf(device)))].find((operation) => isHandWritten(operation) && !isFinished(operation))
+  const own = [...fleet.operationsOf(keyString(keyOf(device)))].find(
+    (operation) => isHandWritten(operation) && !isFinished(operation),
+  )
   if (own) return { ...common, ...planOperation(own, device, { fleet, stop }) }
   if (!assessment || assessment.desired === undefined) {
     return { ...common, action: 'None', reason: 'NoTarget', message: 'no policy selects this device' }
   }
-  if (assessment.onTarget) return { ...common, action: 'None', reason: 'OnTarget', message: 'runs its target' }
+  if (assessment.onTarget)
+    return { ...common, action: 'None', reason: 'OnTarget', message: 'runs its target' }
   if (assessment.blocked) return { ...common, ...heldUp(assessment.blocked) }
   if (stop) return { ...common, action: 'Blocked', reason: stop.reason, message: stop.message }
   const policy = assessment.owner!
   const place = fleet.candidates(`${namespace}/${policy}`)?.size ?? 0
   const max = fleet.get('UpgradePolicy', { namespace, name: policy })?.spec.limits.maxConcurrent ?? 1
-  const message = place > max ? `policy ${policy} upgrades ${max} of ${place} at once` : `policy ${policy} starts it now`
+  const message =
+    place > max ? `policy ${policy} upgrades ${max} of ${place} at once` : `policy ${policy} starts it now`
   return { ...common, action: 'Upgrade', reason: 'Ready', message }
 }
 
 type Prospect = Pick<PlannedDevice, 'target' | 'action' | 'reason' | 'message'>
 
-const heldUp = ({ reason, message }: Blocked): Prospect => ({ action: waits.has(reason) ? 'Wait' : 'Blocked', reason, message })
+const heldUp = ({ reason, message }: Blocked): Prospect => ({
+  action: waits.has(reason) ? 'Wait' : 'Blocked',
+  reason,
+  message,
+})
 
 /** What an operation that was written by hand would do to its device. */
 function planOperation(
@@ -87,7 +96,12 @@ function planOperation(
   const subject = subjectOf(operation, device, { fleet })
   const target = subject.target && { target: subject.target.build.metadata.name }
   if (subject.target && runsBuild(device.status, subject.target)) {
-    return { ...target, action: 'None', reason: 'OnTarget', message: `operation ${name} finds it on its target` }
+    return {
+      ...target,
+      action: 'None',
+      reason: 'OnTarget',
+      message: `operation ${name} finds it on its target`,
+    }
   }
   const free = { policy: 0, all: 0, maxAll: 1 }
   const { blocked } = admitOperation(operation, subject, { ...(stop ? { stop } : {}), inFlight: free })

@@ -25,15 +25,20 @@ export async function reconcileBuild(key: Key, ports: Ports): Promise<Requeue> {
 const isNeeded = (build: Build, { fleet }: Ports): boolean =>
   [...fleet.unfinished()].some(
     (operation) =>
-      operation.metadata.namespace === build.metadata.namespace && operation.status.to?.build === build.metadata.name,
+      operation.metadata.namespace === build.metadata.namespace &&
+      operation.status.to?.build === build.metadata.name,
   )
 
 function statusOf(build: Build, images: FirmwareImage[], ports: Ports): BuildStatus {
   const now = ports.clock.now()
   const observedGeneration = build.metadata.generation
   const ready = images.filter(isReadyImage)
-  const revisions = new Set(ready.map((image) => image.status.metadata?.revision).filter((value) => value !== undefined))
-  const loading = images.filter((image) => getCondition(image.status.conditions, 'Ready')?.status !== 'False' && !isReadyImage(image))
+  const revisions = new Set(
+    ready.map((image) => image.status.metadata?.revision).filter((value) => value !== undefined),
+  )
+  const loading = images.filter(
+    (image) => getCondition(image.status.conditions, 'Ready')?.status !== 'False' && !isReadyImage(image),
+  )
   let conditions = build.status.conditions
   const set = (type: string, status: 'True' | 'False' | 'Unknown', reason: string, message: string): void => {
     conditions = setCondition(conditions, { type, status, reason, message, observedGeneration }, now)
@@ -47,7 +52,8 @@ function statusOf(build: Build, images: FirmwareImage[], ports: Ports): BuildSta
   } else if (ready.length > 0) set('Ready', 'True', 'Accepted', summary)
   else if (loading.length > 0) set('Ready', 'Unknown', 'Loading', summary)
   else set('Ready', 'False', 'NoImages', images.length === 0 ? 'no image refers to this build' : summary)
-  if (loading.length > 0) set('Reconciling', 'True', 'Loading', `${loading.length} images are being fetched and checked`)
+  if (loading.length > 0)
+    set('Reconciling', 'True', 'Loading', `${loading.length} images are being fetched and checked`)
   const [revision] = revisions
   const osIdentifier = build.spec.osIdentifier ?? learnedIdentifier(ready)
   return {
@@ -73,7 +79,8 @@ function problemOf(build: Build, { fleet }: Ports): { reason: string; message: s
   if (sourceError) return { reason: 'Invalid', message: sourceError }
   const { namespace } = build.metadata
   const name = build.spec.categoryRef.name
-  if (!fleet.get('Category', { namespace, name })) return { reason: 'NotFound', message: `category ${name} does not exist` }
+  if (!fleet.get('Category', { namespace, name }))
+    return { reason: 'NotFound', message: `category ${name} does not exist` }
   return undefined
 }
 

@@ -94,7 +94,8 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
           `another device answers at ${session.address}: ${found.identity} instead of ${device.status.identity}; list its host key in spec.hostKeys to accept it`,
         )
       }
-      if (found.leftovers) await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
+      if (found.leftovers)
+        await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
       return withProbe(device, found, {
         hostKeys: session.hostKeys,
         now: clock.now(),
@@ -139,9 +140,13 @@ function ownersOffline(device: Device, { fleet }: Ports): { recheck: string; max
   return policy ? policy.spec.offline : defaultRecheck
 }
 
-function stalledReason(error: ReflashError): 'AuthFailed' | 'HostKeyChanged' | 'IdentityChanged' | 'Unsupported' {
+function stalledReason(
+  error: ReflashError,
+): 'AuthFailed' | 'HostKeyChanged' | 'IdentityChanged' | 'Unsupported' {
   const { failureClass } = error
-  return failureClass === 'AuthFailed' || failureClass === 'HostKeyChanged' || failureClass === 'IdentityChanged'
+  return failureClass === 'AuthFailed' ||
+    failureClass === 'HostKeyChanged' ||
+    failureClass === 'IdentityChanged'
     ? failureClass
     : 'Unsupported'
 }
@@ -197,7 +202,8 @@ function withAssessment(device: Device, assessment: Assessment, now: number): De
   assign('policyRef', owner)
   delete status.blocked
   if (blocked) status.blocked = blocked
-  else if (candidate) status.blocked = { reason: 'WaitingForSlot', message: `next in line of policy ${owner}` }
+  else if (candidate)
+    status.blocked = { reason: 'WaitingForSlot', message: `next in line of policy ${owner}` }
   status.conditions = setCondition(
     status.conditions,
     { type: 'UpToDate', observedGeneration, ...upToDate(device, assessment) },
@@ -224,13 +230,18 @@ function upToDate(
   { status }: Device,
   { running, desired, onTarget, blocked }: Assessment,
 ): { status: 'True' | 'False' | 'Unknown'; reason: string; message: string } {
-  if (desired === undefined) return { status: 'Unknown', reason: 'NoTarget', message: 'no policy selects this device' }
+  if (desired === undefined)
+    return { status: 'Unknown', reason: 'NoTarget', message: 'no policy selects this device' }
   if (status.osIdentifier === undefined) {
     return { status: 'Unknown', reason: 'NotProbed', message: 'nothing is known of what it runs' }
   }
   if (!onTarget) {
     const why = blocked ? `: ${blocked.message}` : ''
-    return { status: 'False', reason: 'NotOnTarget', message: `runs ${status.osIdentifier}, wanted ${desired}${why}`.slice(0, 1024) }
+    return {
+      status: 'False',
+      reason: 'NotOnTarget',
+      message: `runs ${status.osIdentifier}, wanted ${desired}${why}`.slice(0, 1024),
+    }
   }
   return running.length > 1
     ? {
@@ -250,7 +261,9 @@ function untilNext({ nextProbeTime, blocked }: DeviceStatus, now: number): numbe
 /** A removed device gets no start and ends a flash in flight; what is known of it is kept for a while. */
 async function remove(device: Device, ports: Ports): Promise<Requeue> {
   const operations = [...ports.fleet.operationsOf(keyString(keyOf(device)))]
-  const busy = operations.some((operation) => !isFinished(operation) && (isFlashing(phaseOf(operation)) || isOurs(device, operation)))
+  const busy = operations.some(
+    (operation) => !isFinished(operation) && (isFlashing(phaseOf(operation)) || isOurs(device, operation)),
+  )
   if (busy) return { after: 1000 }
   await keepTombstone(device, ports)
   await dropFinalizer(device, deviceFinalizer, ports)

@@ -42,7 +42,9 @@ const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
       !isFinished(operation),
   )
 
-type Readiness = { ready: true; boards: readonly string[] } | { ready: false; reason: string; message: string }
+type Readiness =
+  | { ready: true; boards: readonly string[] }
+  | { ready: false; reason: string; message: string }
 
 interface Loaded {
   readiness: Readiness
@@ -73,7 +75,11 @@ async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Pr
         again: recheckMs,
       }
     }
-    return { readiness: imageReadiness({ image: image.spec, build: build.spec }, stored), stored, again: recheckMs }
+    return {
+      readiness: imageReadiness({ image: image.spec, build: build.spec }, stored),
+      stored,
+      again: recheckMs,
+    }
   } catch (error) {
     if (!(error instanceof ReflashError)) throw error
     const readiness: Readiness = { ready: false, reason: error.code, message: messageOf(error) }
@@ -92,7 +98,9 @@ const loading = (image: FirmwareImage, { clock }: Ports): FirmwareImageStatus =>
     { type: 'Ready', status: 'Unknown', ...condition },
     clock.now(),
   )
-  return { conditions: setCondition(conditions, { type: 'Reconciling', status: 'True', ...condition }, clock.now()) }
+  return {
+    conditions: setCondition(conditions, { type: 'Reconciling', status: 'True', ...condition }, clock.now()),
+  }
 }
 
 function statusOf(

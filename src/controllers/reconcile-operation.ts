@@ -58,7 +58,12 @@ async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeu
  * Writes what is about to be done. Durable steps are awaited; the phases between them are kept in memory and written at
  * most once a second. Returns false when somebody else has changed the operation: look again.
  */
-async function save(operation: UpgradeOperation, step: Step, run: OperationRun, ports: Ports): Promise<boolean> {
+async function save(
+  operation: UpgradeOperation,
+  step: Step,
+  run: OperationRun,
+  ports: Ports,
+): Promise<boolean> {
   announce(operation, step, ports)
   const next = { ...operation, status: step.status }
   if (sameValue(step.status, operation.status)) return true

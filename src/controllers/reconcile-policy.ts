@@ -46,7 +46,8 @@ function statusOf(
   const build = fleet.get('Build', { namespace, name: policy.spec.target.buildRef.name })
   const counts = { ...zeroCounts, ...Object.fromEntries(fleet.counts(keyString(keyOf(policy)))) }
   const problem = problemOf(policy, build, ports)
-  const converged = counts.matched > 0 && counts.matched === counts.onTarget + counts.held && counts.onTarget > 0
+  const converged =
+    counts.matched > 0 && counts.matched === counts.onTarget + counts.held && counts.onTarget > 0
   const facts: PolicyFacts = { policy, counts, problem, converged, stop }
   return {
     observedGeneration: policy.metadata.generation,
@@ -66,7 +67,11 @@ interface PolicyFacts {
   stop: { reason: 'Halted' | 'LostLimit'; message: string } | undefined
 }
 
-function problemOf(policy: UpgradePolicy, build: Build | undefined, { fleet }: Ports): PolicyFacts['problem'] {
+function problemOf(
+  policy: UpgradePolicy,
+  build: Build | undefined,
+  { fleet }: Ports,
+): PolicyFacts['problem'] {
   const { namespace } = policy.metadata
   const { categoryRef, target } = policy.spec
   const sourceError = sourceErrorOf(policy)
@@ -91,7 +96,13 @@ function revision(build: Build, { fleet }: Ports): string {
   return revisionOf(build.metadata.name, digests)
 }
 
-function phaseOfPolicy({ policy, counts, converged, problem, stop }: PolicyFacts): NonNullable<UpgradePolicyStatus['phase']> {
+function phaseOfPolicy({
+  policy,
+  counts,
+  converged,
+  problem,
+  stop,
+}: PolicyFacts): NonNullable<UpgradePolicyStatus['phase']> {
   if (policy.spec.state === 'Abort') return 'Aborted'
   if (policy.spec.state === 'Pause') return 'Paused'
   if (policy.spec.state === 'Plan') return 'Planned'
@@ -116,7 +127,8 @@ type Judgement = { status: 'True' | 'False'; reason: string; message: string } |
 
 const yes = (reason: string, message: string): Judgement => ({ status: 'True', reason, message })
 const no = (reason: string, message: string): Judgement => ({ status: 'False', reason, message })
-const summaryOf = ({ counts }: PolicyFacts): string => `${counts.onTarget} of ${counts.matched} devices on target`
+const summaryOf = ({ counts }: PolicyFacts): string =>
+  `${counts.onTarget} of ${counts.matched} devices on target`
 const leftOf = ({ counts }: PolicyFacts): number => counts.matched - counts.onTarget - counts.held
 
 /** Work is left, and none of it moves by itself. */
@@ -143,10 +155,14 @@ const judgements = {
     return stop && yes(stop.reason, stop.message)
   },
   Degraded: ({ counts: { failed, lost, rolledBack } }: PolicyFacts) =>
-    failed > 0 ? yes('Failures', `${failed} devices failed, ${lost} of them lost, ${rolledBack} rolled back`) : undefined,
+    failed > 0
+      ? yes('Failures', `${failed} devices failed, ${lost} of them lost, ${rolledBack} rolled back`)
+      : undefined,
   Stalled: (facts: PolicyFacts) => {
     if (facts.problem) return yes(facts.problem.reason, facts.problem.message)
-    return onlyFailuresLeft(facts) ? yes('OnlyFailuresLeft', `${leftOf(facts)} devices need a person`) : undefined
+    return onlyFailuresLeft(facts)
+      ? yes('OnlyFailuresLeft', `${leftOf(facts)} devices need a person`)
+      : undefined
   },
   Reconciling: (facts: PolicyFacts) =>
     !facts.problem && !onlyFailuresLeft(facts) && leftOf(facts) > 0 && facts.policy.spec.state === 'Run'
@@ -155,7 +171,10 @@ const judgements = {
 } satisfies Record<string, (facts: PolicyFacts) => Judgement>
 const policyConditions = Object.keys(judgements) as (keyof typeof judgements)[]
 
-function topFailures(policy: UpgradePolicy, { fleet }: Ports): NonNullable<UpgradePolicyStatus['topFailures']> {
+function topFailures(
+  policy: UpgradePolicy,
+  { fleet }: Ports,
+): NonNullable<UpgradePolicyStatus['topFailures']> {
   return fleet
     .failuresOf(keyString(keyOf(policy)))
     .map((operation) => ({

@@ -34,7 +34,9 @@ export async function standing(ports: Ports): Promise<Standing> {
   }
   for (const operation of own) {
     if (phaseOf(operation) === 'Succeeded') continue
-    reasons.push(`operation ${operation.metadata.name}: ${phaseOf(operation)}: ${operation.status.message ?? ''}`)
+    reasons.push(
+      `operation ${operation.metadata.name}: ${phaseOf(operation)}: ${operation.status.message ?? ''}`,
+    )
   }
   for (const device of fleet.all('Device')) {
     const seen = deviceStanding(device, ports, stop !== undefined)
@@ -46,7 +48,11 @@ export async function standing(ports: Ports): Promise<Standing> {
 
 /** What no device says by itself. Nothing on target is not converged, however little work is left. */
 function whyNotConverged(counts: ReadonlyMap<CountName, number>): string | undefined {
-  const [matched = 0, onTarget = 0, held = 0] = [counts.get('matched'), counts.get('onTarget'), counts.get('held')]
+  const [matched = 0, onTarget = 0, held = 0] = [
+    counts.get('matched'),
+    counts.get('onTarget'),
+    counts.get('held'),
+  ]
   if (matched === 0) return 'matches no device'
   return onTarget === 0 && held > 0 ? `0 of ${matched} devices on target, ${held} held` : undefined
 }
@@ -82,22 +88,31 @@ function deviceStanding(device: Device, ports: Ports, stopped: boolean): DeviceS
 }
 
 function whyNotMoving(device: Device, { fleet }: Ports): string | undefined {
-  const unfinished = [...fleet.operationsOf(keyString(keyOf(device)))].find((operation) => !isFinished(operation))
+  const unfinished = [...fleet.operationsOf(keyString(keyOf(device)))].find(
+    (operation) => !isFinished(operation),
+  )
   const { reason, message } = unfinished?.status ?? {}
   return reason === undefined ? undefined : `${reason}: ${message ?? ''}`
 }
 
-const stuck = (name: string, why: string): DeviceStanding => ({ kind: 'Stuck', reason: `device ${name}: ${why}` })
+const stuck = (name: string, why: string): DeviceStanding => ({
+  kind: 'Stuck',
+  reason: `device ${name}: ${why}`,
+})
 const heldReasons = new Set(['Held', 'Pinned'])
 
 /** Whether this run has had its round with a device: it was asked, or an operation has it, and is not just giving it back. */
 function hasBeenLookedAt(device: Device, { fleet, settings }: Ports): boolean {
   const { status, metadata } = device
   if (status.operationRef !== undefined) {
-    const holder = fleet.get('UpgradeOperation', { namespace: metadata.namespace, name: status.operationRef.name })
+    const holder = fleet.get('UpgradeOperation', {
+      namespace: metadata.namespace,
+      name: status.operationRef.name,
+    })
     return holder !== undefined && !isFinished(holder)
   }
   if (status.observedGeneration !== metadata.generation) return false
-  const answered = status.lastProbeTime !== undefined && toMs(status.lastProbeTime) >= (settings.probesSince ?? 0)
+  const answered =
+    status.lastProbeTime !== undefined && toMs(status.lastProbeTime) >= (settings.probesSince ?? 0)
   return answered || fleet.wasAsked(keyString(keyOf(device)))
 }

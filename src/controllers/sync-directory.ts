@@ -86,7 +86,13 @@ export function createDirectorySync(store: ResourceStore, events: EventSink): Di
       const stored = await store.get('UpgradeOperation', manifest.metadata)
       if (stored && stored.metadata.annotations?.[sourceAnnotation] === undefined) {
         const message = `${id} is the name of an operation that a policy made; rename yours`
-        events.emit({ type: 'Warning', kind: manifest.kind, object: keyOf(stored), reason: 'Conflict', message })
+        events.emit({
+          type: 'Warning',
+          kind: manifest.kind,
+          object: keyOf(stored),
+          reason: 'Conflict',
+          message,
+        })
         return
       }
     }
@@ -136,7 +142,8 @@ const kindOrder = new Map<Kind, number>(kinds.map(({ kind }, index) => [kind, in
 const inOrder = ({ objects }: DeclaredRevision): [string, Declared][] =>
   [...objects].toSorted(([, a], [, b]) => kindOrder.get(a.manifest.kind)! - kindOrder.get(b.manifest.kind)!)
 
-const isAbsent = ({ objects, spoiled }: DeclaredRevision, id: string): boolean => !objects.has(id) && !spoiled.has(id)
+const isAbsent = ({ objects, spoiled }: DeclaredRevision, id: string): boolean =>
+  !objects.has(id) && !spoiled.has(id)
 
 interface Gone {
   kind: Kind
@@ -144,7 +151,11 @@ interface Gone {
 }
 
 const isSame = (a: Declared | undefined, b: Declared): boolean =>
-  a === b || (a !== undefined && sameValue(a.manifest, b.manifest) && a.folder === b.folder && a.staleBecause === b.staleBecause)
+  a === b ||
+  (a !== undefined &&
+    sameValue(a.manifest, b.manifest) &&
+    a.folder === b.folder &&
+    a.staleBecause === b.staleBecause)
 
 function parseId(id: string): Gone {
   const [kind, namespace, name] = id.split('/')

@@ -36,7 +36,10 @@ export async function recallTombstone(device: Device, { records, store }: Ports)
 }
 
 /** Forgets devices that were removed longer ago than anybody keeps history. */
-export async function pruneTombstones(keepMs: number, { records, clock }: Pick<Ports, 'records' | 'clock'>): Promise<void> {
+export async function pruneTombstones(
+  keepMs: number,
+  { records, clock }: Pick<Ports, 'records' | 'clock'>,
+): Promise<void> {
   for (const { name, value } of await records.list('removed-device/')) {
     if (clock.now() - toMs((value as Tombstone).removedTime) > keepMs) await records.delete(name)
   }

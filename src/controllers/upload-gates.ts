@@ -28,7 +28,9 @@ export function createUploadGates(clock: Clock): UploadGates {
       const known = gates.get(policy)
       if (known?.spec === spec) return known.gate
       const gate: UploadGate = {
-        ...(limits.maxMbps === undefined ? {} : { throttle: createBandwidth(limits.maxMbps * 1_000_000, clock) }),
+        ...(limits.maxMbps === undefined
+          ? {}
+          : { throttle: createBandwidth(limits.maxMbps * 1_000_000, clock) }),
         enter: limits.maxConcurrent === undefined ? noWait : turnstile(limits.maxConcurrent),
       }
       gates.set(policy, { spec, gate })

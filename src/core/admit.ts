@@ -129,7 +129,10 @@ function checkPolicy({ device, policies, request, target }: Subject): Blocked | 
   const category = target.build.spec.categoryRef.name
   if (category !== device.spec.categoryRef.name) {
     // Another purpose on the same board would pass every later check.
-    return no('PolicyNotReady', `build ${target.build.metadata.name} is of category ${category}, the device of category ${device.spec.categoryRef.name}`)
+    return no(
+      'PolicyNotReady',
+      `build ${target.build.metadata.name} is of category ${category}, the device of category ${device.spec.categoryRef.name}`,
+    )
   }
   return undefined
 }
@@ -149,9 +152,13 @@ function checkBuild({ device, request, target }: Subject): Blocked | undefined {
   const board = device.status.board
   if (board === undefined) return undefined
   const match = imageForBoard(board, candidates)
-  if (match.kind === 'None') return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(board, candidates)}`)
+  if (match.kind === 'None')
+    return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(board, candidates)}`)
   if (match.kind === 'Ambiguous') {
-    return no('AmbiguousImage', `build ${name} has ${match.names.length} images for board ${board}: ${match.names.join(', ')}`)
+    return no(
+      'AmbiguousImage',
+      `build ${name} has ${match.names.length} images for board ${board}: ${match.names.join(', ')}`,
+    )
   }
   return undefined
 }
@@ -160,11 +167,16 @@ const maxNamed = 5
 
 /** The image that is missing may be there, and not be usable: which those are, and why. */
 function unreadyImages(board: string, images: readonly FirmwareImage[]): string {
-  const unready = images.filter((image) => !isReadyImage(image) && (image.spec.boards ?? [board]).includes(board))
+  const unready = images.filter(
+    (image) => !isReadyImage(image) && (image.spec.boards ?? [board]).includes(board),
+  )
   const conditionOf = (image: FirmwareImage) => getCondition(image.status.conditions, 'Ready')
   const [only, ...others] = unready
-  if (only && others.length === 0) return `; not Ready: ${only.metadata.name} (${conditionOf(only)?.message ?? 'Loading'})`
-  const named = unready.slice(0, maxNamed).map((image) => `${image.metadata.name} (${conditionOf(image)?.reason ?? 'Loading'})`)
+  if (only && others.length === 0)
+    return `; not Ready: ${only.metadata.name} (${conditionOf(only)?.message ?? 'Loading'})`
+  const named = unready
+    .slice(0, maxNamed)
+    .map((image) => `${image.metadata.name} (${conditionOf(image)?.reason ?? 'Loading'})`)
   const more = unready.length > maxNamed ? ` and ${unready.length - maxNamed} more` : ''
   return named.length === 0 ? '' : `; not Ready: ${named.join(', ')}${more}`
 }
@@ -221,7 +233,10 @@ function checkVersion(subject: Subject): Blocked | undefined {
     )
   }
   if (order !== undefined && order > 0 && !rules.allowDowngrade) {
-    return no('Downgrade', `runs ${shown}, newer than ${build.spec.version}; set target.allowDowngrade to go back`)
+    return no(
+      'Downgrade',
+      `runs ${shown}, newer than ${build.spec.version}; set target.allowDowngrade to go back`,
+    )
   }
   if (hop !== undefined && hop < 0) {
     return no('HopNotAllowed', `runs ${shown}; ${build.spec.version} can be installed from ${minVersion} on`)
@@ -274,7 +289,10 @@ function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Su
       : undefined
   }
   if (phase === 'Succeeded') {
-    return no('AlreadyFlashed', `operation ${name} succeeded, but the device runs ${device.status.osIdentifier ?? 'something else'} now; change retryToken to flash it again`)
+    return no(
+      'AlreadyFlashed',
+      `operation ${name} succeeded, but the device runs ${device.status.osIdentifier ?? 'something else'} now; change retryToken to flash it again`,
+    )
   }
   return checkFailed(operation, { device, policies, now })
 }
@@ -300,14 +318,20 @@ function checkFailed(
   }
   if (failureClass && deviceClasses.has(failureClass)) {
     const probed = device.status.lastProbeTime
-    return probed && toMs(probed) > finishedAt(operation) ? undefined : no(failureClass as BlockedReason, message, nextProbe(device))
+    return probed && toMs(probed) > finishedAt(operation)
+      ? undefined
+      : no(failureClass as BlockedReason, message, nextProbe(device))
   }
   const until = finishedAt(operation) + parseDuration(policies[0]?.spec.retry.quarantine ?? '24h')
   // What ended in the future did so before the wall clock was set back.
-  return until > now && finishedAt(operation) <= now ? no('Quarantined', `operation ${name} used up its attempts: ${message}`, until) : undefined
+  return until > now && finishedAt(operation) <= now
+    ? no('Quarantined', `operation ${name} used up its attempts: ${message}`, until)
+    : undefined
 }
 
-const isFlashFailure = (failureClass: string): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>
+const isFlashFailure = (
+  failureClass: string,
+): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>
   ['Lost', 'RolledBack', 'WrongVersion', 'Unhealthy'].includes(failureClass)
 
 function checkHistory(subject: Subject): Blocked | undefined {
@@ -320,13 +344,24 @@ function checkHistory(subject: Subject): Blocked | undefined {
   }
   const busy = checkOthers(subject)
   if (busy) return busy
-  const fellBack = markerFellBack(device.status.lastFlash, device.status.bootId, request?.metadata.name ?? stem)
+  const fellBack = markerFellBack(
+    device.status.lastFlash,
+    device.status.bootId,
+    request?.metadata.name ?? stem,
+  )
   if (fellBack) {
-    return no('RolledBack', `the device's own marker says that operation ${device.status.lastFlash!.operation} flashed it already, and it fell back; change retryToken to flash it again`)
+    return no(
+      'RolledBack',
+      `the device's own marker says that operation ${device.status.lastFlash!.operation} flashed it already, and it fell back; change retryToken to flash it again`,
+    )
   }
   if (!isTrue(device.status.conditions, 'Reachable')) {
     const seen = device.status.lastProbeTime
-    return no('Unreachable', seen ? `has not answered since ${seen}` : 'has never answered', nextProbe(device))
+    return no(
+      'Unreachable',
+      seen ? `has not answered since ${seen}` : 'has never answered',
+      nextProbe(device),
+    )
   }
   return undefined
 }
@@ -334,7 +369,8 @@ function checkHistory(subject: Subject): Blocked | undefined {
 /** Another operation of this device that is under way, or that left it Lost. */
 function checkOthers({ device, request, operations }: Subject): Blocked | undefined {
   const lost = operations.find(
-    (operation) => isLost(operation) && operation !== request && !hasAnsweredSince(device, finishedAt(operation)),
+    (operation) =>
+      isLost(operation) && operation !== request && !hasAnsweredSince(device, finishedAt(operation)),
   )
   if (lost) {
     return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
@@ -346,9 +382,7 @@ function checkOthers({ device, request, operations }: Subject): Blocked | undefi
       operation.metadata.name !== request?.metadata.name &&
       (operation.metadata.name === holder || (!request && !isRefused(operation))),
   )
-  return other
-    ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`)
-    : undefined
+  return other ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`) : undefined
 }
 
 const passingReasons = new Set(['Retrying', 'Unreachable'])
@@ -372,7 +406,10 @@ export function markerFellBack(
   nameOrStem: string | undefined,
 ): boolean {
   if (!marker || nameOrStem === undefined || marker.bootId === bootId) return false
-  return marker.operation === nameOrStem || /^-\d+$/.test(marker.operation.startsWith(nameOrStem) ? marker.operation.slice(nameOrStem.length) : '')
+  return (
+    marker.operation === nameOrStem ||
+    /^-\d+$/.test(marker.operation.startsWith(nameOrStem) ? marker.operation.slice(nameOrStem.length) : '')
+  )
 }
 
 function checkSlots(subject: Subject, limits: SharedLimits): Blocked | undefined {
@@ -427,7 +464,11 @@ export function admit(subject: Subject, limits?: SharedLimits): Admission {
  * Admission of an operation that exists, asked on leaving Queued and again right before the guard: as for its device,
  * except that the operation itself, and what came of its own attempts, is no obstacle.
  */
-export function admitOperation(operation: UpgradeOperation, subject: Subject, limits: SharedLimits): Admission {
+export function admitOperation(
+  operation: UpgradeOperation,
+  subject: Subject,
+  limits: SharedLimits,
+): Admission {
   const others = subject.operations.filter((other) => other.metadata.name !== operation.metadata.name)
   return admit(
     { ...subject, operations: others, ...(isHandWritten(operation) ? { request: operation } : {}) },

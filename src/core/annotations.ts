@@ -6,5 +6,6 @@ export const sourceErrorAnnotation = 'reflash.dev/source-error'
 export const folderAnnotation = 'reflash.dev/folder'
 
 /** What is wrong with the file that declares an object, if anything. */
-export const sourceErrorOf = (object: { metadata: { annotations?: Record<string, string> } }): string | undefined =>
-  object.metadata.annotations?.[sourceErrorAnnotation]
+export const sourceErrorOf = (object: {
+  metadata: { annotations?: Record<string, string> }
+}): string | undefined => object.metadata.annotations?.[sourceErrorAnnotation]

@@ -31,7 +31,11 @@ export function assess(subject: Subject): Assessment {
   const owner = ownerOf(policies)
   const desired = policies[0]?.spec.target.buildRef.name
   const onTarget = target !== undefined && running.includes(target.build.metadata.name)
-  const base = { running, ...(desired === undefined ? {} : { desired }), ...(owner ? { owner: owner.metadata.name } : {}) }
+  const base = {
+    running,
+    ...(desired === undefined ? {} : { desired }),
+    ...(owner ? { owner: owner.metadata.name } : {}),
+  }
   if (policies.length === 0) return { ...base, onTarget: false, checks: [], counts: new Map() }
   const { blocked, checks } = onTarget ? { blocked: undefined, checks: [] } : admit(subject)
   const stem = upgradeStem(subject)
@@ -48,7 +52,8 @@ export function assess(subject: Subject): Assessment {
   }
 }
 
-const attemptNumber = (operation: UpgradeOperation): number => Number(operation.metadata.name.split('-').at(-1))
+const attemptNumber = (operation: UpgradeOperation): number =>
+  Number(operation.metadata.name.split('-').at(-1))
 
 /** What is known of a device when it is counted. */
 interface Counted {
@@ -61,7 +66,9 @@ interface Counted {
 
 const failed = ({ onTarget, latest }: Counted): boolean => latest?.status.phase === 'Failed' && !onTarget
 const failedAs = (counted: Counted, failureClass: string): boolean =>
-  failed(counted) ? counted.latest?.status.failureClass === failureClass : counted.blocked?.reason === failureClass
+  failed(counted)
+    ? counted.latest?.status.failureClass === failureClass
+    : counted.blocked?.reason === failureClass
 const isInFlight = ({ unfinished }: Counted): boolean => unfinished !== undefined && holdsSlot(unfinished)
 
 /** Which devices each count of a policy takes in. */
@@ -72,7 +79,8 @@ const countRules: Record<CountName, (counted: Counted) => boolean> = {
   queued: (counted) =>
     !isInFlight(counted) && !counted.onTarget && (!counted.blocked || counted.unfinished !== undefined),
   inFlight: isInFlight,
-  succeeded: ({ latest }) => latest?.status.phase === 'Succeeded' && latest.status.reason !== 'AlreadyOnTarget',
+  succeeded: ({ latest }) =>
+    latest?.status.phase === 'Succeeded' && latest.status.reason !== 'AlreadyOnTarget',
   failed: (counted) => failed(counted) || counted.blocked?.reason === 'RolledBack',
   lost: (counted) => failedAs(counted, 'Lost'),
   rolledBack: (counted) => failedAs(counted, 'RolledBack'),
@@ -92,6 +100,9 @@ function countsOf(subject: Subject, known: Omit<Counted, 'unfinished'>): Map<str
   const open = subject.operations.filter((operation) => !isFinished(operation))
   const unfinished = open.find(holdsSlot) ?? open[0]
   const counted = { ...known, unfinished }
-  counts.set(first!.metadata.name, countNames.filter((name) => countRules[name](counted)))
+  counts.set(
+    first!.metadata.name,
+    countNames.filter((name) => countRules[name](counted)),
+  )
   return counts
 }

@@ -21,7 +21,13 @@ export function withProbe(
   delete kept.failedProbes
   const conditions = setCondition(
     removeCondition(status.conditions, 'Stalled'),
-    { type: 'Reachable', status: 'True', reason: 'Answered', message: 'answered the last probe', observedGeneration },
+    {
+      type: 'Reachable',
+      status: 'True',
+      reason: 'Answered',
+      message: 'answered the last probe',
+      observedGeneration,
+    },
     now,
   )
   return {
@@ -58,7 +64,11 @@ export function withFailedProbe(
     now,
   )
   conditions = stalled
-    ? setCondition(conditions, { type: 'Stalled', status: 'True', reason: stalled, message, observedGeneration }, now)
+    ? setCondition(
+        conditions,
+        { type: 'Stalled', status: 'True', reason: stalled, message, observedGeneration },
+        now,
+      )
     : conditions
   return {
     ...status,

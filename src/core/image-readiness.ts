@@ -31,13 +31,17 @@ export function imageReadiness({ image, build }: Declared, stored: StoredImage):
     )
   }
   const contradiction = build && releaseProblem(build.osIdentifier, metadata?.revision)
-  return contradiction === undefined ? { ready: true, boards: [...boards] } : not('ImageInvalid', contradiction)
+  return contradiction === undefined
+    ? { ready: true, boards: [...boards] }
+    : not('ImageInvalid', contradiction)
 }
 
 /** What keeps anybody from telling, after the flash, whether the image runs. */
 function releaseProblem(osIdentifier: string | undefined, revision: string | undefined): string | undefined {
   if (osIdentifier === undefined) {
-    return revision === undefined ? 'the image does not say which release it is: set osIdentifier on its build' : undefined
+    return revision === undefined
+      ? 'the image does not say which release it is: set osIdentifier on its build'
+      : undefined
   }
   return revision === undefined || names(osIdentifier, revision)
     ? undefined

@@ -36,6 +36,7 @@ export function imageForBoard(board: string, images: readonly FirmwareImage[]): 
   const fitting = images.filter((image) => isReadyImage(image) && (image.status.boards ?? []).includes(board))
   const [first, ...others] = fitting
   if (!first) return { kind: 'None' }
-  if (others.length > 0) return { kind: 'Ambiguous', names: fitting.map((image) => image.metadata.name).toSorted() }
+  if (others.length > 0)
+    return { kind: 'Ambiguous', names: fitting.map((image) => image.metadata.name).toSorted() }
   return { kind: 'One', image: first }
 }

@@ -28,7 +28,14 @@ export const isFlashing = (phase: Phase): boolean =>
 export const holdsSlot = (operation: UpgradeOperation): boolean =>
   !isFinished(operation) && phaseOf(operation) !== 'Queued'
 /** What a queued operation may wait for while nothing speaks against its device. */
-const turnReasons = new Set<string | undefined>([undefined, 'Waiting', 'WaitingForSlot', 'WaitingForStart', 'Halted', 'LostLimit'])
+const turnReasons = new Set<string | undefined>([
+  undefined,
+  'Waiting',
+  'WaitingForSlot',
+  'WaitingForStart',
+  'Halted',
+  'LostLimit',
+])
 /** Queued, and ready to go as soon as there is room: what is blocked must not keep that room from others. */
 export const waitsForTurn = (operation: UpgradeOperation): boolean =>
   phaseOf(operation) === 'Queued' && turnReasons.has(operation.status.reason)
@@ -77,7 +84,9 @@ export interface OperationWorld {
   hasSession: boolean
   outcome?: Outcome
   /** What the flash is to bring, and what the device was before. */
-  target: { image: NonNullable<UpgradeOperationStatus['image']>; to: NonNullable<UpgradeOperationStatus['to']> } | undefined
+  target:
+    | { image: NonNullable<UpgradeOperationStatus['image']>; to: NonNullable<UpgradeOperationStatus['to']> }
+    | undefined
   from: NonNullable<UpgradeOperationStatus['from']>
   identity: string | undefined
   settings: Pick<UpgradePolicySpec, 'retry' | 'offline' | 'timeouts'>
@@ -98,7 +107,14 @@ export type Act =
   | { kind: 'Knock' }
   | { kind: 'Look' }
   /** Give the device back: undo what was done on it, free the claim. `startedToNothing` also clears lock and marker. */
-  | { kind: 'Release'; undo: boolean; startedToNothing: boolean; again?: number; probe?: Probe; unreachable?: boolean }
+  | {
+      kind: 'Release'
+      undo: boolean
+      startedToNothing: boolean
+      again?: number
+      probe?: Probe
+      unreachable?: boolean
+    }
   /** Put stopped services back: a start is not allowed for now. */
   | { kind: 'Park' }
   /** Keep what is claimed and wait, without a session. */
@@ -155,15 +171,21 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   const expired = offlineTooLong(due, world, now)
   if (expired) return failed(due, now, expired)
   if (!world.admission.admitted) return stayQueued(due, world, now, waitFor(world.admission, now))
-  if (!world.target) return stayQueued(due, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
+  if (!world.target)
+    return stayQueued(due, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
 }
 
 /** How long until the next attempt. A device that has answered since is not made to wait for it. */
-function retryAfterMs({ status }: UpgradeOperation, { admission, settings }: OperationWorld, now: number): number {
+function retryAfterMs(
+  { status }: UpgradeOperation,
+  { admission, settings }: OperationWorld,
+  now: number,
+): number {
   const isFreeToGo = admission.admitted || turnReasons.has(admission.blocked?.reason)
   if (status.retryTime === undefined || (status.reason === 'Unreachable' && isFreeToGo)) return 0
-  const longestMs = 2 * Math.max(parseDuration(settings.offline.maxRecheck), parseDuration(settings.retry.maxBackoff))
+  const longestMs =
+    2 * Math.max(parseDuration(settings.offline.maxRecheck), parseDuration(settings.retry.maxBackoff))
   const ms = toMs(status.retryTime) - now
   // No wait is that long: the time was agreed on before the wall clock was set back.
   return ms > longestMs ? 0 : ms
@@ -213,14 +235,24 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
   if (outcome?.kind === 'AttemptFailed') return attemptFailed(operation, world, outcome, now)
   if (world.cancel) return cancelled(operation, world, now)
   if (!world.target) {
-    return attemptFailed(operation, world, { failureClass: 'NotStarted', recoverable: true, message: 'its image is not Ready any more' }, now)
+    return attemptFailed(
+      operation,
+      world,
+      { failureClass: 'NotStarted', recoverable: true, message: 'its image is not Ready any more' },
+      now,
+    )
   }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
 }
 
 /** The next phase after a step that went well. */
-function advancePast(outcome: Outcome, operation: UpgradeOperation, world: OperationWorld, now: number): Step {
+function advancePast(
+  outcome: Outcome,
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  now: number,
+): Step {
   switch (outcome.kind) {
     case 'Connected': {
       const step = advance(operation, now, 'Checking', { kind: 'Check' })
@@ -276,10 +308,15 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
   const { blocked } = world.admission
   const { outcome } = world
   // The reason is written when services run again, and not before: a restart in between parks once more.
-  const parked = outcome?.kind === 'Parked' ? outcome.undone : !world.hasSession && operation.status.reason !== undefined
+  const parked =
+    outcome?.kind === 'Parked' ? outcome.undone : !world.hasSession && operation.status.reason !== undefined
   if (!parked) {
     const status = change(operation, now, blocked ? { message: blocked.message } : {})
-    return { status, act: outcome?.kind === 'Parked' ? { kind: 'Wait', ms: slowKnockMs } : { kind: 'Park' }, durable: false }
+    return {
+      status,
+      act: outcome?.kind === 'Parked' ? { kind: 'Wait', ms: slowKnockMs } : { kind: 'Park' },
+      durable: false,
+    }
   }
   const next = change(operation, now, blocked ? { reason: blocked.reason, message: blocked.message } : {})
   const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : haltPollMs
@@ -299,7 +336,11 @@ function intent(
   next.bootIdBefore = tested.bootId
   next.maxUptime = maxUptimeSeconds
   next.command = tested.command
-  return { status: next, act: { kind: 'Start', token: { bootId: tested.bootId, maxUptimeSeconds } }, durable: true }
+  return {
+    status: next,
+    act: { kind: 'Start', token: { bootId: tested.bootId, maxUptimeSeconds } },
+    durable: true,
+  }
 }
 
 function attemptFailed(
@@ -369,7 +410,10 @@ function offlineTooLong(
   if (limitMs === 0 || since === undefined || now - toMs(since) < limitMs) return undefined
   // It may have answered a probe since, and wait for something else by now.
   if (world.admission.blocked?.reason !== 'Unreachable') return undefined
-  return { failureClass: 'Unreachable', message: `has not answered since ${since}; offline.expireAfter has passed` }
+  return {
+    failureClass: 'Unreachable',
+    message: `has not answered since ${since}; offline.expireAfter has passed`,
+  }
 }
 
 /** After the intent there is only looking: at the same boot, at a new boot, or at nothing until it is Lost. */
@@ -390,10 +434,17 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   if (!outcome) return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
   if (isOverdue(operation, world, now)) {
     const last = outcome.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
-    const step = giveUp(operation, now, `has not come back for ${world.settings.timeouts.reboot} after the flash was started${last}`)
+    const step = giveUp(
+      operation,
+      now,
+      `has not come back for ${world.settings.timeouts.reboot} after the flash was started${last}`,
+    )
     return { ...step, act: release({ unreachable: true }) }
   }
-  const seen = outcome.kind === 'LookFailed' ? change(operation, now, { message: outcome.message }) : { ...operation.status }
+  const seen =
+    outcome.kind === 'LookFailed'
+      ? change(operation, now, { message: outcome.message })
+      : { ...operation.status }
   return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
 }
 
@@ -420,23 +471,38 @@ function knockAfterMs(operation: UpgradeOperation, world: OperationWorld, now: n
   return now - flashedAt(operation, now) < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
 }
 
-function afterStart(operation: UpgradeOperation, world: OperationWorld, result: StartResult, now: number): Step {
+function afterStart(
+  operation: UpgradeOperation,
+  world: OperationWorld,
+  result: StartResult,
+  now: number,
+): Step {
   const wait: Act = { kind: 'Wait', ms: parseDuration(world.settings.timeouts.reconnectRetry) }
   switch (result.kind) {
     case 'Started':
       return {
-        status: change(operation, now, { phase: 'Rebooting', message: 'the device is silent on purpose while it writes and reboots' }),
+        status: change(operation, now, {
+          phase: 'Rebooting',
+          message: 'the device is silent on purpose while it writes and reboots',
+        }),
         act: wait,
         durable: true,
       }
     case 'Unknown':
       return {
-        status: change(operation, now, { message: `no answer to the start (${result.message}); looking at what the device does` }),
+        status: change(operation, now, {
+          message: `no answer to the start (${result.message}); looking at what the device does`,
+        }),
         act: wait,
         durable: false,
       }
     case 'Refused':
-      return attemptFailed({ ...operation, status: change(operation, now, { log: result.log }) }, world, result, now)
+      return attemptFailed(
+        { ...operation, status: change(operation, now, { log: result.log }) },
+        world,
+        result,
+        now,
+      )
   }
 }
 
@@ -448,7 +514,12 @@ function afterLook(
 ): Step {
   const { status } = operation
   const verdict = judge(
-    { bootIdBefore: status.bootIdBefore ?? '', identity: world.identity, from: status.from ?? {}, to: status.to ?? {} },
+    {
+      bootIdBefore: status.bootIdBefore ?? '',
+      identity: world.identity,
+      from: status.from ?? {},
+      to: status.to ?? {},
+    },
     probe,
   )
   switch (verdict.kind) {
@@ -481,7 +552,8 @@ function lookOn(operation: UpgradeOperation, world: OperationWorld, now: number,
   if (against !== undefined && isOverdue(operation, world, now)) {
     return giveUp(operation, now, `${against}, ${world.settings.timeouts.reboot} after the flash was started`)
   }
-  const status = against === undefined ? { ...operation.status } : change(operation, now, { message: against })
+  const status =
+    against === undefined ? { ...operation.status } : change(operation, now, { message: against })
   return { status, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
 }
 
@@ -493,7 +565,13 @@ function sameBoot(
   now: number,
 ): Step {
   const never = !probe.upgrading && probe.uptimeSeconds > (operation.status.maxUptime ?? Infinity)
-  if (!never) return lookOn(operation, world, now, probe.upgrading ? 'still runs in its old boot, and an upgrade runs on it' : undefined)
+  if (!never)
+    return lookOn(
+      operation,
+      world,
+      now,
+      probe.upgrading ? 'still runs in its old boot, and an upgrade runs on it' : undefined,
+    )
   const said = log.at(-1)
   const failure = {
     failureClass: 'NotStarted' as const,
@@ -517,7 +595,11 @@ function failed(
   failure: { failureClass: FailureClass; message: string },
 ): Step {
   const { failureClass, message } = failure
-  return { status: change(operation, now, { phase: 'Failed', reason: 'Failed', failureClass, message }), act: release({}), durable: true }
+  return {
+    status: change(operation, now, { phase: 'Failed', reason: 'Failed', failureClass, message }),
+    act: release({}),
+    durable: true,
+  }
 }
 
 const release = (options: Partial<Omit<Act & { kind: 'Release' }, 'kind'>>): Act => ({
@@ -534,7 +616,11 @@ interface Waiting {
 }
 
 function waiting(operation: UpgradeOperation, now: number, { ms, reason, message }: Waiting): Step {
-  const status = change(operation, now, { phase: 'Queued', ...(reason ? { reason } : {}), ...(message ? { message } : {}) })
+  const status = change(operation, now, {
+    phase: 'Queued',
+    ...(reason ? { reason } : {}),
+    ...(message ? { message } : {}),
+  })
   return { status, act: { kind: 'Wait', ...(ms === undefined ? {} : { ms }) }, durable: false }
 }
 
@@ -545,7 +631,11 @@ const advance = (operation: UpgradeOperation, now: number, phase: Phase, act: Ac
 })
 
 /** The one place where an operation's phase changes: times, conditions and log follow it. */
-function change(operation: UpgradeOperation, now: number, { log = [], ...next }: Change): UpgradeOperationStatus {
+function change(
+  operation: UpgradeOperation,
+  now: number,
+  { log = [], ...next }: Change,
+): UpgradeOperationStatus {
   const before = phaseOf(operation)
   const phase = next.phase ?? before
   if (phase !== before && !canMove(before, phase, operation.status.failureClass)) {
@@ -558,7 +648,8 @@ function change(operation: UpgradeOperation, now: number, { log = [], ...next }:
   const entered = phase !== before || status.times?.[phase] === undefined
   if (entered) status.times = { ...status.times, [phase]: toTime(now) }
   const lines = [...log]
-  if (status.message && status.message !== operation.status.message) lines.unshift(`${phase}: ${status.message}`)
+  if (status.message && status.message !== operation.status.message)
+    lines.unshift(`${phase}: ${status.message}`)
   for (const line of lines) status.log = appendLog(status.log ?? [], line)
   status.observedGeneration = operation.metadata.generation
   status.conditions = conditionsOf(operation, status, now)
@@ -576,8 +667,10 @@ function conditionsOf(operation: UpgradeOperation, status: UpgradeOperationStatu
     reason: string,
   ) => setCondition(conditions, { type, status: value, reason, message, observedGeneration }, now)
   // Only what does not hold is removed: the others keep the time since when they do.
-  const without = (...types: string[]) => types.reduce<UpgradeOperationStatus['conditions']>(removeCondition, status.conditions)
-  if (phase === 'Succeeded') return set(without('Reconciling', 'Stalled'), 'Ready', 'True', status.reason ?? 'Succeeded')
+  const without = (...types: string[]) =>
+    types.reduce<UpgradeOperationStatus['conditions']>(removeCondition, status.conditions)
+  if (phase === 'Succeeded')
+    return set(without('Reconciling', 'Stalled'), 'Ready', 'True', status.reason ?? 'Succeeded')
   if (phase === 'Failed' || phase === 'Cancelled') {
     return set(set(without('Reconciling'), 'Ready', 'False', phase), 'Stalled', 'True', phase)
   }

@@ -7,5 +7,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
   const right = b as Record<string, unknown>
   const keys = Object.keys(left).filter((key) => left[key] !== undefined)
   const others = Object.keys(right).filter((key) => right[key] !== undefined)
-  return keys.length === others.length && keys.every((key) => Object.hasOwn(right, key) && sameValue(left[key], right[key]))
+  return (
+    keys.length === others.length &&
+    keys.every((key) => Object.hasOwn(right, key) && sameValue(left[key], right[key]))
+  )
 }

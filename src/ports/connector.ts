@@ -81,5 +81,9 @@ export interface Connector {
    * Whether something accepts a TCP connection at any of the addresses within `limitMs`. Never rejects but on abort.
    * Undefined for a device behind a jump host, which only a session can find out.
    */
-  knock(target: Pick<Target, 'addresses' | 'port' | 'jumpHost'>, limitMs: number, signal: AbortSignal): Promise<boolean | undefined>
+  knock(
+    target: Pick<Target, 'addresses' | 'port' | 'jumpHost'>,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined>
 }

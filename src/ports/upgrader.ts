@@ -64,7 +64,11 @@ export interface Upgrader {
    * Undoes what was done before a flash: stopped services are started, our lock and the uploaded image removed; with
    * `keepImage` the image stays, unless services were stopped to make room for it. Never throws but on abort.
    */
-  abandon(options: { keepImage: boolean; commandMs: number }, session: Session, signal: AbortSignal): Promise<void>
+  abandon(
+    options: { keepImage: boolean; commandMs: number },
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<void>
 
   /**
    * After a start that came to nothing is proven (same boot, past its latest uptime, nothing running): removes lock and

@@ -10,4 +10,5 @@ export const isLocked = (machine: Machine): boolean => {
 }
 
 /** Whether a script that touches the image or the marker may: nothing is being started, and nothing runs. */
-export const mayTouch = (machine: Machine): boolean => !isLocked(machine) && machine.state.upgrading === undefined
+export const mayTouch = (machine: Machine): boolean =>
+  !isLocked(machine) && machine.state.upgrading === undefined

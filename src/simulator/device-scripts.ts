@@ -61,7 +61,9 @@ const test = async (machine: Machine, options: readonly string[]): Promise<Comma
 const clear = (machine: Machine, [operation = '', bootId, maxUptime]: readonly string[]): CommandResult => {
   const { state } = machine
   if (state.bootId !== bootId) return ended('@end\n')
-  const isOwn = state.lock?.operation === operation && state.lock.voidAfterSeconds === Number(maxUptime) + lockGraceSeconds
+  const isOwn =
+    state.lock?.operation === operation &&
+    state.lock.voidAfterSeconds === Number(maxUptime) + lockGraceSeconds
   const isOver = machine.uptimeSeconds() > Number(maxUptime) && state.upgrading === undefined
   if (isOwn && isOver) state.lock = undefined
   if (mayTouch(machine)) {

@@ -8,7 +8,9 @@ test('a plan says what an operation that was written by hand would do', async ()
   const { ports, stop } = await world.start()
   await world.clock.advance(60_000)
   world.halt('HALT exists')
-  await world.store.apply(manifest('UpgradeOperation', 'mine', { deviceRef: { name: 'ap-1' }, buildRef: { name: 'new' } }))
+  await world.store.apply(
+    manifest('UpgradeOperation', 'mine', { deviceRef: { name: 'ap-1' }, buildRef: { name: 'new' } }),
+  )
   await world.clock.advance(60_000)
   const plan = async () => (await planFleet(ports.fleet, ports.governor)).devices
   expect((await plan())[0]).toMatchObject({ action: 'Blocked', reason: 'Halted', target: 'new' })

@@ -17,7 +17,8 @@ const key = (name: string) => ({ namespace: 'default', name })
 
 const deviceOf = async (world: World, index: number): Promise<Device> =>
   (await world.store.get('Device', key(`ap-${index}`)))!
-const operationsOf = async (world: World): Promise<UpgradeOperation[]> => (await world.store.list('UpgradeOperation')).items
+const operationsOf = async (world: World): Promise<UpgradeOperation[]> =>
+  (await world.store.list('UpgradeOperation')).items
 const flashes = (world: World): number[] => [...world.routers.values()].map((router) => router.flashes.length)
 
 /** Lets the fleet come to the point at which an operation has come to a phase. */
@@ -74,7 +75,10 @@ test('a device that came back while nobody ran is looked at before it is called 
 })
 
 /** Changes what the toy upgrader of a process does. */
-const withUpgrader = (app: Awaited<ReturnType<World['start']>>, change: (toy: Upgrader) => Partial<Upgrader>): void => {
+const withUpgrader = (
+  app: Awaited<ReturnType<World['start']>>,
+  change: (toy: Upgrader) => Partial<Upgrader>,
+): void => {
   const upgraders = app.ports.upgraders as Map<string, Upgrader>
   const toy = upgraders.get('toy')!
   upgraders.set('toy', { ...toy, ...change(toy) })
@@ -84,7 +88,10 @@ test.each([
   ['hangs in its old boot', (probe: Probe): Probe => ({ ...probe, upgrading: true }), 'old boot'],
   ['is another one', (probe: Probe): Probe => ({ ...probe, identity: 'stranger' }), 'another device'],
 ])('a device that %s after the start does not hold its slot for ever', async (_what, change, words) => {
-  const world = await createToyFleet({ routers: 2, policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } } })
+  const world = await createToyFleet({
+    routers: 2,
+    policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } },
+  })
   world.router(1).flash = 'says started and is not'
   world.router(2).flash = 'says started and is not'
   await world.declare()
@@ -158,7 +165,10 @@ test('a device that answers again is not left waiting for the time of its next a
       await toy.upload(...args)
     },
   }))
-  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('the link broke')), minutes(10))
+  await world.clock.runUntil(
+    () => world.events.some((event) => event.type === 'Phase' && event.message.includes('the link broke')),
+    minutes(10),
+  )
   broken = false
   await world.clock.advance(minutes(1))
   const device = await deviceOf(world, 1)
@@ -175,7 +185,10 @@ test('a time that has passed is not waited for: what is paused meanwhile is stuc
   world.router(1).failUploads = 1
   await world.declare()
   const app = await world.start()
-  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')), minutes(10))
+  await world.clock.runUntil(
+    () => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')),
+    minutes(10),
+  )
   const policy = (await world.store.get('UpgradePolicy', key('all')))!
   await world.store.update({ ...policy, spec: { ...policy.spec, state: 'Pause' } })
   await world.clock.advance(minutes(10))
@@ -185,7 +198,10 @@ test('a time that has passed is not waited for: what is paused meanwhile is stuc
 })
 
 test('a file that is missing here is not held against the device for ever', async () => {
-  const world = await createToyFleet({ routers: 1, policy: { retry: { preFlash: 1, backoff: '1m', maxBackoff: '10m', quarantine: '1h' } } })
+  const world = await createToyFleet({
+    routers: 1,
+    policy: { retry: { preFlash: 1, backoff: '1m', maxBackoff: '10m', quarantine: '1h' } },
+  })
   await world.declare()
   const app = await world.start()
   let missing = true
@@ -195,7 +211,10 @@ test('a file that is missing here is not held against the device for ever', asyn
       await toy.upload(...args)
     },
   }))
-  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.phase === 'Failed'), minutes(10))
+  await world.clock.runUntil(
+    () => world.events.some((event) => event.type === 'Phase' && event.phase === 'Failed'),
+    minutes(10),
+  )
   missing = false
   await world.clock.advance(minutes(1))
   expect((await deviceOf(world, 1)).status.blocked).toMatchObject({ reason: 'Quarantined' })
@@ -207,14 +226,25 @@ test('a file that is missing here is not held against the device for ever', asyn
 
 test('an operation written by hand waits for a device that is declared later', async () => {
   const world = await createToyFleet({ routers: 1 })
-  const byHand = manifest('UpgradeOperation', 'now', { deviceRef: { name: 'ap-1' }, buildRef: { name: 'new' } })
-  await world.store.create({ ...byHand, metadata: { ...byHand.metadata, finalizers: ['reflash.dev/operation'] } })
+  const byHand = manifest('UpgradeOperation', 'now', {
+    deviceRef: { name: 'ap-1' },
+    buildRef: { name: 'new' },
+  })
+  await world.store.create({
+    ...byHand,
+    metadata: { ...byHand.metadata, finalizers: ['reflash.dev/operation'] },
+  })
   const app = await world.start()
   await world.clock.advance(minutes(1))
-  expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Queued', message: 'device ap-1 does not exist' })
+  expect((await operationsOf(world))[0]!.status).toMatchObject({
+    phase: 'Queued',
+    message: 'device ap-1 does not exist',
+  })
   await world.declare()
   await world.clock.advance(minutes(5))
-  expect((await operationsOf(world)).find(({ metadata }) => metadata.name === 'now')!.status.phase).toBe('Succeeded')
+  expect((await operationsOf(world)).find(({ metadata }) => metadata.name === 'now')!.status.phase).toBe(
+    'Succeeded',
+  )
   expect(flashes(world)).toEqual([1])
   await app.stop()
 })
@@ -250,7 +280,10 @@ test('Strict does not trust a host key that was only seen', async () => {
   const category = (await world.store.get('Category', key('ap')))!
   const strict = { ...category, spec: { ...category.spec, hostKeyPolicy: 'Strict' as const } }
   expect(await targetOf(device, strict, app.ports)).toMatchObject({ hostKeys: [], acceptNewHostKeys: false })
-  expect(await targetOf(device, category, app.ports)).toMatchObject({ hostKeys: ['ssh-ed25519 AAAA'], acceptNewHostKeys: true })
+  expect(await targetOf(device, category, app.ports)).toMatchObject({
+    hostKeys: ['ssh-ed25519 AAAA'],
+    acceptNewHostKeys: true,
+  })
   await app.stop()
 })
 
@@ -264,7 +297,9 @@ test('an image that says no release is not flashed for a build that says none ei
   expect(flashes(world)).toEqual([0])
   expect((await deviceOf(world, 1)).status.blocked).toMatchObject({ reason: 'BuildNotReady' })
   const image = (await world.store.get('FirmwareImage', key('image')))!
-  expect(image.status.conditions?.find(({ type }) => type === 'Ready')?.message).toContain('set osIdentifier on its build')
+  expect(image.status.conditions?.find(({ type }) => type === 'Ready')?.message).toContain(
+    'set osIdentifier on its build',
+  )
   await app.stop()
 })
 
@@ -293,7 +328,10 @@ test('a wall clock that ran ahead for a while leaves nobody waiting for its time
   world.clock.jump(minutes(60 * 24 * 3650))
   await world.declare()
   const ahead = await world.start()
-  await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')), minutes(10))
+  await world.clock.runUntil(
+    () => world.events.some((event) => event.type === 'Phase' && event.message.includes('cut off')),
+    minutes(10),
+  )
   await ahead.stop()
   world.clock.jump(-minutes(60 * 24 * 3650))
   world.router(1).up = true
@@ -322,7 +360,10 @@ test('a run that is to end does not wait for routine probes', async () => {
 })
 
 test('operations are kept no longer than asked, and those of a removed device not at all after that', async () => {
-  const world = await createToyFleet({ routers: 2, policy: { history: { operationsPerDevice: 10, keepFor: '2d' }, retryToken: 'first' } })
+  const world = await createToyFleet({
+    routers: 2,
+    policy: { history: { operationsPerDevice: 10, keepFor: '2d' }, retryToken: 'first' },
+  })
   world.router(1).flash = 'rolls back'
   await world.declare()
   const app = await world.start()

@@ -15,15 +15,26 @@ describe('a fleet that differs from its target', () => {
     const world = await createToyFleet({ routers: 5 })
     await world.declare()
     const app = await world.start()
-    await world.clock.runUntil(() => [...world.routers.values()].every((router) => router.release === 'new' && router.up), minutes(30))
+    await world.clock.runUntil(
+      () => [...world.routers.values()].every((router) => router.release === 'new' && router.up),
+      minutes(30),
+    )
     await world.clock.advance(minutes(1))
     expect(flashes(world)).toEqual([1, 1, 1, 1, 1])
     for (const { items } of [await world.store.list('Device')]) {
-      expect(items.map((device) => device.status.conditions?.find(({ type }) => type === 'UpToDate')?.reason)).toEqual(Array(5).fill('OnTarget'))
+      expect(
+        items.map((device) => device.status.conditions?.find(({ type }) => type === 'UpToDate')?.reason),
+      ).toEqual(Array(5).fill('OnTarget'))
       expect(items.map((device) => device.status.operationRef)).toEqual(Array(5).fill(undefined))
     }
     const [policy] = (await world.store.list('UpgradePolicy')).items
-    expect(policy!.status.counts).toMatchObject({ matched: 5, onTarget: 5, succeeded: 5, inFlight: 0, failed: 0 })
+    expect(policy!.status.counts).toMatchObject({
+      matched: 5,
+      onTarget: 5,
+      succeeded: 5,
+      inFlight: 0,
+      failed: 0,
+    })
     expect(policy!.status.conditions?.find(({ type }) => type === 'Converged')?.status).toBe('True')
     for (const operation of await operations(world)) {
       expect(operation.status).toMatchObject({ phase: 'Succeeded', image: { sha256: imageDigest } })
@@ -34,7 +45,10 @@ describe('a fleet that differs from its target', () => {
   })
 
   test('keeps to maxConcurrent', async () => {
-    const world = await createToyFleet({ routers: 9, policy: { limits: { maxConcurrent: 2, startsPerMinute: 100 } } })
+    const world = await createToyFleet({
+      routers: 9,
+      policy: { limits: { maxConcurrent: 2, startsPerMinute: 100 } },
+    })
     await world.declare()
     const app = await world.start()
     let most = 0
@@ -47,11 +61,16 @@ describe('a fleet that differs from its target', () => {
   })
 
   test('keeps to startsPerMinute in every minute', async () => {
-    const world = await createToyFleet({ routers: 9, policy: { limits: { maxConcurrent: 9, startsPerMinute: 3 } } })
+    const world = await createToyFleet({
+      routers: 9,
+      policy: { limits: { maxConcurrent: 9, startsPerMinute: 3 } },
+    })
     await world.declare()
     const app = await world.start()
     await world.clock.runUntil(() => flashes(world).every((count) => count === 1), minutes(60))
-    const times = [...world.routers.values()].flatMap((router) => router.flashes.map(({ at }) => at)).toSorted((a, b) => a - b)
+    const times = [...world.routers.values()]
+      .flatMap((router) => router.flashes.map(({ at }) => at))
+      .toSorted((a, b) => a - b)
     for (const [index, time] of times.entries()) {
       const later = times[index + 3]
       if (later !== undefined) expect(later - time).toBeGreaterThanOrEqual(60_000)
@@ -76,13 +95,19 @@ describe('a flash', () => {
   })
 
   test('that never comes back is Lost, holds no slot, and is corrected when it returns', async () => {
-    const world = await createToyFleet({ routers: 2, policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } } })
+    const world = await createToyFleet({
+      routers: 2,
+      policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } },
+    })
     for (const router of world.routers.values()) router.flash = 'never returns'
     await world.declare()
     const app = await world.start()
     await world.clock.advance(minutes(60))
     expect(flashes(world)).toEqual([1, 1])
-    expect((await operations(world)).map((operation) => operation.status.failureClass)).toEqual(['Lost', 'Lost'])
+    expect((await operations(world)).map((operation) => operation.status.failureClass)).toEqual([
+      'Lost',
+      'Lost',
+    ])
     const late = world.router(1)
     Object.assign(late, { up: true, boot: 2, release: 'new', bootedAt: world.clock.monotonic() })
     await world.clock.advance(minutes(24 * 60))
@@ -99,7 +124,10 @@ describe('a flash', () => {
       world.router(1).flash = flash
       await world.declare()
       const app = await world.start()
-      await world.clock.runUntil(() => world.events.some((event) => event.type === 'Phase' && event.message.includes('never started')), minutes(30))
+      await world.clock.runUntil(
+        () => world.events.some((event) => event.type === 'Phase' && event.message.includes('never started')),
+        minutes(30),
+      )
       expect(flashes(world)).toEqual([0])
       world.router(1).flash = 'works'
       await world.clock.runUntil(() => world.router(1).release === 'new', minutes(30))
@@ -140,11 +168,17 @@ describe('before the flash', () => {
   })
 
   test('an offline device blocks nobody and is upgraded when it is back', async () => {
-    const world = await createToyFleet({ routers: 3, policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } } })
+    const world = await createToyFleet({
+      routers: 3,
+      policy: { limits: { maxConcurrent: 1, startsPerMinute: 10 } },
+    })
     world.router(2).up = false
     await world.declare()
     const app = await world.start()
-    await world.clock.runUntil(() => world.router(1).release === 'new' && world.router(3).release === 'new', minutes(30))
+    await world.clock.runUntil(
+      () => world.router(1).release === 'new' && world.router(3).release === 'new',
+      minutes(30),
+    )
     world.router(2).up = true
     await world.clock.runUntil(() => world.router(2).release === 'new', minutes(24 * 60))
     await app.stop()
@@ -184,10 +218,17 @@ describe('a restart', () => {
       await world.clock.advance(cut * 1000)
       await first.stop()
       const second = await world.start()
-      await world.clock.runUntil(() => [...world.routers.values()].every((router) => router.release === 'new'), minutes(60))
+      await world.clock.runUntil(
+        () => [...world.routers.values()].every((router) => router.release === 'new'),
+        minutes(60),
+      )
       await world.clock.advance(minutes(2))
       expect(flashes(world)).toEqual([1, 1, 1])
-      expect((await operations(world)).map((operation) => operation.status.phase)).toEqual(['Succeeded', 'Succeeded', 'Succeeded'])
+      expect((await operations(world)).map((operation) => operation.status.phase)).toEqual([
+        'Succeeded',
+        'Succeeded',
+        'Succeeded',
+      ])
       await second.stop()
     }
   })

@@ -56,9 +56,16 @@ requires(...routerPrograms)('routers that really reboot', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'reflash-e2e-'))
-    routers = await Promise.all([startRouter({ release: old, board }), startRouter({ release: old, board }), startRouter({ release: old, board })])
+    routers = await Promise.all([
+      startRouter({ release: old, board }),
+      startRouter({ release: old, board }),
+      startRouter({ release: old, board }),
+    ])
     mkdirSync(join(folder, 'fleet', 'images'), { recursive: true })
-    writeFileSync(join(folder, 'fleet', 'images', 'archer-c7-v5-24.10.8.bin'), makeFirmware({ ...target, boards: [board] }))
+    writeFileSync(
+      join(folder, 'fleet', 'images', 'archer-c7-v5-24.10.8.bin'),
+      makeFirmware({ ...target, boards: [board] }),
+    )
     writeFileSync(join(folder, 'fleet', 'fleet.yaml'), manifests(routers))
     flags = [join(folder, 'fleet'), '--state', join(folder, 'state.db')]
   })
@@ -77,7 +84,11 @@ requires(...routerPrograms)('routers that really reboot', () => {
 
     const run = await reflash(['run', ...flags, '--once'])
     expect(run.code, run.stderr).toBe(0)
-    expect(routers.map((router) => router.release().revision)).toEqual([target.revision, target.revision, target.revision])
+    expect(routers.map((router) => router.release().revision)).toEqual([
+      target.revision,
+      target.revision,
+      target.revision,
+    ])
     expect(flashes()).toEqual([1, 1, 1])
 
     const after = await reflash(['plan', ...flags, '-o', 'json'])
@@ -89,22 +100,26 @@ requires(...routerPrograms)('routers that really reboot', () => {
     expect(flashes()).toEqual([1, 1, 1])
   })
 
-  test('are not flashed again when the state is lost and one has fallen back', { timeout: 180_000 }, async () => {
-    const fallen = await startRouter({ release: old, board })
-    try {
-      fallen.misbehave({ rollBack: true })
-      writeFileSync(join(folder, 'fleet', 'fleet.yaml'), manifests([...routers, fallen]))
-      const first = await reflash(['run', ...flags, '--once'])
-      expect(first.code, first.stderr).toBe(1)
-      expect(first.stderr).toContain('device ap-20: RolledBack')
-      expect(fallen.starts()).toBe(1)
-      const elsewhere = [join(folder, 'fleet'), '--state', join(folder, 'other.db'), '--once']
-      const second = await reflash(['run', ...elsewhere])
-      expect(second.code, second.stderr).toBe(1)
-      expect(second.stderr).toContain('device ap-20: RolledBack')
-      expect(fallen.starts()).toBe(1)
-    } finally {
-      await fallen.stop()
-    }
-  })
+  test(
+    'are not flashed again when the state is lost and one has fallen back',
+    { timeout: 180_000 },
+    async () => {
+      const fallen = await startRouter({ release: old, board })
+      try {
+        fallen.misbehave({ rollBack: true })
+        writeFileSync(join(folder, 'fleet', 'fleet.yaml'), manifests([...routers, fallen]))
+        const first = await reflash(['run', ...flags, '--once'])
+        expect(first.code, first.stderr).toBe(1)
+        expect(first.stderr).toContain('device ap-20: RolledBack')
+        expect(fallen.starts()).toBe(1)
+        const elsewhere = [join(folder, 'fleet'), '--state', join(folder, 'other.db'), '--once']
+        const second = await reflash(['run', ...elsewhere])
+        expect(second.code, second.stderr).toBe(1)
+        expect(second.stderr).toContain('device ap-20: RolledBack')
+        expect(fallen.starts()).toBe(1)
+      } finally {
+        await fallen.stop()
+      }
+    },
+  )
 })

@@ -5,32 +5,40 @@ import { runWorld, type Report } from './world.ts'
 const seeds = Number(process.env['REFLASH_SEEDS'] ?? 500)
 const first = Number(process.env['REFLASH_SEED'] ?? 1)
 
-const sum = (reports: readonly Report[], pick: (report: Report) => Map<string, number>): Map<string, number> => {
+const sum = (
+  reports: readonly Report[],
+  pick: (report: Report) => Map<string, number>,
+): Map<string, number> => {
   const total = new Map<string, number>()
-  for (const report of reports) for (const [name, count] of pick(report)) total.set(name, (total.get(name) ?? 0) + count)
+  for (const report of reports)
+    for (const [name, count] of pick(report)) total.set(name, (total.get(name) ?? 0) + count)
   return total
 }
 
-test(`${seeds} worlds of routers that misbehave: none is flashed twice, none is lied about`, { timeout: 600_000 }, async () => {
-  const reports: Report[] = []
-  for (let seed = first; seed < first + seeds; seed += 1) {
-    const report = await runWorld(seed)
-    // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
-    expect(report.violations, `seed ${seed}`).toEqual([])
-    reports.push(report)
-  }
-  const faults = sum(reports, (report) => report.faults)
-  const outcomes = sum(reports, (report) => report.outcomes)
-  const crashes = reports.reduce((total, report) => total + report.crashes, 0)
-  if (seeds < 500) return
-  // A simulation that meets nothing proves nothing.
-  expect([...faultKinds].filter((kind) => (faults.get(kind) ?? 0) === 0)).toEqual([])
-  expect(crashes).toBeGreaterThan(200)
-  for (const outcome of ['Succeeded', 'RolledBack', 'Lost', 'WrongVersion', 'Rejected']) {
-    expect(outcomes.get(outcome) ?? 0, outcome).toBeGreaterThan(0)
-  }
-  expect(reports.reduce((total, report) => total + report.flashes, 0)).toBeGreaterThan(1000)
-})
+test(
+  `${seeds} worlds of routers that misbehave: none is flashed twice, none is lied about`,
+  { timeout: 600_000 },
+  async () => {
+    const reports: Report[] = []
+    for (let seed = first; seed < first + seeds; seed += 1) {
+      const report = await runWorld(seed)
+      // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
+      expect(report.violations, `seed ${seed}`).toEqual([])
+      reports.push(report)
+    }
+    const faults = sum(reports, (report) => report.faults)
+    const outcomes = sum(reports, (report) => report.outcomes)
+    const crashes = reports.reduce((total, report) => total + report.crashes, 0)
+    if (seeds < 500) return
+    // A simulation that meets nothing proves nothing.
+    expect([...faultKinds].filter((kind) => (faults.get(kind) ?? 0) === 0)).toEqual([])
+    expect(crashes).toBeGreaterThan(200)
+    for (const outcome of ['Succeeded', 'RolledBack', 'Lost', 'WrongVersion', 'Rejected']) {
+      expect(outcomes.get(outcome) ?? 0, outcome).toBeGreaterThan(0)
+    }
+    expect(reports.reduce((total, report) => total + report.flashes, 0)).toBeGreaterThan(1000)
+  },
+)
 
 test('the same seed does the same', async () => {
   for (const seed of [3, 17, 42]) expect((await runWorld(seed)).hash).toBe((await runWorld(seed)).hash)

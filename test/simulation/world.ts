@@ -62,7 +62,9 @@ export async function runWorld(seed: number): Promise<Report> {
   const late = random.fork('late start')
   if (faultShare > 0 && late.chance(1 / 2)) {
     // Around the end of its time a start is most dangerous: the next one may be on its way already.
-    late.pick(fleet.routers).inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
+    late
+      .pick(fleet.routers)
+      .inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
   }
   const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute })
   await world.declare()
@@ -101,7 +103,13 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
   let halted: string | undefined
   const records = createMemoryRecords()
   const images = createMemoryImages(fleet.files)
-  const store = watched(createMemoryStore({ clock }), { clock, intents, violations, maxConcurrent, routers: fleet.routers })
+  const store = watched(createMemoryStore({ clock }), {
+    clock,
+    intents,
+    violations,
+    maxConcurrent,
+    routers: fleet.routers,
+  })
 
   async function start(): Promise<Life> {
     const life = createLife()
@@ -142,10 +150,17 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
   }
 
   async function dump(): Promise<void> {
-    for (const { metadata, status } of [...(await store.list('Device')).items, ...(await operations()), await policy()]) {
+    for (const { metadata, status } of [
+      ...(await store.list('Device')).items,
+      ...(await operations()),
+      await policy(),
+    ]) {
       process.stderr.write(`${metadata.name} ${JSON.stringify(status, null, 1)}\n`)
     }
-    for (const router of fleet.routers) process.stderr.write(`${router.name} ${router.history.map((event) => JSON.stringify(event)).join('\n  ')}\n`)
+    for (const router of fleet.routers)
+      process.stderr.write(
+        `${router.name} ${router.history.map((event) => JSON.stringify(event)).join('\n  ')}\n`,
+      )
   }
 
   return {
@@ -168,12 +183,18 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
       await edit({ state: 'Run' })
     },
     async judgeEnd(quiet: boolean) {
-      for (const bug of bugs) violations.push(`bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`)
+      for (const bug of bugs)
+        violations.push(
+          `bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
+        )
       judgeRouters(fleet.routers, intents, violations)
       judgeRate(intents, startsPerMinute, violations)
       const all = await operations()
       for (const operation of all) {
-        if (holdsSlot(operation)) violations.push(`progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`)
+        if (holdsSlot(operation))
+          violations.push(
+            `progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`,
+          )
       }
       for (const device of (await store.list('Device')).items) {
         const router = fleet.routers.find(({ name }) => name === device.metadata.name)!
@@ -183,7 +204,9 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
           violations.push(`explain: ${router.name} is off its target and nobody says why`)
         }
         if (router.answer() === 'Accepts' && router.state.stoppedServices.length > 0 && isTalkedTo(device)) {
-          violations.push(`services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`)
+          violations.push(
+            `services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`,
+          )
         }
       }
       if (quiet) judgeQuiet(fleet.routers, all, violations)
@@ -238,7 +261,13 @@ function mortalConnector(connector: Connector, life: Life): Connector {
 /** A store that notes every accepted intent, and every status that no operation should have. */
 function watched(
   store: ResourceStore,
-  seen: { clock: ManualClock; intents: Intent[]; violations: string[]; maxConcurrent: number; routers: readonly Router[] },
+  seen: {
+    clock: ManualClock
+    intents: Intent[]
+    violations: string[]
+    maxConcurrent: number
+    routers: readonly Router[]
+  },
 ): ResourceStore {
   const slots = new Set<string>()
   const phases = new Map<string, { phase: Phase; failureClass: UpgradeOperation['status']['failureClass'] }>()
@@ -257,17 +286,27 @@ function watched(
     const { status } = operation
     const before = phases.get(name) ?? { phase: 'Queued', failureClass: undefined }
     // Phases that are never written may lie between two that are.
-    if (['Succeeded', 'Failed', 'Cancelled'].includes(before.phase) && before.phase !== phase && !canMove(before.phase, phase, before.failureClass)) {
+    if (
+      ['Succeeded', 'Failed', 'Cancelled'].includes(before.phase) &&
+      before.phase !== phase &&
+      !canMove(before.phase, phase, before.failureClass)
+    ) {
       seen.violations.push(`monotone: ${name} went from ${before.phase} to ${phase}`)
     }
     if (phase === 'Flashing' && before.phase !== 'Flashing') {
-      seen.intents.push({ operation: name, bootId: status.bootIdBefore!, maxUptime: status.maxUptime!, at: seen.clock.monotonic() })
+      seen.intents.push({
+        operation: name,
+        bootId: status.bootIdBefore!,
+        maxUptime: status.maxUptime!,
+        at: seen.clock.monotonic(),
+      })
     }
     if (isFlashing(before.phase) && beforeTheFlash.has(phase)) judgeReturn(operation, seen)
     phases.set(name, { phase, failureClass: status.failureClass })
     if (holdsSlot(operation)) slots.add(name)
     else slots.delete(name)
-    if (slots.size > seen.maxConcurrent) seen.violations.push(`limits: ${slots.size} in flight, ${seen.maxConcurrent} allowed`)
+    if (slots.size > seen.maxConcurrent)
+      seen.violations.push(`limits: ${slots.size} in flight, ${seen.maxConcurrent} allowed`)
     if (phase === 'Succeeded' && before.phase !== 'Succeeded') judgeSuccess(operation, seen)
   }
 }
@@ -279,22 +318,33 @@ const startWindowMs = 85_000
 /** Whoever tries again after an intent must have proof that nothing was started, and that nothing can be. */
 function judgeReturn(
   operation: UpgradeOperation,
-  { clock, intents, routers, violations }: { clock: ManualClock; intents: Intent[]; routers: readonly Router[]; violations: string[] },
+  {
+    clock,
+    intents,
+    routers,
+    violations,
+  }: { clock: ManualClock; intents: Intent[]; routers: readonly Router[]; violations: string[] },
 ): void {
   const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
   const intent = intents.findLast((each) => each.operation === operation.metadata.name)!
   const isIts = ({ order }: { order: { operation: string; maxUptimeSeconds: number } }): boolean =>
     order.operation === intent.operation && order.maxUptimeSeconds === intent.maxUptime
-  const died = eventsOf(router.history, 'FlashDied').some(({ operation: name, bootId }) => name === intent.operation && bootId === intent.bootId)
+  const died = eventsOf(router.history, 'FlashDied').some(
+    ({ operation: name, bootId }) => name === intent.operation && bootId === intent.bootId,
+  )
   if (!died && eventsOf(router.history, 'FlashStarted').some(isIts)) {
     violations.push(`no blind retry: ${intent.operation} was queued again while its flash ran`)
   }
   const refused = eventsOf(router.history, 'Guard').some((guard) => isIts(guard) && guard.verdict !== 0)
   const mayStart = router.state.bootId === intent.bootId && clock.monotonic() - intent.at < startWindowMs
-  if (!refused && mayStart) violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
+  if (!refused && mayStart)
+    violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
 }
 
-function judgeSuccess(operation: UpgradeOperation, { routers, violations }: { routers: readonly Router[]; violations: string[] }): void {
+function judgeSuccess(
+  operation: UpgradeOperation,
+  { routers, violations }: { routers: readonly Router[]; violations: string[] },
+): void {
   const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
   const { name } = operation.metadata
   if (router.state.release.revision !== target.revision) {
@@ -302,7 +352,8 @@ function judgeSuccess(operation: UpgradeOperation, { routers, violations }: { ro
   }
   if (operation.status.reason === 'AlreadyOnTarget') return
   const { bootIdBefore, bootIdAfter } = operation.status
-  if (bootIdAfter === undefined || bootIdAfter === bootIdBefore) violations.push(`truthful: ${name} Succeeded without a new boot`)
+  if (bootIdAfter === undefined || bootIdAfter === bootIdBefore)
+    violations.push(`truthful: ${name} Succeeded without a new boot`)
 }
 
 const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))
@@ -313,22 +364,35 @@ function judgeRouters(routers: readonly Router[], intents: readonly Intent[], vi
     const starts = eventsOf(history, 'FlashStarted')
     const deaths = eventsOf(history, 'FlashDied')
     const died = (start: (typeof starts)[number]): boolean =>
-      deaths.some((death) => death.bootId === start.bootId && death.operation === start.order.operation && death.atMs >= start.atMs)
+      deaths.some(
+        (death) =>
+          death.bootId === start.bootId &&
+          death.operation === start.order.operation &&
+          death.atMs >= start.atMs,
+      )
     const byStem = new Map<string, number>()
     for (const start of starts) {
       const { order } = start
-      if (!start.imageBoards.includes(start.board)) violations.push(`right image: ${name} got an image for ${start.imageBoards.join(', ')}`)
-      if (start.bootId !== order.bootId || start.uptimeSeconds > order.maxUptimeSeconds) violations.push(`guard: ${name} started with a dead token`)
+      if (!start.imageBoards.includes(start.board))
+        violations.push(`right image: ${name} got an image for ${start.imageBoards.join(', ')}`)
+      if (start.bootId !== order.bootId || start.uptimeSeconds > order.maxUptimeSeconds)
+        violations.push(`guard: ${name} started with a dead token`)
       const intent = intents.find(
         ({ operation, bootId, maxUptime, at }) =>
-          operation === order.operation && bootId === start.bootId && maxUptime === order.maxUptimeSeconds && at <= start.atMs,
+          operation === order.operation &&
+          bootId === start.bootId &&
+          maxUptime === order.maxUptimeSeconds &&
+          at <= start.atMs,
       )
-      if (!intent) violations.push(`intent first: ${name} was flashed by ${order.operation} without an intent`)
+      if (!intent)
+        violations.push(`intent first: ${name} was flashed by ${order.operation} without an intent`)
       if (!died(start)) byStem.set(stemOf(order.operation), (byStem.get(stemOf(order.operation)) ?? 0) + 1)
       const sameBoot = starts.filter((other) => other.bootId === start.bootId && other.atMs < start.atMs)
-      if (sameBoot.some((other) => !died(other))) violations.push(`one in a boot: ${name} was started twice in boot ${start.bootId}`)
+      if (sameBoot.some((other) => !died(other)))
+        violations.push(`one in a boot: ${name} was started twice in boot ${start.bootId}`)
     }
-    for (const [stem, count] of byStem) if (count > 1) violations.push(`once: ${name} was flashed ${count} times for ${stem}`)
+    for (const [stem, count] of byStem)
+      if (count > 1) violations.push(`once: ${name} was flashed ${count} times for ${stem}`)
   }
 }
 
@@ -336,17 +400,24 @@ function judgeRate(intents: readonly Intent[], perMinute: number, violations: st
   const times = intents.map(({ at }) => at).toSorted((a, b) => a - b)
   for (const [index, time] of times.entries()) {
     const later = times[index + perMinute]
-    if (later !== undefined && later - time < minuteMs) violations.push(`rate: more than ${perMinute} starts in a minute`)
+    if (later !== undefined && later - time < minuteMs)
+      violations.push(`rate: more than ${perMinute} starts in a minute`)
   }
 }
 
 /** Where nothing goes wrong, everything goes right, exactly once. */
-function judgeQuiet(routers: readonly Router[], operations: readonly UpgradeOperation[], violations: string[]): void {
+function judgeQuiet(
+  routers: readonly Router[],
+  operations: readonly UpgradeOperation[],
+  violations: string[],
+): void {
   for (const router of routers) {
     const flashes = eventsOf(router.history, 'FlashWritten').length
-    if (router.state.release.revision !== target.revision) violations.push(`quiet: ${router.name} is not on target`)
+    if (router.state.release.revision !== target.revision)
+      violations.push(`quiet: ${router.name} is not on target`)
     if (flashes !== 1) violations.push(`quiet: ${router.name} was flashed ${flashes} times`)
   }
   const succeeded = operations.filter(({ status }) => status.phase === 'Succeeded').length
-  if (succeeded !== routers.length) violations.push(`quiet: ${succeeded} of ${routers.length} operations succeeded`)
+  if (succeeded !== routers.length)
+    violations.push(`quiet: ${succeeded} of ${routers.length} operations succeeded`)
 }

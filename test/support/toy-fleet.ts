@@ -212,7 +212,11 @@ function toyConnector(routers: Map<string, ToyRouter>, onConnect: () => void): C
 
 function toyUpgrader(
   routers: Map<string, ToyRouter>,
-  clock: { sleep(ms: number, signal?: AbortSignal): Promise<void>; monotonic(): number; after(ms: number, fn: () => void): () => void },
+  clock: {
+    sleep(ms: number, signal?: AbortSignal): Promise<void>
+    monotonic(): number
+    after(ms: number, fn: () => void): () => void
+  },
   uploadMs: number,
 ): Upgrader {
   const of = (session: Session): ToyRouter => routers.get(session.address)!

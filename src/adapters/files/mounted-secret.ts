@@ -78,7 +78,9 @@ const invalid = (name: string, why: string): ReflashError =>
   new ReflashError('CredentialsInvalid', `Secret ${name} ${why}`)
 
 /** Every Secret of a folder of mounted ones, by name; none without a folder. @throws ReflashError as for one. */
-export async function readMountedSecrets(folder: string | undefined): Promise<Map<string, Readonly<Record<string, string>>>> {
+export async function readMountedSecrets(
+  folder: string | undefined,
+): Promise<Map<string, Readonly<Record<string, string>>>> {
   const secrets = new Map<string, Readonly<Record<string, string>>>()
   if (folder === undefined) return secrets
   for (const name of await namesIn(folder)) {

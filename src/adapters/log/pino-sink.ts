@@ -24,7 +24,10 @@ function write(event: FleetEvent, log: Log): void {
     case 'Phase': {
       const level = event.phase === 'Failed' ? 'error' : 'info'
       // A phase that has nothing to add still makes a line that can be read.
-      log[level](event.message === '' ? event.phase : event.message, { ...ofOperation(event), phase: event.phase })
+      log[level](event.message === '' ? event.phase : event.message, {
+        ...ofOperation(event),
+        phase: event.phase,
+      })
       return
     }
     case 'Progress': {

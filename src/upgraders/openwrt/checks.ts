@@ -32,14 +32,23 @@ export const optionArguments = (options: UpgradeOptions): string[] =>
 export function checkJob({ image, options }: Job, probe: Probe): void {
   if (probe.upgrading) throw new ReflashError('Busy', 'an upgrade runs on the device already')
   if (!image.boards.includes(probe.board)) {
-    throw new ReflashError('Rejected', `the image is for ${image.boards.join(', ')}; the device is ${probe.board}`)
+    throw new ReflashError(
+      'Rejected',
+      `the image is for ${image.boards.join(', ')}; the device is ${probe.board}`,
+    )
   }
   checkCompatVersion(image.metadata?.compatVersion ?? '1.0', probe.compatVersion ?? '1.0', options)
   for (const { field, since } of optionTable) {
     if (options[field] !== true || since === undefined) continue
-    const order = compareVersions(probe.release.version === undefined ? {} : { version: probe.release.version }, { version: since })
+    const order = compareVersions(
+      probe.release.version === undefined ? {} : { version: probe.release.version },
+      { version: since },
+    )
     if (order !== undefined && order < 0) {
-      throw new ReflashError('Unsupported', `option ${field} needs OpenWrt ${since}; the device runs ${probe.release.version}`)
+      throw new ReflashError(
+        'Unsupported',
+        `option ${field} needs OpenWrt ${since}; the device runs ${probe.release.version}`,
+      )
     }
   }
 }

@@ -12,12 +12,32 @@ interface Refusal {
 
 /** What the guard's refusals mean. Nothing was started in any of them. */
 const refusals: Record<number, Refusal> = {
-  90: { failureClass: 'NotStarted', recoverable: true, message: 'the device has rebooted since it was looked at' },
-  91: { failureClass: 'IdentityChanged', recoverable: false, message: 'the device shows another board than before' },
-  92: { failureClass: 'NotStarted', recoverable: true, message: 'the device runs another release than when it was looked at' },
+  90: {
+    failureClass: 'NotStarted',
+    recoverable: true,
+    message: 'the device has rebooted since it was looked at',
+  },
+  91: {
+    failureClass: 'IdentityChanged',
+    recoverable: false,
+    message: 'the device shows another board than before',
+  },
+  92: {
+    failureClass: 'NotStarted',
+    recoverable: true,
+    message: 'the device runs another release than when it was looked at',
+  },
   93: { failureClass: 'NotStarted', recoverable: true, message: 'the start arrived too late' },
-  94: { failureClass: 'NotStarted', recoverable: true, message: 'another start holds the lock on the device' },
-  95: { failureClass: 'UploadFailed', recoverable: true, message: 'the image on the device is not the one that was uploaded' },
+  94: {
+    failureClass: 'NotStarted',
+    recoverable: true,
+    message: 'another start holds the lock on the device',
+  },
+  95: {
+    failureClass: 'UploadFailed',
+    recoverable: true,
+    message: 'the image on the device is not the one that was uploaded',
+  },
   96: { failureClass: 'NotStarted', recoverable: true, message: 'an upgrade runs on the device already' },
   98: { failureClass: 'NotStarted', recoverable: true, message: 'sysupgrade could not be started' },
 }
@@ -35,7 +55,13 @@ export function parseGuard(output: string): StartResult {
   if (code === '97') {
     const { code: reason, line } = classify(log)
     const { recoverable, failureClass } = errorTable[reason]
-    return { kind: 'Refused', failureClass, recoverable, message: `sysupgrade refuses the image: ${line}`, log }
+    return {
+      kind: 'Refused',
+      failureClass,
+      recoverable,
+      message: `sysupgrade refuses the image: ${line}`,
+      log,
+    }
   }
   const refusal = refusals[Number(code)]
   if (refusal) return { kind: 'Refused', ...refusal, log }

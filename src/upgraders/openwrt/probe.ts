@@ -85,7 +85,8 @@ function identity(frames: Frames): string {
   const serial = first(frames, 'serial')?.replaceAll(/[^A-Za-z0-9._-]/g, '')
   const parts = [...new Set(universal.length > 0 ? universal : macs)].toSorted()
   if (serial) parts.push(`serial=${serial}`)
-  if (parts.length === 0) throw new ReflashError('ProbeInvalid', 'the device shows no MAC address and no serial number')
+  if (parts.length === 0)
+    throw new ReflashError('ProbeInvalid', 'the device shows no MAC address and no serial number')
   return parts.join(',').slice(0, maxIdentityLength)
 }
 
@@ -111,6 +112,8 @@ export function tmpAvailable(frames: Frames): number | undefined {
 }
 
 function marker(frames: Frames): Probe['lastFlash'] {
-  const match = /^([a-z0-9][-a-z0-9.]{0,252}) ([0-9a-f]{64}) ([0-9a-f-]{36})$/.exec(first(frames, 'marker') ?? '')
+  const match = /^([a-z0-9][-a-z0-9.]{0,252}) ([0-9a-f]{64}) ([0-9a-f-]{36})$/.exec(
+    first(frames, 'marker') ?? '',
+  )
   return match ? { operation: match[1]!, sha256: match[2]!, bootId: match[3]! } : undefined
 }
