@@ -1,4 +1,4 @@
-import type { Device, Key, UpgradeOperation } from '../api/resources.ts'
+import type { Device, Key, Phase, UpgradeOperation } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
@@ -28,6 +28,8 @@ export interface OperationRun {
   /** The store has accepted this. */
   written(operation: UpgradeOperation): void
   device(): Device | undefined
+  /** The phase that this run has reached, written or not. */
+  phase(): Phase
   close(): Promise<void>
 }
 
@@ -87,6 +89,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       status = undefined
       writtenAt = clock.monotonic()
     },
+    phase: () => status?.phase ?? fleet.get('UpgradeOperation', key)?.status.phase ?? 'Queued',
     device: () => {
       const operation = fleet.get('UpgradeOperation', key)
       return operation && fleet.get('Device', { ...key, name: operation.spec.deviceRef.name })

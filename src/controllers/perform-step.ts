@@ -19,6 +19,8 @@ export type Performed = { outcome: Outcome } | { requeue: Requeue }
 /** How long one knock waits: an address that is down often answers nothing. */
 const knockLimitMs = 1000
 const progressEveryMs = 200
+/** How long a stopping process still talks to a device. */
+const putBackMs = 3000
 
 /** Does what a step says, once its status has been saved. */
 export async function perform(step: Step, run: OperationRun, ports: Ports): Promise<Performed> {
@@ -55,6 +57,11 @@ async function attempt(action: () => Promise<Outcome>, run: OperationRun): Promi
     return await action()
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+    // A deadline or a lost link has ended the session; what is undone goes over a new one.
+    if (hasCode(error, 'Timeout', 'ConnectionLost', 'OutputTooLarge', 'ImageInvalid', 'UploadFailed')) {
+      await run.session?.close()
+      run.session = undefined
+    }
     return {
       kind: 'AttemptFailed',
       failureClass: error.failureClass ?? 'Unsupported',
@@ -259,6 +266,31 @@ async function undo(
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
     return false
+  }
+}
+
+/** A stopping process leaves no device without its services: tried over a new session, for a few seconds at most. */
+export async function putBackAtExit(run: OperationRun, ports: Ports): Promise<void> {
+  const device = run.device()
+  const phase = run.phase()
+  if (!device || (phase !== 'Uploading' && phase !== 'Testing')) return
+  const deadline = new AbortController()
+  const cancel = ports.clock.after(putBackMs, () => deadline.abort(new DOMException('stopped', 'AbortError')))
+  try {
+    const session = await openSession(device, putBackMs, ports, deadline.signal)
+    try {
+      await upgraderOf(device, ports).abandon(
+        { keepImage: true, commandMs: putBackMs },
+        session,
+        deadline.signal,
+      )
+    } finally {
+      await session.close()
+    }
+  } catch {
+    // The next run finds what is left by its first probe.
+  } finally {
+    cancel()
   }
 }
 

@@ -7,7 +7,7 @@ import { toMs } from '../core/time.ts'
 import { dropFinalizer, operationFinalizer } from './finalizers.ts'
 import { openRun, type OperationRun } from './operation-run.ts'
 import { observe } from './observe-operation.ts'
-import { perform } from './perform-step.ts'
+import { perform, putBackAtExit } from './perform-step.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
 /**
@@ -36,7 +36,10 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
       outcome = result.outcome
     }
   } catch (error) {
-    if (signal.aborted) throw error
+    if (signal.aborted) {
+      await putBackAtExit(run, ports)
+      throw error
+    }
     if (run.cancelled || hasCode(error, 'Conflict')) return { after: 0 }
     throw error
   } finally {
