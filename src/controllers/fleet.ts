@@ -270,16 +270,25 @@ export class Fleet {
   }
 
   /** Counts a start from now on. Each start of an operation counts by its own time. */
-  reserveStart(operation: UpgradeOperation, at: number): void {
-    this.#starts.set(`${keyString(keyOf(operation))}@${at}`, { at, policy: policyKeyOf(operation) })
+  reserveStart(operation: UpgradeOperation, at: number): StartId {
+    const id = startId(operation, at)
+    this.#starts.set(id, { at, policy: policyKeyOf(operation) })
+    return id
   }
 
-  cancelStart(operation: UpgradeOperation, at: number): void {
-    this.#starts.delete(`${keyString(keyOf(operation))}@${at}`)
+  cancelStart(id: StartId): void {
+    this.#starts.delete(id)
   }
 
-  /** When the next start is within both limits, in ms since 1970; undefined: now. Looks at one minute's starts. */
-  nextStart(policy: UpgradePolicy | undefined, maxAllPerMinute: number): number | undefined {
+  /**
+   * When the next start is within both limits, in ms since 1970; undefined: now. `except` is held by whoever asks. Looks
+   * at one minute's starts.
+   */
+  nextStart(
+    policy: UpgradePolicy | undefined,
+    maxAllPerMinute: number,
+    except?: StartId,
+  ): number | undefined {
     const now = this.#clock.now()
     const all: number[] = []
     const own: number[] = []
@@ -287,7 +296,7 @@ export class Fleet {
     for (const [id, start] of this.#starts) {
       // One that lies further ahead was noted before the wall clock was set back.
       if (Math.abs(now - start.at) >= startWindowMs) this.#starts.delete(id)
-      else {
+      else if (id !== except) {
         all.push(start.at)
         if (start.policy === policyKey) own.push(start.at)
       }
@@ -437,6 +446,10 @@ const visible = ({ running, desired, owner, onTarget, blocked, candidate }: Asse
 
 const endpoint = (device: Device, address: string): string =>
   `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
+
+/** One start of one operation. */
+export type StartId = string
+const startId = (operation: UpgradeOperation, at: number): StartId => `${keyString(keyOf(operation))}@${at}`
 
 /** Key of the category that an object belongs to; undefined for kinds that belong to none directly. */
 export function categoryKeyOf(object: AnyResource): string | undefined {

@@ -7,18 +7,31 @@ import {
   type SharedLimits,
   type Subject,
 } from '../core/admit.ts'
-import { isHandWritten, isLost, lostWatchMs, type OperationWorld, type Outcome } from '../core/operation.ts'
+import {
+  isHandWritten,
+  isLost,
+  lostWatchMs,
+  phaseOf,
+  type OperationWorld,
+  type Outcome,
+} from '../core/operation.ts'
 import { toMs } from '../core/time.ts'
 import { cancelWish } from './cancel-wish.ts'
+import type { StartId } from './fleet.ts'
 import type { Ports } from './ports.ts'
 
 /** Reads everything that decides the next step of an operation. */
 export function observe(
   operation: UpgradeOperation,
   ports: Ports,
-  turn: { stop: SharedLimits['stop']; outcome: Outcome | undefined; hasSession: boolean },
+  turn: {
+    stop: SharedLimits['stop']
+    outcome: Outcome | undefined
+    hasSession: boolean
+    heldStart: StartId | undefined
+  },
 ): OperationWorld {
-  const { stop, outcome, hasSession } = turn
+  const { stop, outcome, hasSession, heldStart } = turn
   const { fleet } = ports
   const { namespace } = operation.metadata
   const device = fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })
@@ -28,7 +41,7 @@ export function observe(
   const admission = subject
     ? admitOperation(operation, subject, {
         ...(stop ? { stop } : {}),
-        ...startLimit(operation, policy, ports),
+        ...(phaseOf(operation) === 'Queued' ? {} : startLimit(policy, ports, heldStart)),
         inFlight: inFlightWithout(operation, policy, ports),
       })
     : refusedFor(operation)
@@ -47,15 +60,13 @@ export function observe(
   }
 }
 
-/** Leaving Queued takes no start; only the guard does. */
+/** Only the guard takes a start, and only what stands before it waits for one. */
 function startLimit(
-  operation: UpgradeOperation,
   policy: UpgradePolicy | undefined,
   { fleet, governor }: Ports,
+  heldStart: StartId | undefined,
 ) {
-  const phase = operation.status.phase ?? 'Queued'
-  const nextStartAt =
-    phase === 'Queued' ? undefined : fleet.nextStart(policy, governor.settings.maxStartsPerMinute)
+  const nextStartAt = fleet.nextStart(policy, governor.settings.maxStartsPerMinute, heldStart)
   return nextStartAt === undefined ? {} : { nextStartAt }
 }
 

@@ -6,7 +6,7 @@ import { sameValue } from '../core/same-value.ts'
 import type { Session } from '../ports/connector.ts'
 import type { Probe } from '../ports/upgrader.ts'
 import { cancelWish } from './cancel-wish.ts'
-import { deviceKeyOf } from './fleet.ts'
+import { deviceKeyOf, type StartId } from './fleet.ts'
 import type { Ports } from './ports.ts'
 
 /** Phases between the durable ones are written at most this often. */
@@ -28,6 +28,9 @@ export interface OperationRun {
   /** The store has accepted this. */
   written(operation: UpgradeOperation): void
   device(): Device | undefined
+  /** The start that this run counts as taken, until the store says that it was. */
+  readonly heldStart: StartId | undefined
+  holdStart(at: number): void
   /** The phase that this run has reached, written or not. */
   phase(): Phase
   close(): Promise<void>
@@ -43,6 +46,11 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
   let base: UpgradeOperation | undefined
   let status: UpgradeOperation['status'] | undefined
   let writtenAt = -Infinity
+  let heldStart: StartId | undefined
+  const giveStartBack = (): void => {
+    if (heldStart !== undefined) fleet.cancelStart(heldStart)
+    heldStart = undefined
+  }
   let cancelled = false
   // A wish to cancel must not wait for the end of an upload; nothing interrupts a flash.
   const stopListening = fleet.onChange(({ object }) => {
@@ -85,9 +93,19 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     },
     mayWrite: () => clock.monotonic() - writtenAt >= coalesceMs,
     written(operation) {
+      // The start is in the store now, and counts from there.
+      if (phaseOf(operation) === 'Flashing') heldStart = undefined
       base = operation
       status = undefined
       writtenAt = clock.monotonic()
+    },
+    get heldStart() {
+      return heldStart
+    },
+    holdStart(at) {
+      giveStartBack()
+      const operation = fleet.get('UpgradeOperation', key)
+      if (operation) heldStart = fleet.reserveStart(operation, at)
     },
     phase: () => status?.phase ?? fleet.get('UpgradeOperation', key)?.status.phase ?? 'Queued',
     device: () => {
@@ -96,6 +114,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     },
     async close() {
       stopListening()
+      giveStartBack()
       shutdown.removeEventListener('abort', onShutdown)
       await run.session?.close()
     },

@@ -24,9 +24,15 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
       const operation = run.current()
       if (!operation) return done
       if (isSettled(operation)) return await settle(operation, ports)
-      const world = observe(operation, ports, { stop, outcome, hasSession: run.session !== undefined })
+      const { heldStart } = run
+      const world = observe(operation, ports, {
+        stop,
+        outcome,
+        hasSession: run.session !== undefined,
+        heldStart,
+      })
       const step = nextStep(operation, world, ports.clock.now())
-      reserve(operation, step, ports)
+      reserve(operation, step, run, ports)
       if (!(await save(operation, step, run, ports))) return { after: 0 }
       const result = await perform(step, run, ports)
       if ('requeue' in result) {
@@ -83,7 +89,6 @@ async function save(
     run.written(await ports.store.saveStatus(next))
     return true
   } catch (error) {
-    if (step.act.kind === 'Start') ports.fleet.cancelStart(operation, startOf(step))
     if (hasCode(error, 'Conflict', 'NotFound')) return false
     throw error
   }
@@ -92,9 +97,11 @@ async function save(
 const startOf = (step: Step): number => toMs(step.status.times!.Flashing!)
 
 /** Counts a slot or a start as taken before the write that says so has come back. */
-function reserve(operation: UpgradeOperation, step: Step, { fleet }: Ports): void {
+function reserve(operation: UpgradeOperation, step: Step, run: OperationRun, { fleet, clock }: Ports): void {
   if (step.act.kind === 'Claim' || step.status.phase === 'Connecting') fleet.reserveSlot(operation)
-  if (step.act.kind === 'Start') fleet.reserveStart(operation, startOf(step))
+  // Whoever has waited for a start holds one before it connects again, so that the others go on waiting.
+  if (step.act.kind === 'Connect' && phaseOf(operation) === 'Testing') run.holdStart(clock.now())
+  if (step.act.kind === 'Start') run.holdStart(startOf(step))
 }
 
 function announce(operation: UpgradeOperation, step: Step, { events }: Ports): void {
