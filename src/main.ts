@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { runCli } from './cli/program.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
+
+// The nursery of the heap stays small: left alone it grows to 64 MiB, for a few per cent of the CPU time.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 const stop = new AbortController()
 let signals = 0
