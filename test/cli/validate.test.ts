@@ -52,7 +52,11 @@ describe('validate', { timeout: 20_000 }, () => {
       ['spec:\n  description: Indoor access points', 'spec: {description: Indoor access points'],
       'fleet.yaml:5:1: the indentation does not fit the lines above',
     ],
-    ['an unknown field', ['  port: 22', '  prot: 22'], 'fleet.yaml:20:3: spec.prot: is not a known field'],
+    [
+      'an unknown field',
+      ['  port: 22', '  prot: 22'],
+      'fleet.yaml:20:3: spec.prot: is not a known field; did you mean port?',
+    ],
     [
       'a wrong type',
       ['  port: 22', '  port: "22"'],
@@ -79,7 +83,7 @@ describe('validate', { timeout: 20_000 }, () => {
     [
       'an unknown kind',
       ['kind: Build', 'kind: Biuld'],
-      'fleet.yaml:8:7: kind: must be one of Category, Build, FirmwareImage, Device, UpgradePolicy, UpgradeOperation, found "Biuld"',
+      'fleet.yaml:8:7: kind: must be one of Category, Build, FirmwareImage, Device, UpgradePolicy, UpgradeOperation, found "Biuld"; did you mean Build?',
     ],
     [
       'an empty list',

@@ -79,7 +79,12 @@ test('a whole fleet in one file, as the documentation shows it, is accepted', as
   try {
     writeFileSync(join(folder, 'fleet.yaml'), exampleFleet)
     mkdirSync(join(folder, 'images'))
-    writeFileSync(join(folder, 'images/archer-c7-v5-24.10.8.bin'), 'an image')
+    const image = makeFirmware({
+      ...knownReleases['24.10.8'],
+      boards: ['tplink,archer-c7-v5'],
+      sizeBytes: 4096,
+    })
+    writeFileSync(join(folder, 'images/archer-c7-v5-24.10.8.bin'), image)
     expect(await validate(folder)).toEqual({ objects: 5, problems: [] })
     const [written, ...comments] = readFileSync(join(root, 'quickstart/fleet.yaml'), 'utf8')
       .split(/(?<=schema\.json)\n/)
