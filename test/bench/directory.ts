@@ -76,6 +76,8 @@ const run = (): Promise<Finding[]> =>
     const known = await makeKnownFleet(folder, devices)
     // Paused: what is measured is the directory, not the upgrades that it asks for.
     pause(known.directory)
+    const first = await startRun({ ...known, stateFile: join(folder, 'first.db') })
+    await first.stop()
     const running = await startRun(known)
     const pid = running.process.pid!
     try {
@@ -96,7 +98,13 @@ const run = (): Promise<Finding[]> =>
       await sleep(quietMs)
       const writes = (await latestVersion(known.stateFile)) - versionBefore
       return [
-        atMost(`ready after ${seconds(running.readyMs)}`, running.readyMs, maxReadyMs, ' ms'),
+        atMost(`ready after ${seconds(first.readyMs)} with nothing known`, first.readyMs, maxReadyMs, ' ms'),
+        atMost(
+          `ready after ${seconds(running.readyMs)} with everything known`,
+          running.readyMs,
+          maxReadyMs,
+          ' ms',
+        ),
         atMost(`idle at ${mebibytes(bytes)}`, Math.round(bytes / 2 ** 20), maxIdleMiB, ' MiB'),
         finding(`idle CPU ${((100 * idle) / quietMs).toFixed(1)} % of a core`),
         atMost(
