@@ -1,6 +1,6 @@
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns'
 import { isIP } from 'node:net'
-import { type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { Dispatcher } from 'undici'
 import { ReflashError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
 import { isAllowedAddress } from './address-rules.ts'
@@ -37,18 +37,23 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308])
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { allowPrivateUrls, proxy = {}, ca, lookup = systemLookup } = options
-  const dispatcher = new EnvHttpProxyAgent({
-    ...proxy,
-    allowH2: false,
-    // One transfer a connection: no idle connection stays behind.
-    pipelining: 0,
-    // The caller keeps the time, by its own clock.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    // A proxy looks names up itself, and is reached by its own rules: these are for direct connections.
-    connect: { lookup: checkedLookup(lookup, allowPrivateUrls), ...(ca !== undefined && { ca }) },
-    ...(ca !== undefined && { requestTls: { ca } }),
-  })
+  // Most fleets have their images beside the manifests, and undici takes 25 MiB.
+  const loadDispatcher = async (): Promise<Dispatcher> => {
+    const { EnvHttpProxyAgent } = await import('undici')
+    return new EnvHttpProxyAgent({
+      ...proxy,
+      allowH2: false,
+      // One transfer a connection: no idle connection stays behind.
+      pipelining: 0,
+      // The caller keeps the time, by its own clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      // A proxy looks names up itself, and is reached by its own rules: these are for direct connections.
+      connect: { lookup: checkedLookup(lookup, allowPrivateUrls), ...(ca !== undefined && { ca }) },
+      ...(ca !== undefined && { requestTls: { ca } }),
+    })
+  }
+  let loaded: Promise<Dispatcher> | undefined
 
   const check = (url: URL): URL => {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
@@ -73,6 +78,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     parse: (text) => parse(text),
     get: async (first, headers, signal) => {
       let url = check(first)
+      const dispatcher = await (loaded ??= loadDispatcher())
       for (let redirects = 0; ; redirects += 1) {
         const response = await dispatcher.request({
           origin: url.origin,
