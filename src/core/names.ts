@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
-const digest = (...parts: string[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest()
-const hex8 = (...parts: string[]): string =>
-  digest(...parts)
-    .toString('hex')
-    .slice(0, 8)
+/** SHA-256 in lower-case hex. */
+const digest = (...parts: string[]): string => hash('sha256', JSON.stringify(parts))
+const hex8 = (...parts: string[]): string => digest(...parts).slice(0, 8)
 
 const maxNameLength = 253
 /** `-` and the eight digits of a hash. */
@@ -15,16 +13,14 @@ const maxDeviceLength = maxNameLength - hashLength - attemptLength
 
 /** Names a build with its images, whatever their order: another digest is another revision. */
 export const revisionOf = (build: string, digests: readonly string[]): string =>
-  digest(build, ...digests.toSorted())
-    .toString('hex')
-    .slice(0, 12)
+  digest(build, ...digests.toSorted()).slice(0, 12)
 
 /** Name of an operation without its attempt: the same for the same device, revision and retry token, for ever. */
 export function operationStem(device: string, revision: string, retryToken: string): string {
-  const hash = hex8(revision, retryToken)
-  if (device.length <= maxDeviceLength) return `${device}-${hash}`
+  const digits = hex8(revision, retryToken)
+  if (device.length <= maxDeviceLength) return `${device}-${digits}`
   const short = device.slice(0, maxDeviceLength - hashLength).replace(/[^a-z0-9]+$/, '')
-  return `${short}-${hex8(device)}-${hash}`
+  return `${short}-${hex8(device)}-${digits}`
 }
 
 /** Name of one attempt: a repeated create is a conflict and not a second upgrade. */
@@ -32,4 +28,4 @@ export const operationName = (stem: string, attempt: number): string => `${stem}
 
 /** A place in [0, 2^32) that is stable for one device and one revision, and differs between revisions. */
 export const orderHash = (revision: string, device: string): number =>
-  digest(revision, device).readUInt32BE(0)
+  Number.parseInt(hex8(revision, device), 16)
