@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeFirmware } from '../../src/simulator/firmware.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import { reflash } from '../support/cli.ts'
+import { exampleFleet } from '../support/example-fleet.ts'
 import { routerPrograms, startRouter, type NamespaceRouter } from '../support/namespace-router.ts'
 import { requires } from '../support/requires.ts'
 
@@ -12,42 +13,22 @@ const old = knownReleases['23.05.5']
 const target = knownReleases['24.10.8']
 const board = 'tplink,archer-c7-v5'
 
-/** The example of DESIGN.md section 3, with addresses of routers that exist. */
-const manifests = (routers: readonly NamespaceRouter[]): string => `
-apiVersion: reflash.dev/v1alpha1
-kind: Category
-metadata: {name: indoor-ap}
-spec: {description: Indoor access points}
----
-apiVersion: reflash.dev/v1alpha1
-kind: Build
-metadata: {name: indoor-ap-24.10.8}
-spec: {categoryRef: {name: indoor-ap}, version: "24.10.8", osIdentifier: "OpenWrt 24.10.8 r29233-443ec4032a"}
----
-apiVersion: reflash.dev/v1alpha1
-kind: FirmwareImage
-metadata: {name: archer-c7-v5-24.10.8}
-spec: {buildRef: {name: indoor-ap-24.10.8}, source: {path: images/archer-c7-v5-24.10.8.bin}}
-${routers
-  .map(
-    ({ address, port }, index) => `---
-apiVersion: reflash.dev/v1alpha1
-kind: Device
-metadata: {name: ap-${17 + index}, labels: {site: lobby}}
-spec: {categoryRef: {name: indoor-ap}, addresses: [${address}], port: ${port}, credentialsRef: {name: routers}}
-`,
-  )
-  .join('')}---
-apiVersion: reflash.dev/v1alpha1
-kind: UpgradePolicy
-metadata: {name: indoor-ap}
-spec: {categoryRef: {name: indoor-ap}, target: {buildRef: {name: indoor-ap-24.10.8}}, limits: {maxConcurrent: 10, startsPerMinute: 6}}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: routers}
-stringData: {username: root, password: correct-horse}
-`
+/** The example as the documentation shows it, with a Device for each of these routers. */
+const manifests = (routers: readonly NamespaceRouter[]): string =>
+  exampleFleet
+    .split('---\n')
+    .flatMap((document) =>
+      document.includes('kind: Device\n')
+        ? routers.map((router, index) => deviceOf(document, router, index))
+        : [document],
+    )
+    .join('---\n')
+
+const deviceOf = (document: string, { address, port }: NamespaceRouter, index: number): string =>
+  document
+    .replace('name: ap-17', `name: ap-${17 + index}`)
+    .replace('192.0.2.17', address)
+    .replace('port: 22', `port: ${port}`)
 
 requires(...routerPrograms)('routers that really reboot', () => {
   let folder: string
