@@ -8,6 +8,8 @@ import {
   type Subject,
 } from '../core/admit.ts'
 import {
+  isFinished,
+  isFlashing,
   isHandWritten,
   isLost,
   lostWatchMs,
@@ -41,7 +43,7 @@ export function observe(
   const admission = subject
     ? admitOperation(operation, subject, {
         ...(stop ? { stop } : {}),
-        ...(phaseOf(operation) === 'Queued' ? {} : startLimit(policy, ports, heldStart)),
+        ...(isBeforeStart(operation) ? startLimit(policy, ports, heldStart) : {}),
         inFlight: inFlightWithout(operation, policy, ports),
       })
     : refusedFor(operation)
@@ -58,6 +60,11 @@ export function observe(
     answeredSinceLost: isLost(operation) && hasAnswered(operation, device, ports.clock.now()),
     random01: ports.random(),
   }
+}
+
+function isBeforeStart(operation: UpgradeOperation): boolean {
+  const phase = phaseOf(operation)
+  return phase !== 'Queued' && !isFlashing(phase) && !isFinished(operation)
 }
 
 /** Only the guard takes a start, and only what stands before it waits for one. */
