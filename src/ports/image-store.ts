@@ -24,8 +24,8 @@ export interface ImageStore {
    */
   fetch(request: ImageRequest, signal: AbortSignal): Promise<StoredImage>
   /**
-   * Streams the cached file, hashing on the way: the last chunk is withheld and `ImageInvalid` thrown when the bytes are
-   * no longer those of the digest. @throws ReflashError `NotFound` when the cache no longer has it.
+   * Streams the cached file, hashed before or on the way: the last chunk is withheld and `ImageInvalid` thrown when the
+   * bytes are no longer those of the digest. The chunks are not to be changed. @throws ReflashError `NotFound` when the cache no longer has it.
    */
   open(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Drops every file but these, and those fetched in the last minutes. Returns the bytes freed. @throws ReflashError `FetchFailed`. */

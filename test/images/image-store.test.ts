@@ -293,6 +293,21 @@ describe('a cached image', () => {
     },
   )
 
+  it('too large to be held in memory is read from the disk, and never handed out whole when damaged', async () => {
+    const { store, manifestFolder, cacheFolder } = await makeStore()
+    const large = makeFirmware({ version: '1', revision: 'r1', boards: ['a'], sizeBytes: 33 * 1024 * 1024 })
+    await writeOld(join(manifestFolder, 'large.bin'), large)
+    const { sha256: digest } = await store.fetch({ path: 'large.bin', manifestFolder }, never)
+    expect(sha256Of(await drain(store.open(digest, never)))).toBe(digest)
+    await damage(join(cacheFolder, 'sha256', digest), 1000)
+    let sentBytes = 0
+    const sending = async () => {
+      for await (const chunk of store.open(digest, never)) sentBytes += chunk.length
+    }
+    await expect(sending()).rejects.toMatchObject(rejection('ImageInvalid', 'damaged'))
+    expect(sentBytes).toBeLessThan(large.length)
+  })
+
   it('that was cut short is never handed out', async () => {
     const { store, cached } = await filled()
     await chmod(cached, 0o600)

@@ -5,6 +5,7 @@ import { ReflashError } from '../../core/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { ImageFile, ImageMetadata, StoredImage } from '../../ports/image-store.ts'
 import { codeOf, fetchFailed } from './foreign-error.ts'
+import { createHeldContent, type Loan } from './held-content.ts'
 import { identityOf } from './local-file.ts'
 import { type PartialFile, createPartialFile, readFully } from './partial-file.ts'
 
@@ -34,6 +35,8 @@ export interface ImageCache {
 /** Who has just been given an image gets the time to write its digest down before it can be pruned. */
 const pruneGraceMs = 10 * 60_000
 const chunkBytes = 64 * 1024
+/** Two or three images of usual size; what is beyond is read from the disk for every device. */
+const maxHeldBytes = 32 * 1024 * 1024
 
 const digestPattern = /^[0-9a-f]{64}$/
 
@@ -48,6 +51,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
   /** Files whose bytes this process has read and found right, as they were then. */
   const verified = new Map<string, { identity: string; image: StoredImage }>()
   const lastAskedMs = new Map<string, number>()
+  const held = createHeldContent(maxHeldBytes)
   let prepared: Promise<void> | undefined
 
   const pathOf = (sha256: string): string => join(keptFolder, sha256)
@@ -91,24 +95,41 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
     signal.throwIfAborted()
     const handle = isDigest(sha256) ? await openIfThere(pathOf(sha256)) : undefined
     if (!handle) throw new ReflashError('NotFound', `no image with the SHA-256 ${sha256} is in the cache`)
+    let loan: Loan | undefined
     try {
-      const hash = createHash('sha256')
-      let held: Uint8Array | undefined
-      for await (const chunk of chunksOf(handle, signal)) {
-        hash.update(chunk)
-        if (held) yield held
-        held = chunk
-      }
-      if (hash.digest('hex') !== sha256) {
-        await drop(sha256)
-        throw new ReflashError('ImageInvalid', `the cached image ${sha256} was damaged; it has been dropped`)
-      }
-      if (held) yield held
+      const { identity, sizeBytes } = await identityOf(handle)
+      loan = await held.borrow(`${sha256} ${identity}`, sizeBytes, async () => {
+        const content = await readFully(handle, 0, sizeBytes)
+        return createHash('sha256').update(content).digest('hex') === sha256 ? content : damaged(sha256)
+      })
+      yield* loan ? piecesOf(loan.content, signal) : streamFromDisk(sha256, handle, signal)
     } catch (error) {
       throw signal.aborted ? signal.reason : fetchFailed('the image cache cannot be read', error)
     } finally {
+      loan?.giveBack()
       await handle.close()
     }
+  }
+
+  async function* streamFromDisk(
+    sha256: string,
+    handle: FileHandle,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const hash = createHash('sha256')
+    let last: Uint8Array | undefined
+    for await (const chunk of chunksOf(handle, signal)) {
+      hash.update(chunk)
+      if (last) yield last
+      last = chunk
+    }
+    if (hash.digest('hex') !== sha256) await damaged(sha256)
+    if (last) yield last
+  }
+
+  async function damaged(sha256: string): Promise<never> {
+    await drop(sha256)
+    throw new ReflashError('ImageInvalid', `the cached image ${sha256} was damaged; it has been dropped`)
   }
 
   return {
@@ -140,6 +161,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
     open: (sha256, signal) => ({ [Symbol.asyncIterator]: () => stream(sha256, signal) }),
     prune: async (keep) => {
       await ready()
+      held.clear()
       const oldestMs = clock.monotonic() - pruneGraceMs
       let freedBytes = 0
       try {
@@ -184,6 +206,13 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw fetchFailed('the image cache cannot be read', error)
+  }
+}
+
+function* piecesOf(content: Uint8Array, signal: AbortSignal): Generator<Uint8Array> {
+  for (let start = 0; start < content.length; start += chunkBytes) {
+    signal.throwIfAborted()
+    yield content.subarray(start, start + chunkBytes)
   }
 }
 

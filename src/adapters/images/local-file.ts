@@ -46,9 +46,15 @@ export async function openLocalFile(path: string, folders: LocalFolders): Promis
 }
 
 /** Names a file's content without reading it: any write or exchange of the file changes it. */
-export async function identityOf(handle: FileHandle): Promise<{ identity: string; modifiedMs: number }> {
+export async function identityOf(
+  handle: FileHandle,
+): Promise<{ identity: string; modifiedMs: number; sizeBytes: number }> {
   const { dev, ino, size, mtimeNs, ctimeNs, mtimeMs } = await handle.stat({ bigint: true })
-  return { identity: [dev, ino, size, mtimeNs, ctimeNs].join(':'), modifiedMs: Number(mtimeMs) }
+  return {
+    identity: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
+    modifiedMs: Number(mtimeMs),
+    sizeBytes: Number(size),
+  }
 }
 
 function checkPath(path: string): void {
