@@ -1,0 +1,43 @@
+import type { Key } from '../api/resources.ts'
+
+/** What an event is about; the kind may be one that Reflash does not keep, such as Namespace. */
+export interface EventSubject {
+  apiVersion: string
+  kind: string
+  namespace: string
+  name: string
+  uid?: string
+}
+
+/** Equal events in a row are one, with a count. */
+export interface RecordedEvent {
+  namespace: string
+  name: string
+  uid: string
+  type: 'Normal' | 'Warning'
+  /** One word in CamelCase. */
+  reason: string
+  message: string
+  regarding: EventSubject
+  count: number
+  /** RFC 3339. */
+  firstTimestamp: string
+  lastTimestamp: string
+  /** The version of the log in which it last changed; ascending through the whole log, also over restarts. */
+  version: number
+}
+
+export interface EventChange {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  event: RecordedEvent
+  version: number
+}
+
+/** Recent events, to be listed and followed as a `Collection` of the server is. */
+export interface EventLog {
+  version(): number
+  list(namespace?: string): readonly RecordedEvent[]
+  get(key: Key): RecordedEvent | undefined
+  since(version: number, limit: number): readonly EventChange[] | 'Expired'
+  onChange(listener: () => void): () => void
+}
