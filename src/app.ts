@@ -40,7 +40,7 @@ import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
 
 /** How often `--once` looks whether it may end. */
-const settledPollMs = 250
+const settledPollMs = 100
 
 /** The CustomResourceDefinitions as one YAML stream. */
 export async function customResourceDefinitions(): Promise<string> {

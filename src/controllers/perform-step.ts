@@ -39,7 +39,7 @@ export async function perform(step: Step, run: OperationRun, ports: Ports): Prom
     case 'Start':
       return { outcome: await start(act.token, run, ports) }
     case 'Knock':
-      return { outcome: { kind: 'Knocked', answered: await knock(run, ports) } }
+      return { outcome: await knock(run, ports) }
     case 'Look':
       return { outcome: await look(run, ports) }
     case 'Release':
@@ -218,12 +218,14 @@ async function start(
   return { kind: 'Start', result }
 }
 
-async function knock(run: OperationRun, ports: Ports): Promise<boolean> {
+async function knock(run: OperationRun, { connector, clock }: Ports): Promise<Outcome> {
   const device = run.device()
-  if (!device) return false
+  if (!device) return { kind: 'Knocked', answered: false, tookMs: 0 }
   const { addresses, port, jumpHost } = device.spec
-  if (jumpHost) return true
-  return (await ports.connector.knock({ addresses, port }, knockLimitMs, run.signal)) ?? true
+  if (jumpHost) return { kind: 'Knocked', answered: true, tookMs: 0 }
+  const before = clock.monotonic()
+  const answered = (await connector.knock({ addresses, port }, knockLimitMs, run.signal)) ?? true
+  return { kind: 'Knocked', answered, tookMs: clock.monotonic() - before }
 }
 
 /** Reads what the device is now, over a new connection. */

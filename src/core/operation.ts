@@ -69,7 +69,7 @@ export type Outcome =
   | { kind: 'Tested'; command: string; bootId: string; uptimeSeconds: number }
   | { kind: 'AttemptFailed'; failureClass: FailureClass; recoverable: boolean; message: string }
   | { kind: 'Start'; result: StartResult }
-  | { kind: 'Knocked'; answered: boolean }
+  | { kind: 'Knocked'; answered: boolean; tookMs: number }
   | { kind: 'Looked'; probe: Probe; log: readonly string[] }
   | { kind: 'LookFailed'; message: string }
 
@@ -132,6 +132,8 @@ export const lostWatchMs = 30 * 24 * 3600_000
 /** Knocking starts fast and slows down after two minutes. */
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
+/** At least this lies between the end of a knock and the next one. */
+const knockGapMs = 50
 const haltPollMs = 1000
 const minRecheckMs = 1000
 /** As the schema allows. */
@@ -445,7 +447,10 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
     outcome.kind === 'LookFailed'
       ? change(operation, now, { message: outcome.message })
       : { ...operation.status }
-  return { status: seen, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
+  // From one knock to the next: one that nobody answers takes as long as its limit.
+  const tookMs = outcome.kind === 'Knocked' ? outcome.tookMs : 0
+  const ms = Math.max(knockGapMs, knockAfterMs(operation, world, now) - tookMs)
+  return { status: seen, act: { kind: 'Wait', ms }, durable: false }
 }
 
 const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>

@@ -513,7 +513,7 @@ const rows: Row[] = [
     {
       says: `${phase}: knocked, and nothing`,
       from: inPhase(phase),
-      world: after({ kind: 'Knocked', answered: false }),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 0 }),
       to: phase,
       act: 'Wait',
       durable: false,
@@ -521,7 +521,7 @@ const rows: Row[] = [
     {
       says: `${phase}: knocked, and answered`,
       from: inPhase(phase),
-      world: after({ kind: 'Knocked', answered: true }),
+      world: after({ kind: 'Knocked', answered: true, tookMs: 0 }),
       to: phase,
       act: 'Look',
       durable: false,
@@ -618,7 +618,7 @@ const rows: Row[] = [
     {
       says: `${phase}: past the deadline`,
       from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
-      world: after({ kind: 'Knocked', answered: false }),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 0 }),
       to: 'Failed',
       act: 'Release',
       durable: true,
@@ -628,7 +628,7 @@ const rows: Row[] = [
     {
       says: `${phase}: past the deadline, but it answers: looked at first`,
       from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
-      world: after({ kind: 'Knocked', answered: true }),
+      world: after({ kind: 'Knocked', answered: true, tookMs: 0 }),
       to: phase,
       act: 'Look',
       durable: false,
@@ -778,14 +778,18 @@ describe('each step', () => {
     expect(status.retryTime).toBe(at(now + 600_000))
   })
 
+  const waitAfterKnock = (flashedMs: number, tookMs: number): unknown => {
+    const flashing = inPhase('Rebooting', { times: { Flashing: at(now - flashedMs) } })
+    const knocked = { kind: 'Knocked', answered: false, tookMs } as const
+    return (nextStep(flashing, world(after(knocked)), now).act as { ms: number }).ms
+  }
+
   test('knocking slows down after two minutes', () => {
-    const waitOf = (flashedMs: number): unknown => {
-      const flashing = inPhase('Rebooting', { times: { Flashing: at(now - flashedMs) } })
-      return (
-        nextStep(flashing, world(after({ kind: 'Knocked', answered: false })), now).act as { ms: number }
-      ).ms
-    }
-    expect([waitOf(119_000), waitOf(121_000)]).toEqual([1000, 10_000])
+    expect([waitAfterKnock(119_000, 0), waitAfterKnock(121_000, 0)]).toEqual([1000, 10_000])
+  })
+
+  test('a knock that nobody answers is part of the time until the next one', () => {
+    expect([300, 1000, 1500].map((tookMs) => waitAfterKnock(60_000, tookMs))).toEqual([700, 50, 50])
   })
 
   test('only what came to nothing clears lock and marker, and only a cancelled or failed attempt is undone', () => {
@@ -916,7 +920,7 @@ const outcomeOf = (kind: Outcome['kind']): fc.Arbitrary<Outcome> => {
         ),
       })
     case 'Knocked':
-      return fc.record({ kind: fc.constant(kind), answered: fc.boolean() })
+      return fc.record({ kind: fc.constant(kind), answered: fc.boolean(), tookMs: fc.nat(20_000) })
     case 'Looked':
       return fc.record({
         kind: fc.constant(kind),
