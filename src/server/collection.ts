@@ -38,6 +38,8 @@ export interface ResourceInfo {
 export interface CollectionChange {
   type: 'ADDED' | 'MODIFIED' | 'DELETED'
   object: ApiObject
+  /** What a modified object was before, for selectors; absent when nothing that can be selected by has changed. */
+  before?: ApiObject
   /** The version of the collection with this change. */
   version: number
 }
@@ -49,7 +51,7 @@ export interface CollectionChange {
  */
 export interface Collection {
   readonly info: ResourceInfo
-  /** The version of the latest change that `list` and `get` show. */
+  /** The version up to which `list` and `get` show every change; it moves with other kinds of the same store as well. */
   version(): number
   /** Ordered by namespace, then name. O(1) for the whole list when nothing came or went since the last call. */
   list(namespace?: string): readonly ApiObject[]
