@@ -6,6 +6,7 @@ import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { isFinished, isLost } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
+import { noMetrics, type Metrics } from '../ports/metrics.ts'
 import { compareVersions, type ResourceStore } from '../ports/resource-store.ts'
 import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from './fleet.ts'
 import { pruneDevice } from './history.ts'
@@ -19,6 +20,7 @@ import { reconcileRollout } from './reconcile-rollout.ts'
 import { defaultPolicySettings } from '../api/defaults.ts'
 import { pruneTombstones } from './tombstones.ts'
 import { tellStalled } from './tell-stalled.ts'
+import { observeQueue } from './queue-metrics.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** A burst of changes to one category is judged once. */
@@ -51,7 +53,11 @@ export interface Controllers {
 }
 
 /** The map of the system: one queue per kind, and which change makes which key look again. */
-export function createControllers(ports: Ports, concurrency: Concurrency): Controllers {
+export function createControllers(
+  ports: Ports,
+  concurrency: Concurrency,
+  metrics: Metrics = noMetrics,
+): Controllers {
   const { fleet, events } = ports
   const onError = (controller: string) => (key: string, error: unknown) =>
     events.emit({ type: 'Bug', controller, key, error })
@@ -67,6 +73,7 @@ export function createControllers(ports: Ports, concurrency: Concurrency): Contr
       random: ports.random,
       process: (key, signal) => reconcile(parseKey(key), ports, signal),
       onError: onError(name),
+      observer: observeQueue({ name, concurrency: workers }, metrics, ports.clock),
     })
 
   const queues = {

@@ -280,6 +280,14 @@ export class Fleet {
     this.#starts.delete(id)
   }
 
+  /** Starts of the last minute, of all policies and of none. */
+  startsLastMinute(): number {
+    const now = this.#clock.now()
+    let starts = 0
+    for (const { at } of this.#starts.values()) if (Math.abs(now - at) < startWindowMs) starts += 1
+    return starts
+  }
+
   /**
    * When the next start is within both limits, in ms since 1970; undefined: now. `except` is held by whoever asks. Looks
    * at one minute's starts.

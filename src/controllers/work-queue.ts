@@ -22,6 +22,18 @@ export interface WorkQueueOptions {
   process: (key: string, signal: AbortSignal) => Promise<Requeue>
   /** Hears of what no recoverable ReflashError explains. Must not throw. */
   onError: (key: string, error: unknown) => void
+  observer?: QueueObserver
+}
+
+/** How a turn ended; `Stuck` is an error that waiting does not help, `Stopped` one that was cut short. */
+export type TurnResult = 'Done' | 'Again' | 'Later' | 'Retry' | 'Stuck' | 'Bug' | 'Stopped'
+
+/** Hears what a queue does. Must not throw. */
+export interface QueueObserver {
+  /** A key waits for a worker from now on. */
+  due(): void
+  /** A worker has taken a key, so long after its time; what is returned is called once, when the turn has ended. */
+  begin(waitedMs: number): (result: TurnResult) => void
 }
 
 /**
@@ -67,8 +79,14 @@ interface Item extends Wish {
 const both = (a: Wish, b: Wish | undefined): Wish =>
   b ? { readyAt: Math.min(a.readyAt, b.readyAt), priority: Math.max(a.priority, b.priority) } : a
 
+function failureOf(error: unknown, signal: AbortSignal): TurnResult {
+  if (error instanceof ReflashError) return error.recoverable || signal.aborted ? 'Retry' : 'Stuck'
+  const isStop = signal.aborted && error instanceof Error && error.name === 'AbortError'
+  return isStop ? 'Stopped' : 'Bug'
+}
+
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
-  const { name, clock, random, process, onError } = options
+  const { name, clock, random, process, onError, observer } = options
   const workers = new PQueue({ concurrency: options.concurrency })
   const items = new Map<string, Item>()
   const due = createHeap<Item>((a, b) =>
@@ -88,6 +106,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     item.state = 'Due'
     item.order = orders++
     due.add(item)
+    observer?.due()
     void workers.add(workOnFirst)
   }
 
@@ -124,24 +143,27 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 
   /** Returns when the key wants its next turn, in monotonic ms. */
   async function turn(item: Item, signal: AbortSignal): Promise<number | undefined> {
+    const end = observer?.begin(clock.monotonic() - item.readyAt)
     try {
       const { after } = await process(item.key, signal)
       const next = after === undefined ? undefined : wishAfter(after, item.priority).readyAt
       item.failures = 0
+      end?.(after === undefined ? 'Done' : after > 0 ? 'Later' : 'Again')
       return next
     } catch (error) {
-      return clock.monotonic() + waitAfter(error, item, signal)
+      const failure = failureOf(error, signal)
+      end?.(failure)
+      return clock.monotonic() + waitAfter(error, failure, item)
     }
   }
 
-  function waitAfter(error: unknown, item: Item, signal: AbortSignal): number {
-    if (error instanceof ReflashError && (error.recoverable || signal.aborted)) {
+  function waitAfter(error: unknown, failure: TurnResult, item: Item): number {
+    if (failure === 'Retry') {
       item.failures += 1
       const attempt = item.failures
       return backoff({ attempt, baseMs: failureBaseMs, maxMs: failureMaxMs, random01: random() })
     }
-    const isStop = signal.aborted && error instanceof Error && error.name === 'AbortError'
-    if (!isStop) onError(item.key, error)
+    if (failure !== 'Stopped') onError(item.key, error)
     return jittered(bugBackoffMs, bugJitter, random())
   }
 
