@@ -45,11 +45,29 @@ export interface SharedLimits {
   nextStartAt?: number
 }
 
-type CheckId = 'policy' | 'build' | 'device' | 'version' | 'owner' | 'history' | 'slots'
+/** What each check asks, in the order in which they are asked. */
+export const checkTitles = {
+  policy: 'a policy selects the device, and runs',
+  build: 'the target build can be installed, with one image for its board',
+  device: 'the device is not held, pinned to another build, or being removed',
+  access: 'it lets us in, and is the device that it was',
+  probe: 'it has been reached, and its board is known',
+  version: 'the target may be installed over what it runs',
+  owner: 'no other policy claims it',
+  attempts: 'earlier attempts at this upgrade allow another one',
+  busy: 'no other upgrade is under way or missing',
+  marker: 'it has not fallen back from this very upgrade before',
+  reachable: 'it answers',
+  slots: 'starts are allowed, and a slot is free',
+} as const
+
+export type CheckId = keyof typeof checkTitles
 
 export interface Check {
   id: CheckId
   outcome: 'Passed' | 'Failed' | 'NotReached'
+  /** What speaks against it, where it failed. */
+  blocked?: Blocked
 }
 
 export interface Admission {
@@ -187,8 +205,7 @@ export const isHeld = (device: Device, now: number): boolean =>
 
 const stalledReasons = new Set<string>(['AuthFailed', 'HostKeyChanged', 'IdentityChanged', 'Unsupported'])
 
-function checkDevice(subject: Subject): Blocked | undefined {
-  const { device, target, now } = subject
+function checkDevice({ device, target, now }: Subject): Blocked | undefined {
   if (device.metadata.deletionTimestamp) return no('Removed', 'the device is being removed')
   const hold = device.spec.hold
   if (hold && isHeld(device, now)) {
@@ -196,18 +213,21 @@ function checkDevice(subject: Subject): Blocked | undefined {
   }
   const pin = device.spec.pinnedBuildRef?.name
   if (pin !== undefined && pin !== target!.build.metadata.name) return no('Pinned', `pinned to build ${pin}`)
+  return undefined
+}
+
+function checkAccess(subject: Subject): Blocked | undefined {
   if (subject.credentialsProblem) return no('NoCredentials', subject.credentialsProblem)
   if (subject.addressTwin) {
     return no('AddressConflict', `Device ${subject.addressTwin} has the same address; both are left alone`)
   }
-  const stalled = getCondition(device.status.conditions, 'Stalled')
-  if (stalled?.status === 'True' && stalledReasons.has(stalled.reason)) {
-    return no(stalled.reason as BlockedReason, stalled.message)
-  }
-  return checkProbed(device)
+  const stalled = getCondition(subject.device.status.conditions, 'Stalled')
+  return stalled?.status === 'True' && stalledReasons.has(stalled.reason)
+    ? no(stalled.reason as BlockedReason, stalled.message)
+    : undefined
 }
 
-function checkProbed(device: Device): Blocked | undefined {
+function checkProbed({ device }: Subject): Blocked | undefined {
   if (device.status.bootId !== undefined && device.status.board !== undefined) return undefined
   const said = getCondition(device.status.conditions, 'Reachable')?.message
   return no('NeverProbed', said ? `never reached: ${said}` : 'not reached yet', nextProbe(device))
@@ -334,36 +354,12 @@ const isFlashFailure = (
 ): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>
   ['Lost', 'RolledBack', 'WrongVersion', 'Unhealthy'].includes(failureClass)
 
-function checkHistory(subject: Subject): Blocked | undefined {
-  const { device, request, operations } = subject
+function checkAttempts(subject: Subject): Blocked | undefined {
+  if (subject.request) return undefined
   const stem = upgradeStem(subject)?.stem
-  if (!request && stem !== undefined) {
-    const [latest] = attemptsOf(stem, operations)
-    const earlier = latest && checkEarlier(latest, subject)
-    if (earlier) return earlier
-  }
-  const busy = checkOthers(subject)
-  if (busy) return busy
-  const fellBack = markerFellBack(
-    device.status.lastFlash,
-    device.status.bootId,
-    request?.metadata.name ?? stem,
-  )
-  if (fellBack) {
-    return no(
-      'RolledBack',
-      `the device's own marker says that operation ${device.status.lastFlash!.operation} flashed it already, and it fell back; change retryToken to flash it again`,
-    )
-  }
-  if (!isTrue(device.status.conditions, 'Reachable')) {
-    const seen = device.status.lastProbeTime
-    return no(
-      'Unreachable',
-      seen ? `has not answered since ${seen}` : 'has never answered',
-      nextProbe(device),
-    )
-  }
-  return undefined
+  if (stem === undefined) return undefined
+  const [latest] = attemptsOf(stem, subject.operations)
+  return latest && checkEarlier(latest, subject)
 }
 
 /** Another operation of this device that is under way, or that left it Lost. */
@@ -383,6 +379,24 @@ function checkOthers({ device, request, operations }: Subject): Blocked | undefi
       (operation.metadata.name === holder || (!request && !isRefused(operation))),
   )
   return other ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`) : undefined
+}
+
+function checkMarker(subject: Subject): Blocked | undefined {
+  const { lastFlash, bootId } = subject.device.status
+  if (!lastFlash) return undefined
+  const nameOrStem = subject.request?.metadata.name ?? upgradeStem(subject)?.stem
+  return markerFellBack(lastFlash, bootId, nameOrStem)
+    ? no(
+        'RolledBack',
+        `the device's own marker says that operation ${lastFlash.operation} flashed it already, and it fell back; change retryToken to flash it again`,
+      )
+    : undefined
+}
+
+function checkReachable({ device }: Subject): Blocked | undefined {
+  if (isTrue(device.status.conditions, 'Reachable')) return undefined
+  const seen = device.status.lastProbeTime
+  return no('Unreachable', seen ? `has not answered since ${seen}` : 'has never answered', nextProbe(device))
 }
 
 const passingReasons = new Set(['Retrying', 'Unreachable'])
@@ -432,30 +446,37 @@ function checkSlots(subject: Subject, limits: SharedLimits): Blocked | undefined
   return undefined
 }
 
-/** The checks in order: cheap and stable facts first and shared slots last, so that a blocked device holds no slot. */
-const steps: { id: CheckId; run: (subject: Subject) => Blocked | undefined }[] = [
-  { id: 'policy', run: checkPolicy },
-  { id: 'build', run: checkBuild },
-  { id: 'device', run: checkDevice },
-  { id: 'version', run: checkVersion },
-  { id: 'owner', run: checkOwner },
-  { id: 'history', run: checkHistory },
-]
+type Step = (subject: Subject, limits: SharedLimits | undefined) => Blocked | undefined
+
+/** Cheap and stable facts first and shared slots last, so that a blocked device holds no slot. */
+const steps: Record<CheckId, Step> = {
+  policy: checkPolicy,
+  build: checkBuild,
+  device: checkDevice,
+  access: checkAccess,
+  probe: checkProbed,
+  version: checkVersion,
+  owner: checkOwner,
+  attempts: checkAttempts,
+  busy: checkOthers,
+  marker: checkMarker,
+  reachable: checkReachable,
+  slots: (subject, limits) => limits && checkSlots(subject, limits),
+}
+const order = Object.keys(checkTitles) as CheckId[]
 
 /** Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart. */
 export function admit(subject: Subject, limits?: SharedLimits): Admission {
-  const all = limits
-    ? [...steps, { id: 'slots' as const, run: (s: Subject) => checkSlots(s, limits) }]
-    : steps
   const checks: Check[] = []
   let blocked: Blocked | undefined
-  for (const { id, run } of all) {
+  for (const id of order) {
+    if (id === 'slots' && !limits) break
     if (blocked) {
       checks.push({ id, outcome: 'NotReached' })
       continue
     }
-    blocked = run(subject)
-    checks.push({ id, outcome: blocked ? 'Failed' : 'Passed' })
+    blocked = steps[id](subject, limits)
+    checks.push(blocked ? { id, outcome: 'Failed', blocked } : { id, outcome: 'Passed' })
   }
   return { admitted: !blocked, checks, ...(blocked ? { blocked } : {}) }
 }

@@ -1,5 +1,5 @@
 import type { Blocked, CountName, UpgradeOperation } from '../api/resources.ts'
-import { admit, attemptsOf, ownerOf, upgradeStem, type Check, type Subject } from './admit.ts'
+import { admit, attemptsOf, ownerOf, upgradeStem, type Subject } from './admit.ts'
 import { runsBuild } from './match.ts'
 import { holdsSlot, isFinished } from './operation.ts'
 
@@ -13,7 +13,6 @@ export interface Assessment {
   owner?: string
   onTarget: boolean
   blocked?: Blocked
-  checks: Check[]
   /** Nothing but a free slot is missing: name and revision of the operation to make. */
   candidate?: { stem: string; revision: string; attempt: number }
   /** What it adds to the counts of each policy that selects it. */
@@ -36,8 +35,8 @@ export function assess(subject: Subject): Assessment {
     ...(desired === undefined ? {} : { desired }),
     ...(owner ? { owner: owner.metadata.name } : {}),
   }
-  if (policies.length === 0) return { ...base, onTarget: false, checks: [], counts: new Map() }
-  const { blocked, checks } = onTarget ? { blocked: undefined, checks: [] } : admit(subject)
+  if (policies.length === 0) return { ...base, onTarget: false, counts: new Map() }
+  const blocked = onTarget ? undefined : admit(subject).blocked
   const stem = upgradeStem(subject)
   const latest = stem && attemptsOf(stem.stem, subject.operations)[0]
   const candidate =
@@ -45,7 +44,6 @@ export function assess(subject: Subject): Assessment {
   return {
     ...base,
     onTarget,
-    checks,
     ...(blocked ? { blocked } : {}),
     ...(candidate ? { candidate } : {}),
     counts: countsOf(subject, { onTarget, blocked, latest }),

@@ -5,6 +5,7 @@ import {
   admitOperation,
   attemptsOf,
   byPriority,
+  checkTitles,
   markerFellBack,
   ownerOf,
   upgradeStem,
@@ -131,33 +132,33 @@ const rows: [reason: string, check: string, subject: Subject, words: RegExp][] =
   ],
   [
     'NoCredentials',
-    'device',
+    'access',
     subject({ credentialsProblem: 'Secret routers does not exist' }),
     /Secret routers does not exist/,
   ],
   [
     'AddressConflict',
-    'device',
+    'access',
     subject({ addressTwin: 'default/ap-2' }),
     /Device default\/ap-2 has the same address; both are left alone/,
   ],
   ...(['AuthFailed', 'HostKeyChanged', 'IdentityChanged', 'Unsupported'] as const).map(
     (reason): (typeof rows)[number] => [
       reason,
-      'device',
+      'access',
       subject({ device: device({}, { conditions: [condition('Stalled', reason)] }) }),
       /Stalled is True/,
     ],
   ),
   [
     'NeverProbed',
-    'device',
+    'probe',
     subject({ device: device({}, { bootId: undefined }) }),
     /^never reached: Reachable is True$/,
   ],
   [
     'NeverProbed',
-    'device',
+    'probe',
     subject({ device: device({}, { board: undefined }) }),
     /^never reached: Reachable is True$/,
   ],
@@ -199,19 +200,19 @@ const rows: [reason: string, check: string, subject: Subject, words: RegExp][] =
   ],
   [
     'Upgrading',
-    'history',
+    'attempts',
     subject({ operations: [attempt(1, { phase: 'Uploading' })] }),
     /operation \S+-1 is upgrading it/,
   ],
   [
     'Upgrading',
-    'history',
+    'busy',
     subject({ operations: [operation('by-hand', {}, { buildRef: { name: 'new' } })] }),
     /operation by-hand is upgrading it/,
   ],
   [
     'Retrying',
-    'history',
+    'attempts',
     subject({
       operations: [
         attempt(1, { phase: 'Queued', retryTime: at(now + 60_000), message: 'attempt 2 of 4 in 60s' }),
@@ -221,51 +222,56 @@ const rows: [reason: string, check: string, subject: Subject, words: RegExp][] =
   ],
   [
     'Cancelled',
-    'history',
+    'attempts',
     subject({ operations: [attempt(1, { phase: 'Cancelled', reason: 'CancelRequested' })] }),
     /was cancelled; change retryToken to try again/,
   ],
   [
     'AlreadyFlashed',
-    'history',
+    'attempts',
     subject({ operations: [attempt(1, { phase: 'Succeeded' })] }),
     /succeeded, but the device runs Toy 1\.0\.0 now; change retryToken to flash it again/,
   ],
   ...(['RolledBack', 'WrongVersion', 'Unhealthy', 'Lost'] as const).map((reason): (typeof rows)[number] => [
     reason,
-    'history',
+    'attempts',
     subject({ operations: [failed(reason)] }),
     /the words of the failure/,
   ]),
   [
     'Rejected',
-    'history',
+    'attempts',
     subject({ operations: [failed('Rejected')] }),
     /the words of the failure; change retryToken to try again/,
   ],
   [
     'Rejected',
-    'history',
+    'attempts',
     subject({ operations: [failed('Unsupported')] }),
     /the words of the failure; change retryToken to try again/,
   ],
-  ['AuthFailed', 'history', subject({ operations: [failed('AuthFailed', now)] }), /the words of the failure/],
+  [
+    'AuthFailed',
+    'attempts',
+    subject({ operations: [failed('AuthFailed', now)] }),
+    /the words of the failure/,
+  ],
   [
     'Unreachable',
-    'history',
+    'attempts',
     subject({ operations: [failed('Unreachable', now)] }),
     /the words of the failure/,
   ],
   [
     'Quarantined',
-    'history',
+    'attempts',
     subject({ operations: [failed('UploadFailed')] }),
     /used up its attempts: the words of the failure/,
   ],
-  ['Quarantined', 'history', subject({ operations: [failed('NotStarted')] }), /used up its attempts/],
+  ['Quarantined', 'attempts', subject({ operations: [failed('NotStarted')] }), /used up its attempts/],
   [
     'RolledBack',
-    'history',
+    'marker',
     subject({
       device: device(
         {},
@@ -276,7 +282,7 @@ const rows: [reason: string, check: string, subject: Subject, words: RegExp][] =
   ],
   [
     'Unreachable',
-    'history',
+    'reachable',
     subject({ device: device({}, { conditions: [condition('Reachable', 'NotAnswering', 'Unknown')] }) }),
     /has not answered since 2026-01-01T11:59:00\.000Z/,
   ],
@@ -286,7 +292,7 @@ describe('the first "no"', () => {
   test('is none where nothing speaks against it', () => {
     expect(admit(subject(), limits())).toEqual({
       admitted: true,
-      checks: ['policy', 'build', 'device', 'version', 'owner', 'history', 'slots'].map((id) => ({
+      checks: Object.keys(checkTitles).map((id) => ({
         id,
         outcome: 'Passed',
       })),
@@ -297,7 +303,11 @@ describe('the first "no"', () => {
     const { admitted, blocked, checks } = admit(blockedSubject)
     expect({ admitted, reason: blocked?.reason }).toEqual({ admitted: false, reason })
     expect(blocked!.message).toMatch(words)
-    expect(checks.find(({ outcome }) => outcome === 'Failed')?.id).toBe(check)
+    expect(checks.find(({ outcome }) => outcome === 'Failed')).toEqual({
+      id: check,
+      outcome: 'Failed',
+      blocked,
+    })
   })
 
   test('is that of the first check, when every check says no', () => {
@@ -333,14 +343,19 @@ describe('the first "no"', () => {
 
   test('leaves the checks after it unreached', () => {
     const { checks } = admit(subject({ device: device({ hold: { reason: 'x' } }) }), limits())
-    expect(checks.map(({ outcome }) => outcome)).toEqual([
-      'Passed',
-      'Passed',
-      'Failed',
-      'NotReached',
-      'NotReached',
-      'NotReached',
-      'NotReached',
+    expect(checks.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+      'policy Passed',
+      'build Passed',
+      'device Failed',
+      'access NotReached',
+      'probe NotReached',
+      'version NotReached',
+      'owner NotReached',
+      'attempts NotReached',
+      'busy NotReached',
+      'marker NotReached',
+      'reachable NotReached',
+      'slots NotReached',
     ])
   })
 
