@@ -88,7 +88,7 @@ const countRules: Record<CountName, (counted: Counted) => boolean> = {
   unsupported: ({ blocked }) => blocked?.reason === 'NoImage' || blocked?.reason === 'AmbiguousImage',
   unknown: ({ blocked }) => blocked?.reason === 'NeverProbed',
 }
-const countNames = Object.keys(countRules) as CountName[]
+export const countNames = Object.keys(countRules) as CountName[]
 
 /** What a device adds to the counts of the policies that select it; whoever does not own it only holds it. */
 function countsOf(subject: Subject, known: Omit<Counted, 'unfinished'>): Map<string, CountName[]> {
