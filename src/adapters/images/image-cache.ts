@@ -34,7 +34,10 @@ export interface ImageCache {
 
 /** Who has just been given an image gets the time to write its digest down before it can be pruned. */
 const pruneGraceMs = 10 * 60_000
+/** What is sent goes in pieces that a session can take. */
 const chunkBytes = 64 * 1024
+/** What is only read through goes in few, since each waits for a turn of a busy event loop. */
+export const readBytes = 1024 * 1024
 /** Two or three images of usual size; what is beyond is read from the disk for every device. */
 const maxHeldBytes = 32 * 1024 * 1024
 
@@ -77,7 +80,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
     if (known?.identity === identity) return known.image
     const hash = createHash('sha256')
     let sizeBytes = 0
-    for await (const chunk of chunksOf(handle, signal)) {
+    for await (const chunk of chunksOf(handle, readBytes, signal)) {
       hash.update(chunk)
       sizeBytes += chunk.length
     }
@@ -118,7 +121,7 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
   ): AsyncGenerator<Uint8Array> {
     const hash = createHash('sha256')
     let last: Uint8Array | undefined
-    for await (const chunk of chunksOf(handle, signal)) {
+    for await (const chunk of chunksOf(handle, chunkBytes, signal)) {
       hash.update(chunk)
       if (last) yield last
       last = chunk
@@ -217,11 +220,15 @@ function* piecesOf(content: Uint8Array, signal: AbortSignal): Generator<Uint8Arr
 }
 
 /** The whole file, in chunks that the receiver may keep. */
-export async function* chunksOf(handle: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(
+  handle: FileHandle,
+  bytes: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let offset = 0
   for (;;) {
     signal.throwIfAborted()
-    const chunk = await readFully(handle, offset, chunkBytes)
+    const chunk = await readFully(handle, offset, bytes)
     if (chunk.length === 0) return
     yield chunk
     offset += chunk.length

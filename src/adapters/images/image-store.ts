@@ -5,7 +5,14 @@ import type { ImageRequest, ImageStore, StoredImage } from '../../ports/image-st
 import { type DownloadLimits, download } from './download.ts'
 import { fetchFailed } from './foreign-error.ts'
 import { type HttpClientOptions, createHttpClient } from './http-client.ts'
-import { type ReadMetadata, chunksOf, createImageCache, digestMismatch, isDigest } from './image-cache.ts'
+import {
+  type ReadMetadata,
+  chunksOf,
+  createImageCache,
+  digestMismatch,
+  isDigest,
+  readBytes,
+} from './image-cache.ts'
 import { type LocalFile, identityOf, openLocalFile } from './local-file.ts'
 import { tooLarge } from './partial-file.ts'
 import { createSingleFlight } from './single-flight.ts'
@@ -52,7 +59,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     const before = await identityOf(file.handle)
     const partial = await cache.create()
     try {
-      for await (const chunk of chunksOf(file.handle, signal)) await partial.append(chunk)
+      for await (const chunk of chunksOf(file.handle, readBytes, signal)) await partial.append(chunk)
       const { identity, modifiedMs } = await identityOf(file.handle)
       if (identity !== before.identity) {
         throw new ReflashError('FetchFailed', 'the image was changed while it was read')

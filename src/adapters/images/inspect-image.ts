@@ -3,10 +3,8 @@ import { open, stat } from 'node:fs/promises'
 import { ReflashError } from '../../core/errors.ts'
 import type { StoredImage } from '../../ports/image-store.ts'
 import { fetchFailed } from './foreign-error.ts'
-import { describeImage, type ReadMetadata } from './image-cache.ts'
+import { describeImage, readBytes, type ReadMetadata } from './image-cache.ts'
 import { readFully } from './partial-file.ts'
-
-const chunkBytes = 64 * 1024
 
 /**
  * What the cache would say of a file, without taking it in.
@@ -20,7 +18,7 @@ export async function inspectImage(path: string, readMetadata: ReadMetadata): Pr
     const hash = createHash('sha256')
     let sizeBytes = 0
     for (;;) {
-      const chunk = await readFully(handle, sizeBytes, chunkBytes)
+      const chunk = await readFully(handle, sizeBytes, readBytes)
       if (chunk.length === 0) break
       hash.update(chunk)
       sizeBytes += chunk.length

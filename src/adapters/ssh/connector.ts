@@ -5,6 +5,7 @@ import { keyTypeOf, ourOffer } from './algorithms.ts'
 import { authenticationFor } from './authentication.ts'
 import { type HostKey, hostKeyLine, hostKeyType, parseHostKeyLine } from './host-key.ts'
 import { type Link, openLink } from './link.ts'
+import { createPace } from './pace.ts'
 import { directRoute, openJumpRoute, type Route } from './route.ts'
 import { createSession } from './session.ts'
 import { endpoint, openTcp } from './tcp.ts'
@@ -21,6 +22,9 @@ const severity: readonly ErrorCode[] = [
   'Unreachable',
 ]
 
+/** About what one costs of a core. */
+const handshakeMs = 5
+
 interface Attempt {
   target: Target
   pins: readonly HostKey[]
@@ -28,13 +32,16 @@ interface Attempt {
   address: string
   endsMs: number
   strictPeers: Set<string>
+  /** Resolves when it is this handshake's turn. */
+  turn: (signal: AbortSignal) => Promise<void>
   clock: Clock
   signal: AbortSignal
 }
 
 const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> => {
-  const { target, pins, route, address, endsMs, strictPeers, clock, signal } = attempt
+  const { target, pins, route, address, endsMs, strictPeers, turn, clock, signal } = attempt
   const { port } = target
+  await turn(signal)
   const limitMs = () => Math.max(0, endsMs - clock.monotonic())
   const stream = await route.open({ address, port, limitMs: limitMs(), clock, signal })
   const lines = pins.map(hostKeyLine)
@@ -120,15 +127,12 @@ const tryAddresses = async (attempt: Omit<Attempt, 'address'>): Promise<Session>
   throw summarize(errors)
 }
 
-interface Connecting {
-  clock: Clock
-  strictPeers: Set<string>
-  target: Target
+type Connecting = Pick<Attempt, 'target' | 'strictPeers' | 'turn' | 'clock' | 'signal'> & {
   deadlineMs: number
-  signal: AbortSignal
 }
 
-const connect = async ({ clock, strictPeers, target, deadlineMs, signal }: Connecting): Promise<Session> => {
+const connect = async ({ deadlineMs, ...connecting }: Connecting): Promise<Session> => {
+  const { target, clock, signal } = connecting
   signal.throwIfAborted()
   const endsMs = clock.monotonic() + deadlineMs
   // What is wrong with our own side is said before anything goes over the wire.
@@ -138,7 +142,7 @@ const connect = async ({ clock, strictPeers, target, deadlineMs, signal }: Conne
     ? await openJumpRoute(target.jumpHost, { limitMs: deadlineMs, clock, signal })
     : directRoute
   try {
-    return await tryAddresses({ target, pins, route, endsMs, strictPeers, clock, signal })
+    return await tryAddresses({ ...connecting, pins, route, endsMs })
   } catch (error) {
     await route.close()
     throw error
@@ -171,8 +175,10 @@ const knock = async (
 export const createSshConnector = ({ clock }: { clock: Clock }): Connector => {
   /** Host key lines of devices that did strict key exchange when last seen. */
   const strictPeers = new Set<string>()
+  const turn = createPace(handshakeMs, clock)
   return {
-    connect: (target, deadlineMs, signal) => connect({ clock, strictPeers, target, deadlineMs, signal }),
+    connect: (target, deadlineMs, signal) =>
+      connect({ clock, strictPeers, turn, target, deadlineMs, signal }),
     knock: (target, limitMs, signal) => knock(clock, target, limitMs, signal),
   }
 }
