@@ -42,6 +42,8 @@ requires(...routerPrograms)('routers that really reboot', () => {
       startRouter({ release: old, board }),
       startRouter({ release: old, board }),
     ])
+    // One that answers nothing at all for a while, as real ones do.
+    routers[0]!.misbehave({ downSeconds: 3 })
     mkdirSync(join(folder, 'fleet', 'images'), { recursive: true })
     writeFileSync(
       join(folder, 'fleet', 'images', 'archer-c7-v5-24.10.8.bin'),

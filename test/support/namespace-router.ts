@@ -39,6 +39,7 @@ export const routerPrograms = [
   'dropbear',
   'dropbearkey',
   'openssl',
+  'perl',
 ] as const
 
 export interface RouterOptions {
@@ -93,9 +94,24 @@ export interface Misbehaviour {
   testSeconds?: number
   /** From the start of sysupgrade until everything is killed; default 0.2. */
   shutdownSeconds?: number
-  /** From the end of one boot until the next; default 0. */
+  /** From the end of one boot until the next, silent as a router without power; default 0. */
   downSeconds?: number
 }
+
+/** A listener whose queue is full: whoever connects gets no answer, neither yes nor no. Arguments: address port */
+const silentListener = `
+use Socket; use Fcntl;
+my $at = sockaddr_in($ARGV[1], inet_aton($ARGV[0]));
+sub tcp { socket(my $socket, PF_INET, SOCK_STREAM, 0) or die $!; $socket }
+my $listener = tcp; setsockopt($listener, SOL_SOCKET, SO_REUSEADDR, 1);
+bind($listener, $at) && listen($listener, 0) or die $!;
+my @full = map { my $client = tcp; fcntl($client, F_SETFL, O_NONBLOCK); connect($client, $at); $client } 1..2;
+sleep`
+
+const beSilent = (address: string, port: number): ChildProcess =>
+  spawn('setpriv', ['--pdeathsig', 'KILL', 'perl', '-e', silentListener, address, String(port)], {
+    stdio: 'ignore',
+  })
 
 export interface NamespaceRouter {
   readonly address: string
@@ -438,8 +454,12 @@ export const startRouter = async (options: RouterOptions): Promise<NamespaceRout
       const again = (): void => {
         if (!stopped && returns) boot()
       }
-      if (downMs === 0) again()
-      else setTimeout(again, downMs)
+      if (downMs === 0) return again()
+      const silence = beSilent(address, port)
+      setTimeout(() => {
+        silence.once('exit', again)
+        silence.kill('SIGKILL')
+      }, downMs)
     })
   }
 
