@@ -4,7 +4,7 @@ import { isTrue } from '../core/conditions.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
-import { isFinished, isLost } from '../core/operation.ts'
+import { isFinished, isFlashing, isLost, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { noMetrics, type Metrics } from '../ports/metrics.ts'
 import { compareVersions, type ResourceStore } from '../ports/resource-store.ts'
@@ -138,7 +138,9 @@ export function createControllers(
   /** Operations under way look again; one whose device is Lost does when that has answered. */
   function wakeOperations(device: string, answered: boolean): void {
     for (const operation of fleet.operationsOf(device)) {
-      const looks = !isFinished(operation) || (answered && isLost(operation))
+      // While it reboots only an answer is news: a knock has its time.
+      const waits = isFlashing(phaseOf(operation))
+      const looks = answered ? !isFinished(operation) || isLost(operation) : !isFinished(operation) && !waits
       if (looks) queues.UpgradeOperation.add(keyString(keyOf(operation)))
     }
   }
