@@ -37,7 +37,7 @@ const pruneGraceMs = 10 * 60_000
 /** What is sent goes in pieces that a session can take. */
 const chunkBytes = 64 * 1024
 /** What is only read through goes in few, since each waits for a turn of a busy event loop. */
-export const readBytes = 1024 * 1024
+export const readBytes = 256 * 1024
 /** Two or three images of usual size; what is beyond is read from the disk for every device. */
 const maxHeldBytes = 32 * 1024 * 1024
 
