@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
+import { systemClock } from './adapters/clock/system-clock.ts'
 import { runCli } from './cli/program.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -42,4 +43,5 @@ process.exitCode = await runCli(process.argv.slice(2), version, {
   },
   env: process.env,
   signal: stop.signal,
+  clock: systemClock,
 })

@@ -1,3 +1,5 @@
+import type { Clock } from '../ports/clock.ts'
+
 /** What a command may touch of the process; `main.ts` hands in the real thing. */
 export interface CliContext {
   stdout: CliStream
@@ -5,6 +7,7 @@ export interface CliContext {
   env: Readonly<Record<string, string | undefined>>
   /** Aborted on SIGINT and SIGTERM. */
   signal: AbortSignal
+  clock: Clock
 }
 
 export interface CliStream {
@@ -22,6 +25,8 @@ export const exitCodes = {
   dataError: 65,
   stateError: 74,
   locked: 75,
+  timeout: 124,
+  interrupted: 130,
 } as const
 
 /** Ends a command with a sentence on stderr. */

@@ -4,6 +4,7 @@ import { messageOf, ReflashError } from '../core/errors.ts'
 import { CliError, exitCodes, type CliContext } from './context.ts'
 import { addCrds } from './crds.ts'
 import { addDemo } from './demo.ts'
+import { addGet } from './get.ts'
 import { addPlan } from './plan.ts'
 import { addRun } from './run.ts'
 import { addValidate } from './validate.ts'
@@ -30,7 +31,7 @@ export async function runCli(argv: readonly string[], version: string, context: 
   const finish = (code: number): void => {
     exitCode = code
   }
-  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo]) add(program, context, finish)
+  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo, addGet]) add(program, context, finish)
   try {
     await program.parseAsync(argv.map(attachOutput), { from: 'user' })
     return exitCode
@@ -49,7 +50,8 @@ const codeOf: Partial<Record<ReflashError['code'], number>> = {
   StateCorrupt: exitCodes.stateError,
 }
 
-function failed(error: unknown, { stderr }: CliContext): number {
+function failed(error: unknown, { stderr, signal }: CliContext): number {
+  if (signal.aborted && error === signal.reason) return exitCodes.interrupted
   // Commander has said what is wrong, or has printed the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage
   if (error instanceof ConfigError) {
