@@ -49,7 +49,7 @@ export function createMetrics({ clock, process = true }: RegistryOptions): Metri
     for (const gauge of gauges.values()) {
       gauge.reset()
       // A gauge without labels would show 0 where nobody knows its value.
-      gauge.remove()
+      gauge.remove({})
     }
     for (const { name, labels, value } of samples.flat()) gauges.get(name)!.set(clean(labels), value)
   }
