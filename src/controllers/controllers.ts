@@ -81,7 +81,7 @@ export function createControllers(
     Build: queueOf('build', 1, reconcileBuild),
     FirmwareImage: queueOf('image', concurrency.images, reconcileImage),
     Device: queueOf('device', concurrency.devices, reconcileDevice),
-    UpgradePolicy: queueOf('policy', 1, reconcilePolicyStatus),
+    UpgradePolicy: queueOf('policy', 1, writePolicyStatus),
     UpgradeOperation: queueOf('operation', concurrency.operations, reconcileOperation),
   } satisfies Record<Kind, WorkQueue>
   const rollouts = queueOf('rollout', 1, reconcileRollout)
@@ -108,6 +108,14 @@ export function createControllers(
         queues.UpgradeOperation.add(keyString(keyOf(operation)))
     }
     return {}
+  }
+
+  /** Counts that are about to be made anew say nothing: a build that has just become Ready looks like one that is not. */
+  async function writePolicyStatus(key: Key): Promise<Requeue> {
+    const policy = fleet.get('UpgradePolicy', key)
+    const category = policy && categoryKeyOf(policy)
+    if (category !== undefined && assessments.has(category)) return { after: assessDelayMs }
+    return reconcilePolicyStatus(key, ports)
   }
 
   function wakePolicy(policy: string): void {

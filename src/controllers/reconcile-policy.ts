@@ -1,6 +1,6 @@
 import type { Build, CountName, Key, UpgradePolicy, UpgradePolicyStatus } from '../api/resources.ts'
 import { sourceErrorOf } from '../core/annotations.ts'
-import { removeCondition, setCondition } from '../core/conditions.ts'
+import { isTrue, removeCondition, setCondition } from '../core/conditions.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { isReadyImage } from '../core/match.ts'
 import { revisionOf } from '../core/names.ts'
@@ -48,7 +48,8 @@ function statusOf(
   const problem = problemOf(policy, build, ports)
   const converged =
     counts.matched > 0 && counts.matched === counts.onTarget + counts.held && counts.onTarget > 0
-  const facts: PolicyFacts = { policy, counts, problem, converged, stop }
+  const loading = build !== undefined && isLoading(build)
+  const facts: PolicyFacts = { policy, counts, problem, converged, loading, stop }
   return {
     observedGeneration: policy.metadata.generation,
     ...(build ? { revision: revision(build, ports) } : {}),
@@ -64,6 +65,8 @@ interface PolicyFacts {
   counts: Record<CountName, number>
   problem: { reason: string; message: string } | undefined
   converged: boolean
+  /** Whether images of the target are still being fetched or checked. */
+  loading: boolean
   stop: { reason: 'Halted' | 'LostLimit'; message: string } | undefined
 }
 
@@ -88,6 +91,9 @@ function problemOf(
   }
   return undefined
 }
+
+const isLoading = ({ metadata, status }: Build): boolean =>
+  status.observedGeneration !== metadata.generation || isTrue(status.conditions, 'Reconciling')
 
 function revision(build: Build, { fleet }: Ports): string {
   const digests = [...fleet.imagesOf(keyString(keyOf(build)))]
@@ -133,9 +139,9 @@ const leftOf = ({ counts }: PolicyFacts): number => counts.matched - counts.onTa
 
 /** Work is left, and none of it moves by itself. */
 function onlyFailuresLeft(facts: PolicyFacts): boolean {
-  const { counts, problem, policy } = facts
+  const { counts, problem, policy, loading } = facts
   const moving = counts.inFlight + counts.queued + counts.offline + counts.quarantined + counts.unknown
-  return !problem && policy.spec.state === 'Run' && leftOf(facts) > 0 && moving === 0
+  return !problem && !loading && policy.spec.state === 'Run' && leftOf(facts) > 0 && moving === 0
 }
 
 /** Each condition of a policy; undefined where it is only present while it is true. */

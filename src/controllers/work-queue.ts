@@ -45,6 +45,8 @@ export interface WorkQueue {
   readonly name: string
   /** `after` is in ms (default: now). Of the keys that are due, those of higher priority (default 0) go first. */
   add(key: string, options?: { after?: number; priority?: number }): void
+  /** Whether a key is being worked on, is due, or waits for its time. */
+  has(key: string): boolean
   /** Keys being worked on, or due now. */
   depth(): number
   /** Keys of which anything is known: those of `depth`, and those that wait for their time. */
@@ -189,6 +191,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
         due.add(item)
       }
     },
+    has: (key) => items.has(key),
     depth: () => due.size() + working,
     size: () => items.size,
     nextReadyAt: () => waiting.nextReadyAt(),

@@ -588,3 +588,20 @@ describe('converged', () => {
     await again.stop()
   })
 })
+
+describe('a policy whose image is still being checked', () => {
+  test.each([0, 700, 3000])('asks for nobody in the %i ms that it takes', async (fetchMs) => {
+    const world = await createToyFleet({ routers: 3, fetchMs })
+    await world.declare()
+    const app = await world.start()
+    const stalled: string[] = []
+    app.fleet.onChange(({ object }) => {
+      const condition = object.kind === 'UpgradePolicy' && conditionOf(object, 'Stalled')
+      if (condition) stalled.push(condition.reason)
+    })
+    await world.clock.advance(minutes(10))
+    expect(stalled).toEqual([])
+    expect(flashes(world)).toEqual([1, 1, 1])
+    await app.stop()
+  })
+})

@@ -77,6 +77,8 @@ export async function createToyFleet(options: {
   maxInFlight?: number
   /** How long an upload takes; 0 unless told. */
   uploadMs?: number
+  /** How long an image is fetched and checked; 0 unless told. */
+  fetchMs?: number
 }) {
   const clock = createManualClock(Date.parse('2026-01-01T00:00:00Z'))
   const random = createRandom('toy')
@@ -135,7 +137,10 @@ export async function createToyFleet(options: {
       connector: toyConnector(routers, () => (connects += 1)),
       upgraders: new Map([['toy', toyUpgrader(routers, clock, options.uploadMs ?? 0)]]),
       images: {
-        fetch: async () => ({ sha256: imageDigest, sizeBytes: 1000 }),
+        fetch: async () => {
+          if (options.fetchMs !== undefined) await clock.sleep(options.fetchMs)
+          return { sha256: imageDigest, sizeBytes: 1000 }
+        },
         prune: async () => 0,
         async *open() {
           yield new Uint8Array(1000)
