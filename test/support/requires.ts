@@ -1,19 +1,24 @@
 import { describe, test } from 'vitest'
 import { missingPrograms } from './programs.ts'
 
+type Describe = (name: string, body: () => void) => void
+
+/** `describe` for a suite that needs programs of the system. */
+export const requires = (...programs: string[]): Describe => unlessMissing(missingPrograms(...programs))
+
 /**
- * `describe` for a suite that needs programs of the system. Where one is missing the suite fails under CI, and elsewhere
- * is skipped by name with the reason.
+ * `describe` for a suite that this machine may lack something for: it then fails under CI, and elsewhere is skipped by
+ * name with the reason.
  */
-export const requires = (...programs: string[]): ((name: string, body: () => void) => void) => {
-  const missing = missingPrograms(...programs).join(', ')
-  if (missing === '') return (name, body) => void describe(name, body)
+export function unlessMissing(missing: readonly string[]): Describe {
+  const what = missing.join(', ')
+  if (what === '') return (name, body) => void describe(name, body)
   if (process.env['CI'] === undefined) {
-    return (name, body) => void describe.skip(`${name} (needs ${missing})`, body)
+    return (name, body) => void describe.skip(`${name} (needs ${what})`, body)
   }
   return (name) => {
     test(name, () => {
-      throw new Error(`CI has to run this suite, but the machine lacks: ${missing}`)
+      throw new Error(`CI has to run this suite, but the machine lacks: ${what}`)
     })
   }
 }
