@@ -9,7 +9,7 @@ export interface EventSubject {
   uid?: string
 }
 
-/** Equal events in a row are one, with a count. */
+/** Equal events of one object are one, with a count. */
 export interface RecordedEvent {
   namespace: string
   name: string
@@ -33,7 +33,10 @@ export interface EventChange {
   version: number
 }
 
-/** Recent events, to be listed and followed as a `Collection` of the server is. */
+/**
+ * Recent events, to be listed and followed as a `Collection` of the server is: ordered by namespace, then name. A listener
+ * is called while something is emitted, and must not throw.
+ */
 export interface EventLog {
   version(): number
   list(namespace?: string): readonly RecordedEvent[]

@@ -155,9 +155,9 @@ describe('a file that is refused stays as it is', () => {
     await makeState()
     const { rowSum } = await import('../../src/adapters/sqlite/row-sum.ts')
     tamper(
-      `UPDATE meta SET value = '2', sum = x'${rowSum('meta', 'schema', '2').toString('hex')}' WHERE name = 'schema'`,
+      `UPDATE meta SET value = '3', sum = x'${rowSum('meta', 'schema', '3').toString('hex')}' WHERE name = 'schema'`,
     )
-    const message = 'was written by a newer Reflash (schema 2, this one knows 1); run that one'
+    const message = 'was written by a newer Reflash (schema 3, this one knows 2); run that one'
     expect(await unchanged('StateUnusable')).toContain(message)
     expect(await refusal('StateUnusable', readState(place.path))).toContain(message)
   })

@@ -27,8 +27,10 @@ export function readMeta({ connection, read }: Database): Partial<Meta> {
   })
 }
 
-/** A function that stores one entry; to be called inside of a transaction. */
-export function prepareMetaWriter({ connection }: Database): (name: keyof Meta, value: string) => void {
+/** Stores one entry; to be called inside of a transaction. */
+export type MetaWriter = (name: keyof Meta, value: string) => void
+
+export function prepareMetaWriter({ connection }: Database): MetaWriter {
   const put = connection.prepare('INSERT OR REPLACE INTO meta (name, value, sum) VALUES (?, ?, ?)')
   return (name, value) => void put.run(name, value, rowSum('meta', name, value))
 }

@@ -1,12 +1,19 @@
 import { ReflashError } from '../../core/errors.ts'
 import { openDatabase, type Database } from './database.ts'
-import { prepareMetaWriter, readMeta, type Meta } from './meta.ts'
+import { prepareMetaWriter, readMeta, type Meta, type MetaWriter } from './meta.ts'
 import { allObjectRows, textOfRow } from './object-table.ts'
 import { allRecordRows, valueOfRow } from './record-store.ts'
 
 /** Marks the file as ours, in the header of the database: "RFLS". */
 const applicationId = 0x52464c53
-const schemaVersion = 1
+const schemaVersion = 2
+
+// No checksum: an event decides nothing.
+const eventTable = `
+  CREATE TABLE events (
+    namespace TEXT, name TEXT, json TEXT NOT NULL, PRIMARY KEY (namespace, name)
+  ) STRICT, WITHOUT ROWID;
+`
 
 // WITHOUT ROWID: one tree for each table, so that no damaged index can hide a row.
 const tables = `
@@ -16,7 +23,11 @@ const tables = `
     PRIMARY KEY (kind, namespace, name)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE records (name TEXT PRIMARY KEY, json TEXT NOT NULL, sum BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  ${eventTable}
 `
+
+/** What each version of the tables lacks of the one after it. */
+const migrations: Readonly<Record<number, string>> = { 1: eventTable }
 
 /** Makes the tables in an empty file. */
 export function createSchema(path: string, meta: Omit<Meta, 'schema' | 'version'>): void {
@@ -35,6 +46,12 @@ export function createSchema(path: string, meta: Omit<Meta, 'schema' | 'version'
   } finally {
     database.close()
   }
+}
+
+/** Brings the tables of an older Reflash up to date; to be called inside of a transaction. */
+export function migrate({ connection }: Database, meta: Meta, put: MetaWriter): void {
+  for (let from = Number(meta.schema); from < schemaVersion; from += 1) connection.exec(migrations[from]!)
+  if (Number(meta.schema) < schemaVersion) put('schema', String(schemaVersion))
 }
 
 /** What the file says of itself. @throws ReflashError when it is no state file, or one of a newer Reflash. */

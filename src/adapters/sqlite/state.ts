@@ -5,21 +5,24 @@ import type { AnyResource } from '../../api/resources.ts'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { toTime } from '../../core/time.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { EventTable } from '../../ports/event-table.ts'
 import type { RecordStore } from '../../ports/record-store.ts'
 import type { ResourceStore } from '../../ports/resource-store.ts'
 import { createTableStore } from '../table-store.ts'
 import { createWatchLog, type WatchLogLimits } from '../watch-log.ts'
 import { openDatabase, requireDurable, type Database } from './database.ts'
+import { createEventTable } from './event-table.ts'
 import { lockState } from './lock.ts'
 import { prepareMetaWriter, type Meta } from './meta.ts'
 import { allObjectRows, createObjectTable, textOfRow } from './object-table.ts'
 import { allRecordRows, createRecordStore, valueOfRow } from './record-store.ts'
-import { createSchema, identify, requireDirectory, verify } from './schema.ts'
+import { createSchema, identify, migrate, requireDirectory, verify } from './schema.ts'
 import { createDurably, lookAtStateFile, prepareStatePath, requireLocalDisk } from './state-file.ts'
 
 export interface State {
   resources: ResourceStore
   records: RecordStore
+  events: EventTable
   /** Ends all watches and lets go of the file. May be called twice. */
   close(): Promise<void>
 }
@@ -109,15 +112,16 @@ function inspect(file: string, given: Pick<Meta, 'directory' | 'realDirectory'>)
 
 /** Makes the file this process's own, by a first write that must be durable. Returns the version of the latest change. */
 function take(file: string, database: Database, meta: Omit<Meta, 'schema' | 'version'>): number {
-  const { version } = identify(file, database)
+  const found = identify(file, database)
   database.write(() => {
     const put = prepareMetaWriter(database)
+    migrate(database, found, put)
     put('directory', meta.directory)
     put('realDirectory', meta.realDirectory)
     put('opened', meta.opened)
   })
   requireDurable(file, database)
-  return Number(version)
+  return Number(found.version)
 }
 
 function assemble(parts: {
@@ -133,6 +137,7 @@ function assemble(parts: {
   return {
     resources: createTableStore({ table, log, clock, newUid: () => randomUUID() }),
     records: createRecordStore(database),
+    events: createEventTable(database),
     async close() {
       log.close()
       database.close()
