@@ -18,7 +18,7 @@ import { createMemoryStore } from './adapters/memory/resource-store.ts'
 import { createLogSink } from './adapters/log/pino-sink.ts'
 import { openState, readState } from './adapters/sqlite/state.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
-import { defaults, readConfig, type RunConfig } from './config.ts'
+import { defaults, readConfig, type ApiConfig, type RunConfig } from './config.ts'
 import { createControllers, loadFleet, type Controllers } from './controllers/controllers.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
@@ -36,6 +36,7 @@ import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
 import type { ResourceStore } from './ports/resource-store.ts'
 import type { Upgrader } from './ports/upgrader.ts'
+import type { HttpServer } from './server/http-server.ts'
 import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
 
@@ -150,8 +151,12 @@ export interface RunOptions {
   once: boolean
   events: EventSink
   signal: AbortSignal
+  /** Of the program, as the API shows it. */
+  version?: string
   /** Hears of the fleet as soon as it has been read. */
   onFleet?: (fleet: Fleet) => void
+  /** Hears where the API is served. */
+  onListening?: (url: string) => void
   /** Wraps what every write and every command passes through: the place from which tests look on and intervene. */
   decorate?: (outside: Outside) => Outside
 }
@@ -165,6 +170,8 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const signal = AbortSignal.any([stop.signal, options.signal])
   const startedAt = systemClock.now()
   const state = await openState(config.stateFile, { directory: config.directory, clock: systemClock })
+  let api: HttpServer | undefined
+  const reached = { directory: false }
   try {
     const source = openDirectory(config.directory, {
       clock: systemClock,
@@ -181,6 +188,18 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       events,
       ...(once ? { probesSince: startedAt } : {}),
     })
+    if (config.api) {
+      api = await serveApi(
+        config.api,
+        { ports, store: state.resources, version: options.version ?? '' },
+        {
+          signal: stop.signal,
+          // Requests should go elsewhere from the moment that it is to stop.
+          isReady: () => reached.directory && !signal.aborted,
+        },
+      )
+      options.onListening?.(api.url)
+    }
     const controllers = createControllers(ports, config.concurrency)
     info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
     const following = followDirectory(
@@ -191,6 +210,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     // Nothing acts on what an earlier run was told: the policy may be paused by now, and no Secret is known before this.
     await following.first
     if (signal.aborted) return stopped
+    reached.directory = true
     const working = controllers.run(stop.signal)
     await controllers.ready
     options.onFleet?.(ports.fleet)
@@ -205,9 +225,69 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     return withProblems(ending, source.latest()?.problems ?? [])
   } finally {
     stop.abort()
+    await api?.close()
     await state.close()
   }
 }
+
+/** What the API shows, and of which program. */
+interface ApiSource {
+  ports: Ports
+  /** As it is stored, without what tests put around it. */
+  store: ResourceStore
+  version: string
+}
+
+/** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
+async function serveApi(
+  config: ApiConfig,
+  { ports, store, version }: ApiSource,
+  { signal, isReady }: { signal: AbortSignal; isReady: () => boolean },
+): Promise<HttpServer> {
+  const { clock, events } = ports
+  // Loaded here, so that a run without an API does without them.
+  const [{ createResourceCollections }, { startServer }, { createServerApp }, { openTlsFiles }] =
+    await Promise.all([
+      import('./server/resource-collections.ts'),
+      import('./server/http-server.ts'),
+      import('./server/server.ts'),
+      import('./server/tls-files.ts'),
+    ])
+  const onBug = (error: unknown): void =>
+    events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
+  const collections = createResourceCollections(store, { clock, signal, onError: onBug })
+  const app = createServerApp({
+    version,
+    clock,
+    collections: collections.all,
+    health: {
+      live: [{ name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined }],
+      ready: [
+        { name: 'objects', holds: () => collections.synced() },
+        { name: 'directory', holds: isReady },
+      ],
+    },
+    onBug,
+  })
+  const server = await startServer({
+    listen: config.listen,
+    fetch: (request, env) => app.fetch(request, env),
+    needsToken: config.tokenFile !== undefined,
+    maxConnections: config.maxConnections,
+    clock,
+    onBug,
+    ...(config.tls
+      ? {
+          tls: openTlsFiles(config.tls, { clock, onError: (why) => warn(events, 'CertificateInvalid', why) }),
+        }
+      : {}),
+  })
+  info(events, 'Listening', server.url)
+  return server
+}
+
+/** No object may have this name: asking for it costs the store one look. */
+const nobody = { namespace: 'default', name: '' }
 
 const stopped: Ending = { kind: 'Stopped' }
 

@@ -3,6 +3,7 @@ import { realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { GovernorSettings } from './controllers/governor.ts'
 import { parseDuration } from './core/duration.ts'
+import { isLoopback, parseListen, type ListenAddress } from './core/listen-address.ts'
 
 /** Everything that `run` and `plan` were told, checked and frozen. */
 export interface RunConfig {
@@ -19,6 +20,19 @@ export interface RunConfig {
   acknowledgedDate: string | undefined
   probeIntervalMs: number
   concurrency: { devices: number; operations: number; images: number }
+  /** Undefined when there is no API. */
+  api: ApiConfig | undefined
+}
+
+/** How the API is served. */
+export interface ApiConfig {
+  listen: ListenAddress
+  tls: { cert: string; key: string } | undefined
+  /** Tokens are asked for when there is one. */
+  tokenFile: string | undefined
+  maxConnections: number
+  maxWatches: number
+  maxWatchesPerToken: number
 }
 
 /** The flags as they were given; the environment stands in for those that were not. */
@@ -36,6 +50,18 @@ export interface RunFlags {
   probeInterval: string
 }
 
+/** The flags that only `run` has. */
+export interface ApiFlags {
+  /** `ADDR:PORT`, or `none`. */
+  listen: string
+  tlsCert?: string
+  tlsKey?: string
+  tokenFile?: string
+  maxConnections: string
+  maxWatches: string
+  maxWatchesPerToken: string
+}
+
 /** Defaults of the flags, each with its reason. */
 export const defaults = {
   /** More than this at once is a decision that somebody should take in words. */
@@ -48,6 +74,17 @@ export const defaults = {
   probeInterval: '15m',
   /** Larger than any OpenWrt image for a router. */
   maxImageSize: '64MiB',
+} as const
+
+/** The same for the flags that only `run` has. */
+export const apiDefaults = {
+  /** Nobody else can connect there, so nobody is asked who they are. */
+  listen: '127.0.0.1:8080',
+  /** Twice as many as may watch. */
+  maxConnections: '2048',
+  /** A dashboard for everybody in a company; each costs little, and the limit is there for the one that leaks them. */
+  maxWatches: '1000',
+  maxWatchesPerToken: '100',
 } as const
 
 /** Every problem with the flags at once. */
@@ -63,15 +100,14 @@ export class ConfigError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Checks flags and environment. @throws ConfigError listing everything that is wrong. */
-export function readConfig(directory: string, flags: RunFlags, env: Environment): Readonly<RunConfig> {
+/** Checks flags and environment; without `listen` there is no API. @throws ConfigError listing everything that is wrong. */
+export function readConfig(
+  directory: string,
+  flags: RunFlags & Partial<ApiFlags>,
+  env: Environment,
+): Readonly<RunConfig> {
   const problems: string[] = []
-  const count = (flag: string, text: string, minimum = 1): number => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-    if (!(value >= minimum))
-      problems.push(`${flag} must be a whole number from ${minimum} on, found "${text}"`)
-    return value
-  }
+  const count = (flag: string, text: string): number => wholeNumber(flag, text, problems)
   const root = realDirectory(directory, problems)
   const stateFile = resolve(flags.state ?? defaultStateFile(root, env))
   const maxInFlight = count('--max-in-flight', flags.maxInFlight)
@@ -93,9 +129,51 @@ export function readConfig(directory: string, flags: RunFlags, env: Environment)
     probeIntervalMs: interval('--probe-interval', flags.probeInterval, problems),
     // A turn of an operation is mostly waiting for one device; as many turns as there may be upgrades.
     concurrency: { devices: 64, operations: (Number.isNaN(maxInFlight) ? 1 : maxInFlight) + 8, images: 2 },
+    api: apiConfig({ ...apiDefaults, listen: 'none', ...flags }, problems),
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze(config)
+}
+
+function wholeNumber(flag: string, text: string, problems: string[]): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= 1)) problems.push(`${flag} must be a whole number from 1 on, found "${text}"`)
+  return value
+}
+
+function apiConfig(flags: ApiFlags, problems: string[]): ApiConfig | undefined {
+  const { tlsCert, tlsKey, tokenFile } = flags
+  const count = (flag: string, text: string): number => wholeNumber(flag, text, problems)
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    problems.push('--tls-cert and --tls-key are given together or not at all')
+  }
+  const limits = {
+    maxConnections: count('--max-connections', flags.maxConnections),
+    maxWatches: count('--max-watches', flags.maxWatches),
+    maxWatchesPerToken: count('--max-watches-per-token', flags.maxWatchesPerToken),
+  }
+  if (flags.listen === 'none') return undefined
+  const listen = parseListen(flags.listen)
+  if (!listen) {
+    problems.push(
+      `--listen must be an address and a port such as 127.0.0.1:8080, or none, found "${flags.listen}"`,
+    )
+    return undefined
+  }
+  if (!isLoopback(listen.host) && tokenFile === undefined) {
+    problems.push(
+      `--listen ${flags.listen} can be reached by others: give --token-file with who may read, or listen on 127.0.0.1`,
+    )
+  }
+  return {
+    listen,
+    tls:
+      tlsCert === undefined || tlsKey === undefined
+        ? undefined
+        : { cert: resolve(tlsCert), key: resolve(tlsKey) },
+    tokenFile: tokenFile === undefined ? undefined : resolve(tokenFile),
+    ...limits,
+  }
 }
 
 function realDirectory(directory: string, problems: string[]): string {

@@ -64,6 +64,7 @@ const mayImport: Record<string, readonly string[]> = {
   controllers: ['api', 'core', 'ports'],
   adapters: ['api', 'core', 'ports'],
   upgraders: ['api', 'core', 'ports'],
+  server: ['api', 'core', 'ports', 'controllers'],
   simulator: ['api', 'core', 'ports', 'upgraders/openwrt', 'adapters/clock'],
 }
 /** Composition roots: they put the parts together. */
@@ -82,6 +83,7 @@ function crossing({ path }: Source, file: string): boolean {
 
 /** The only places that may import a package; a package that is not here has no place at all. */
 const homes: Record<string, readonly string[]> = {
+  '@hono/node-server': ['server'],
   '@kubernetes/client-node': ['adapters/kubernetes'],
   '@prometheus-io/client': ['adapters/metrics'],
   ajv: ['api'],
@@ -230,6 +232,8 @@ describe('the rules themselves', () => {
     ],
     ['adapters/ssh/a.ts', `const x = await import('../images/x.ts')`, 'adapters/images/x.ts', true],
     ['adapters/ssh/a.ts', `import './b.ts'`, 'adapters/ssh/b.ts', false],
+    ['server/a.ts', `import { x } from '../adapters/sqlite/x.ts'`, 'adapters/sqlite/x.ts', true],
+    ['server/a.ts', `import { x } from '../controllers/x.ts'`, 'controllers/x.ts', false],
     ['cli/a.ts', `import { x } from '../controllers/x.ts'`, 'controllers/x.ts', false],
     ['cli/a.ts', `import { x } from '../adapters/files/x.ts'`, 'adapters/files/x.ts', true],
     ['app.ts', `import { x } from './adapters/files/x.ts'`, 'adapters/files/x.ts', false],
@@ -244,7 +248,8 @@ describe('the rules themselves', () => {
   test.each([
     ['core/a.ts', `import PQueue from 'p-queue'`, ['p-queue']],
     ['controllers/work-queue.ts', `import PQueue from 'p-queue'`, []],
-    ['server/a.ts', `import { serve } from '@hono/node-server'`, ['@hono/node-server']],
+    ['core/a.ts', `import { serve } from '@hono/node-server'`, ['@hono/node-server']],
+    ['server/a.ts', `import { serve } from '@hono/node-server'`, []],
     ['core/a.ts', `import { createHash } from 'node:crypto'`, []],
     ['core/a.ts', `import { DatabaseSync } from 'node:sqlite'`, ['node:sqlite']],
   ])('%s: %s', (path, text, expected) => expect(strays(read(path, text))).toEqual(expected))

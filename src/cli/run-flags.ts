@@ -1,12 +1,13 @@
 import { Option, type Command } from 'commander'
-import { defaults } from '../config.ts'
+import { apiDefaults, defaults } from '../config.ts'
 
 const repeat = (value: string, before: string[] = []): string[] => [...before, value]
 
+const flag = (flags: string, description: string, variable: string): Option =>
+  new Option(flags, description).env(`REFLASH_${variable}`)
+
 /** The flags that `run` and `plan` share, each with its variable in the environment. */
 export function addRunFlags(command: Command): Command {
-  const flag = (flags: string, description: string, variable: string): Option =>
-    new Option(flags, description).env(`REFLASH_${variable}`)
   return command
     .addOption(
       flag('--state <file>', 'state file (default: below $XDG_STATE_HOME, one for each directory)', 'STATE'),
@@ -63,6 +64,41 @@ export function addRunFlags(command: Command): Command {
     .addOption(
       flag('--probe-interval <duration>', 'between two looks at a device', 'PROBE_INTERVAL').default(
         defaults.probeInterval,
+      ),
+    )
+}
+
+/** How `run` serves its API. */
+export function addApiFlags(command: Command): Command {
+  return command
+    .addOption(
+      flag(
+        '--listen <addr:port>',
+        `serve the API there, or none (default: ${apiDefaults.listen}; with --once: none)`,
+        'LISTEN',
+      ),
+    )
+    .addOption(
+      flag(
+        '--tls-cert <file>',
+        'certificate chain of the API as PEM; read again when it changes',
+        'TLS_CERT',
+      ),
+    )
+    .addOption(flag('--tls-key <file>', 'its private key as PEM', 'TLS_KEY'))
+    .addOption(
+      flag('--max-connections <n>', 'connections to the API at once', 'MAX_CONNECTIONS').default(
+        apiDefaults.maxConnections,
+      ),
+    )
+    .addOption(
+      flag('--max-watches <n>', 'watches and logs followed at once', 'MAX_WATCHES').default(
+        apiDefaults.maxWatches,
+      ),
+    )
+    .addOption(
+      flag('--max-watches-per-token <n>', 'requests at once with one token', 'MAX_WATCHES_PER_TOKEN').default(
+        apiDefaults.maxWatchesPerToken,
       ),
     )
 }

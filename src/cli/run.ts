@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander'
-import { readConfig, type RunFlags } from '../config.ts'
+import { apiDefaults, readConfig, type ApiFlags, type RunFlags } from '../config.ts'
 import { exitCodes, type CliContext } from './context.ts'
 import { createFleetView } from './fleet-view.ts'
-import { addRunFlags } from './run-flags.ts'
+import { addApiFlags, addRunFlags } from './run-flags.ts'
 
-interface RunOptions extends RunFlags {
+interface RunOptions extends RunFlags, Omit<ApiFlags, 'listen'> {
+  listen?: string
   once?: boolean
   printConfig?: boolean
   logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -12,11 +13,13 @@ interface RunOptions extends RunFlags {
 }
 
 export function addRun(program: Command, context: CliContext, finish: (code: number) => void): void {
-  addRunFlags(
-    program
-      .command('run')
-      .description('Watch a directory of manifests and keep the fleet at what it declares.')
-      .argument('<dir>', 'directory of manifests, usually a git checkout'),
+  addApiFlags(
+    addRunFlags(
+      program
+        .command('run')
+        .description('Watch a directory of manifests and keep the fleet at what it declares.')
+        .argument('<dir>', 'directory of manifests, usually a git checkout'),
+    ),
   )
     .option(
       '--once',
@@ -40,7 +43,9 @@ export function addRun(program: Command, context: CliContext, finish: (code: num
       '\nExamples:\n  reflash run fleet/ --state /var/lib/reflash/state.db\n  reflash run fleet/ --once    # in a CI job',
     )
     .action(async (directory: string, options: RunOptions) => {
-      const config = readConfig(directory, options, context.env)
+      // What ends by itself is rarely looked at, and may run beside one that lives.
+      const listen = options.listen ?? (options.once ? 'none' : apiDefaults.listen)
+      const config = readConfig(directory, { ...options, listen }, context.env)
       if (options.printConfig) {
         context.stdout.write(`${JSON.stringify(config, null, 2)}\n`)
         return
@@ -55,6 +60,7 @@ export function addRun(program: Command, context: CliContext, finish: (code: num
         once: options.once ?? false,
         events,
         signal: context.signal,
+        version: program.version() ?? '',
         ...(view ? { onFleet: view.watch } : {}),
       }).finally(() => view?.close())
       if (ending.kind === 'Stuck') for (const reason of ending.reasons) context.stderr.write(`${reason}\n`)

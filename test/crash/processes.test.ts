@@ -22,7 +22,10 @@ interface Program {
 
 /** Runs the command line against a world, and ends it with the test whatever happens. */
 async function withProgram<T>(args: readonly string[], body: (program: Program) => Promise<T>): Promise<T> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, REFLASH_LISTEN: 'none' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => void (output += chunk.toString()))

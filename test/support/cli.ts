@@ -10,14 +10,14 @@ export interface CliResult {
   stderr: string
 }
 
-/** Runs `reflash` as a process of its own, to its end. */
+/** Runs `reflash` as a process of its own, to its end. It serves no API unless told to: tests run beside each other. */
 export function reflash(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
   return ended(startReflash(args, env))
 }
 
 export const startReflash = (args: readonly string[], env: Record<string, string> = {}): ChildProcess =>
   spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    env: { ...process.env, NO_COLOR: '1', REFLASH_LISTEN: 'none', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 

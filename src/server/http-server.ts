@@ -1,0 +1,319 @@
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ReflashError } from '../core/errors.ts'
+import type { Clock } from '../ports/clock.ts'
+import { hasBody, maxHeaders, refusalOf } from './guard-request.ts'
+import { hostOf, isLoopback, type ListenAddress } from '../core/listen-address.ts'
+import { statusError, statusResponse, type Status } from './status-error.ts'
+import type { TlsFiles } from './tls-files.ts'
+
+const headersTimeoutMs = 10_000
+/** For the request only; an answer may take as long as its route likes. */
+const requestTimeoutMs = 30_000
+const keepAliveTimeoutMs = 5000
+/** How late such a limit may take hold. */
+const checkIntervalMs = 1000
+/** A client that takes nothing of an answer for so long is gone. */
+const stuckWriteMs = 30_000
+const tlsHandshakeMs = 10_000
+const maxHeaderBytes = 16 * 1024
+const maxRequestsPerSocket = 1000
+/** How long, and how much of it, a body that nobody wants is thrown away, so that its sender can read our answer. */
+const lingerMs = 1000
+const lingerBytes = 1024 * 1024
+/** Streams that were told to end get this long to say so. */
+const closeGraceMs = 1000
+
+/** On every answer that does not say otherwise. */
+const defaultHeaders = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+} as const
+
+export interface HttpServerOptions {
+  listen: ListenAddress
+  /** The routes. The request is always a GET without a body; its signal is aborted when nobody waits any more. */
+  fetch: (request: Request, env: HttpBindings) => Response | Promise<Response>
+  /** Whether requests carry tokens. Where they do not, only local names are served. */
+  needsToken: boolean
+  maxConnections: number
+  clock: Clock
+  /** Hears of what a route threw; the client learns no details. */
+  onBug: (error: unknown) => void
+  tls?: TlsFiles
+}
+
+export interface HttpServer {
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  url: string
+  /** Takes no more connections, ends all streams, and resolves when every connection is closed, within seconds. */
+  close(): Promise<void>
+}
+
+/** Listens, and lets only small well-formed reads through to the routes. @throws ReflashError `Invalid` when it cannot listen. */
+export async function startServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { listen, tls, clock } = options
+  const open = new Set<OpenRequest>()
+  let closing = false
+  const server = createNodeServer(tls)
+  server.maxConnections = options.maxConnections
+  server.maxRequestsPerSocket = maxRequestsPerSocket
+  // Node drops what is beyond without a word; one more tells that there was more.
+  server.maxHeadersCount = maxHeaders + 1
+
+  const route = getRequestListener((request, env) => answer(request, env as HttpBindings), {
+    // The process has other users of fetch.
+    overrideGlobalObjects: false,
+    autoCleanupIncoming: false,
+  })
+  const answer = async (asked: Request, env: HttpBindings): Promise<Response> => {
+    const gone = new AbortController()
+    // A HEAD is answered by the route of its GET. The request is kept, because its signal hangs by it.
+    const request = new Request(asked.url, { headers: asked.headers, signal: gone.signal })
+    const entry = { gone, request }
+    open.add(entry)
+    env.outgoing.once('close', () => {
+      open.delete(entry)
+      gone.abort()
+      if (closing) server.closeIdleConnections()
+    })
+    if (closing) gone.abort()
+    const onError = (error: unknown): void => {
+      if (!gone.signal.aborted) options.onBug(error)
+    }
+    const response = await routed(() => options.fetch(request, env), onError)
+    const headers = withDefaults(response.headers)
+    if (asked.method === 'HEAD') await response.body?.cancel()
+    const body =
+      asked.method === 'HEAD' || !response.body
+        ? null
+        : guarded(response.body, (error) => {
+            onError(error)
+            env.outgoing.destroy()
+          })
+    return new Response(body, { status: response.status, headers })
+  }
+
+  const localHosts = options.needsToken ? undefined : localNames(listen)
+  const answering = new Set<Duplex>()
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const { socket } = incoming
+    answering.add(socket)
+    outgoing.once('close', () => answering.delete(socket))
+    const refusal = refusalOf(incoming, localHosts)
+    if (refusal) refuse({ incoming, outgoing }, refusal, clock)
+    else void route(incoming, outgoing)
+  }
+  server.on('request', onRequest)
+  // Nobody is asked to send a body that will be refused.
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
+  server.on('connect', (incoming: IncomingMessage, socket: Duplex) => {
+    writeRefusal(socket, refusalOf(incoming, localHosts) ?? badRequest)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // An answer that has begun cannot be followed by another one.
+    if (answering.has(socket) || error.code === 'ECONNRESET') socket.destroy()
+    else writeRefusal(socket, clientErrors[error.code ?? ''] ?? badRequest)
+  })
+  server.on('timeout', (socket: Socket) => {
+    // A stream may be silent for long; what waits here is a client that takes nothing, or that asks for nothing.
+    if (!answering.has(socket) || socket.writableLength > 0) socket.destroy()
+  })
+
+  await listening(server, listen)
+  return {
+    url: urlOf(server, listen, tls !== undefined),
+    close: () => {
+      closing = true
+      return new Promise((resolve) => {
+        const cancel = clock.after(closeGraceMs, () => server.closeAllConnections())
+        server.close(() => {
+          cancel()
+          resolve()
+        })
+        for (const { gone } of open) gone.abort()
+      })
+    },
+  }
+}
+
+interface OpenRequest {
+  gone: AbortController
+  request: Request
+}
+
+function createNodeServer(tls: TlsFiles | undefined): Server {
+  const settings = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
+    maxHeaderSize: maxHeaderBytes,
+    // Asked for by the guard, which answers like everything else.
+    requireHostHeader: false,
+  }
+  const server = tls
+    ? createTlsServer({ ...settings, ...tls.read(), minVersion: 'TLSv1.2', handshakeTimeout: tlsHandshakeMs })
+    : createServer(settings)
+  server.setTimeout(stuckWriteMs)
+  if (tls && 'setSecureContext' in server) {
+    // Before Node's own listener, which begins the handshake with what the server has.
+    server.prependListener('connection', () => {
+      const changed = tls.readIfChanged()
+      if (changed) server.setSecureContext({ ...changed, minVersion: 'TLSv1.2' })
+    })
+  }
+  return server
+}
+
+async function listening(server: Server, listen: ListenAddress): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      const why =
+        error.code === 'EADDRINUSE' ? 'is in use by another process' : `cannot be used: ${error.message}`
+      reject(
+        new ReflashError(
+          'Invalid',
+          `${hostOf(listen)}:${listen.port} ${why}; give another address with --listen, or none`,
+          { cause: error },
+        ),
+      )
+    }
+    server.once('error', fail)
+    server.listen({ ...listen, exclusive: true }, () => {
+      server.off('error', fail)
+      resolve()
+    })
+  })
+}
+
+function urlOf(server: Server, listen: ListenAddress, isTls: boolean): string {
+  const { port } = server.address() as AddressInfo
+  return `${isTls ? 'https' : 'http'}://${hostOf(listen)}:${port}`
+}
+
+/** A name that another one's page can have point here is none of these. */
+const localNames = (listen: ListenAddress): ReadonlySet<string> =>
+  new Set([
+    'localhost',
+    '127.0.0.1',
+    '[::1]',
+    ...(isLoopback(listen.host) ? [hostOf(listen).toLowerCase()] : []),
+  ])
+
+async function routed(
+  fetch: () => Response | Promise<Response>,
+  onError: (error: unknown) => void,
+): Promise<Response> {
+  try {
+    return await fetch()
+  } catch (error) {
+    onError(error)
+    return internalError()
+  }
+}
+
+/** What a client learns of a bug. */
+export const internalError = (): Response =>
+  statusResponse(statusError(500, 'InternalError', 'the server has a bug; its log says more'))
+
+function withDefaults(given: Headers): Headers {
+  const headers = new Headers(given)
+  for (const [name, value] of Object.entries(defaultHeaders)) {
+    if (!headers.has(name)) headers.set(name, value)
+  }
+  return headers
+}
+
+/** The same bytes; `onError` hears of what its source throws in between, and the stream just ends. */
+function guarded(
+  body: ReadableStream<Uint8Array>,
+  onError: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        } catch (error) {
+          onError(error)
+          controller.close()
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+const bodyOf = (status: Status): string => `${JSON.stringify(status)}\n`
+
+const refusalHeaders = (status: Status): Record<string, string> => ({
+  ...defaultHeaders,
+  ...(status.code === 405 ? { Allow: 'GET, HEAD' } : {}),
+  'Content-Type': 'application/json',
+  'Content-Length': String(Buffer.byteLength(bodyOf(status))),
+  Connection: 'close',
+})
+
+/** Answers without reading the body, and closes. */
+function refuse({ incoming, outgoing }: HttpExchange, status: Status, clock: Clock): void {
+  outgoing.writeHead(status.code, refusalHeaders(status))
+  if (!hasBody(incoming)) {
+    outgoing.end(bodyOf(status))
+    return
+  }
+  // A connection closed while its client still sends takes our answer with it.
+  outgoing.write(bodyOf(status))
+  let left = lingerBytes
+  const cancel = clock.after(lingerMs, () => outgoing.end())
+  incoming.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) outgoing.end()
+  })
+  incoming.once('end', () => outgoing.end())
+  outgoing.once('close', cancel)
+}
+
+interface HttpExchange {
+  incoming: IncomingMessage
+  outgoing: ServerResponse
+}
+
+const badRequest = statusError(400, 'BadRequest', 'this is no HTTP request that is understood here')
+
+const clientErrors: Record<string, Status> = {
+  HPE_HEADER_OVERFLOW: statusError(431, 'BadRequest', `the header is larger than ${maxHeaderBytes} bytes`),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: statusError(
+    413,
+    'RequestEntityTooLarge',
+    'the chunk extensions are too large',
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: statusError(408, 'Timeout', 'the request did not come in time'),
+}
+
+/** For what Node gives us as a bare socket. */
+function writeRefusal(socket: Duplex, status: Status): void {
+  if (!socket.writable) return void socket.destroy()
+  socket.on('error', () => socket.destroy())
+  const headers = Object.entries(refusalHeaders(status)).map(([name, value]) => `${name}: ${value}\r\n`)
+  const words = reasonPhrases[status.code] ?? 'Bad Request'
+  socket.end(`HTTP/1.1 ${status.code} ${words}\r\n${headers.join('')}\r\n${bodyOf(status)}`, () =>
+    socket.destroy(),
+  )
+}
+
+const reasonPhrases: Record<number, string> = {
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  413: 'Payload Too Large',
+  431: 'Request Header Fields Too Large',
+}

@@ -1,0 +1,42 @@
+import { Hono } from 'hono'
+import type { Clock } from '../ports/clock.ts'
+import { fullAccess, type ServerEnv } from './access.ts'
+import type { Collection } from './collection.ts'
+import { discoveryRoutes, pathNotFound } from './discovery.ts'
+import { healthRoutes, type HealthCheck } from './health-routes.ts'
+import { internalError } from './http-server.ts'
+
+/** Everything that the routes show. */
+export interface ServerParts {
+  /** Of the program. */
+  version: string
+  clock: Clock
+  collections: readonly Collection[]
+  health: { live: readonly HealthCheck[]; ready: readonly HealthCheck[] }
+  /** Hears of what a route threw; the client learns no details. */
+  onBug: (error: unknown) => void
+}
+
+/** All routes in one: whoever asks is looked at first, and everything else is mounted behind that. */
+export function createServerApp(parts: ServerParts): Hono<ServerEnv> {
+  const { version, clock, collections, health, onBug } = parts
+  const app = new Hono<ServerEnv>()
+  app.use(async (context, next) => {
+    context.set('access', fullAccess)
+    await next()
+  })
+  app.route('/', healthRoutes({ ...health, clock }))
+  app.route(
+    '/',
+    discoveryRoutes(
+      collections.map(({ info }) => info),
+      { version },
+    ),
+  )
+  app.notFound(({ req }) => pathNotFound(req.path))
+  app.onError((error) => {
+    onBug(error)
+    return internalError()
+  })
+  return app
+}
