@@ -1,4 +1,5 @@
 /** The composition root: the only file that knows adapters and surfaces at once. */
+import { randomUUID } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,15 +21,18 @@ import { openState, readState } from './adapters/sqlite/state.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { defaults, readConfig, type ApiConfig, type RunConfig } from './config.ts'
 import { createControllers, loadFleet, type Controllers } from './controllers/controllers.ts'
+import { openEventRecorder } from './controllers/event-recorder.ts'
+import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
+import { createLiveFeed } from './controllers/live-feed.ts'
 import { lookOnce } from './controllers/look-once.ts'
 import { planFleet, type Plan } from './controllers/plan.ts'
 import type { Ports } from './controllers/ports.ts'
 import { standing, type Standing } from './controllers/settled.ts'
 import { createDirectorySync } from './controllers/sync-directory.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
-import { ReflashError } from './core/errors.ts'
+import { messageOf, ReflashError } from './core/errors.ts'
 import { sameValue } from './core/same-value.ts'
 import type { Brake } from './ports/brake.ts'
 import type { Connector } from './ports/connector.ts'
@@ -61,13 +65,14 @@ export interface Outside {
 /** What `assemble` is given ready-made, because it depends on where the state is or on who looks on. */
 interface Parts extends Outside {
   brake: Brake
+  fleet: Fleet
   events: EventSink
   probesSince?: number
 }
 
 async function assemble(config: RunConfig, source: DirectorySource, parts: Parts): Promise<Ports> {
   const clock = systemClock
-  const fleet = new Fleet(clock)
+  const { fleet } = parts
   return {
     store: writeThrough(parts.store, fleet),
     fleet,
@@ -165,11 +170,21 @@ export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
 
 /** Keeps the fleet at what a directory declares, until the signal is aborted. @throws ReflashError for a bad start. */
 export async function runDirectory(config: RunConfig, options: RunOptions): Promise<Ending> {
-  const { events, once } = options
+  const { once } = options
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const startedAt = systemClock.now()
   const state = await openState(config.stateFile, { directory: config.directory, clock: systemClock })
+  const fleet = new Fleet(systemClock)
+  const recorder = openEventRecorder({
+    table: state.events,
+    clock: systemClock,
+    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    newUid: randomUUID,
+    onFailure: (error) => warn(options.events, 'EventsNotKept', messageOf(error)),
+  })
+  const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
+  const events = fanOut(options.events, recorder, live)
   let api: HttpServer | undefined
   const reached = { directory: false }
   try {
@@ -185,6 +200,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     const ports = await assemble(config, source, {
       ...(options.decorate?.(outside) ?? outside),
       brake: haltFile(config.haltFile),
+      fleet,
       events,
       ...(once ? { probesSince: startedAt } : {}),
     })
@@ -226,6 +242,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   } finally {
     stop.abort()
     await api?.close()
+    recorder.close()
     await state.close()
   }
 }
@@ -401,6 +418,7 @@ export async function planDirectory(
       records: createMemoryRecords(known.records),
       connector: createSshConnector({ clock: systemClock }),
       brake: haltFile(config.haltFile),
+      fleet: new Fleet(systemClock),
       events: { emit: () => {} },
     })
     await createDirectorySync(ports.store, ports.events).take(revision)
