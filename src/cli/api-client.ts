@@ -163,6 +163,20 @@ export function openApi(flags: ServerFlags, context: Pick<CliContext, 'clock' | 
   return { url: url.origin + base, json, lines, close: () => agent.destroy() }
 }
 
+/** Opens the API for the time of the work. */
+export async function useApi<T>(
+  flags: ServerFlags,
+  context: CliContext,
+  work: (api: Api) => Promise<T>,
+): Promise<T> {
+  const api = openApi(flags, context)
+  try {
+    return await work(api)
+  } finally {
+    api.close()
+  }
+}
+
 interface Opened {
   head: Promise<http.IncomingMessage>
   end: (error?: Error) => void

@@ -50,11 +50,9 @@ export const followedObjects = (api: Api, path: string, selection: Selection): F
   accept: 'application/json',
 })
 
-/** Rows of a collection, to be followed; the columns are told with each list and each event that has them. */
+/** Rows of a collection, to be followed, with their `whole` objects or without; the columns are told with each list and each event that has them. */
 export const followedRows = (
-  api: Api,
-  path: string,
-  selection: Selection,
+  { api, path, selection, whole }: { api: Api; path: string; selection: Selection; whole: boolean },
   onColumns: (columns: Table['columnDefinitions']) => void,
 ): Followed<TableRow> => {
   const rowsOf = (table: Table): TableRow[] => {
@@ -63,13 +61,13 @@ export const followedRows = (
   }
   return {
     list: async () => {
-      const { list, resourceVersion } = await listTable(api, path, selection)
+      const { list, resourceVersion } = await listTable(api, path, selection, whole)
       return { list: rowsOf(list), resourceVersion }
     },
     objectOf: (row) => row.object,
     read: (object) => rowsOf(asTable(object)),
     path,
-    query: selectionQuery(selection),
+    query: { ...selectionQuery(selection), ...(whole ? { includeObject: 'Object' } : {}) },
     accept: tableAccept,
   }
 }

@@ -13,11 +13,11 @@ import {
 } from './render-objects.ts'
 import { createTablePrinter, type TableStyle } from './render-table.ts'
 import { collectionPath, fullName, readTargets, type ResourceName, type Target } from './resource-names.ts'
-import type { ServerFlags } from './server-flags.ts'
+import type { NamespaceFlags, ServerFlags } from './server-flags.ts'
 import { sortedBy } from './sort-objects.ts'
 import { untilStopped } from './stopped.ts'
 
-export interface GetFlags extends ServerFlags {
+export interface GetFlags extends ServerFlags, NamespaceFlags {
   output: string
   watch?: boolean
   selector?: string
@@ -201,7 +201,8 @@ async function watchObjects(request: Request, output: Output): Promise<void> {
   if (output.type === 'table') {
     const printer = createTablePrinter(style)
     let columns: Table['columnDefinitions'] = []
-    const rows = followedRows(request.api, path, selection, (next) => (columns = next))
+    const whole = request.sortBy !== undefined
+    const rows = followedRows({ api: request.api, path, selection, whole }, (next) => (columns = next))
     await printChanges(request, rows, (changed) => (changed.length > 0 ? printer.rows(columns, changed) : ''))
     return
   }
@@ -212,18 +213,25 @@ async function watchObjects(request: Request, output: Output): Promise<void> {
   )
 }
 
+/** The list in its order, then each change as it comes. */
 async function printChanges<T>(
-  { api, targets, context }: Request,
+  request: Request,
   followed: Followed<T>,
   render: (items: readonly T[]) => string,
 ): Promise<void> {
+  const { api, targets, context } = request
   const [target] = targets
   let isList = true
+  const { sortBy } = request
   for await (const changes of follow(api, followed, context)) {
     if (isList && changes.length === 0 && target?.name !== undefined) {
       throw new CliError(`${target.resource.plural} "${target.name}" not found`, exitCodes.failure)
     }
+    const items = changes.map(({ item }) => item)
+    const isSorted = isList && sortBy !== undefined
     isList = false
-    if (changes.length > 0) context.stdout.write(render(changes.map(({ item }) => item)))
+    if (items.length > 0) {
+      context.stdout.write(render(isSorted ? sortedBy(sortBy, items, followed.objectOf) : items))
+    }
   }
 }

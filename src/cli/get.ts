@@ -1,17 +1,15 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import type { GetFlags } from './get-objects.ts'
-import { addServerFlags } from './server-flags.ts'
+import { addNamespaceFlag, addServerFlags } from './server-flags.ts'
 
 const formats = 'table, wide, json, yaml, name or jsonpath=TEMPLATE'
 
 export function addGet(program: Command, context: CliContext, finish: (code: number) => void): void {
-  addServerFlags(
-    program
-      .command('get')
-      .description('List objects of a running Reflash, with the columns of kubectl.')
-      .argument('<kind...>', 'KIND[,KIND] [NAME...] or KIND/NAME...; `reflash` is every kind'),
-  )
+  const command = program
+    .command('get')
+    .description('List objects of a running Reflash, with the columns of kubectl.')
+    .argument('<kind...>', 'KIND[,KIND] [NAME...] or KIND/NAME...; `reflash` is every kind')
     .option('-o, --output <format>', formats, 'table')
     .option('-w, --watch', 'list, then print each change until stopped')
     .option('-l, --selector <labels>', 'only objects with these labels, such as site=north,role!=core')
@@ -28,4 +26,5 @@ export function addGet(program: Command, context: CliContext, finish: (code: num
       const { getObjects } = await import('./get-objects.ts')
       finish(await getObjects(words, flags, context))
     })
+  addServerFlags(addNamespaceFlag(command))
 }

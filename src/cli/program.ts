@@ -7,7 +7,10 @@ import { addDemo } from './demo.ts'
 import { addGet } from './get.ts'
 import { addPlan } from './plan.ts'
 import { addRun } from './run.ts'
+import { addTop } from './top.ts'
+import { addTree } from './tree.ts'
 import { addValidate } from './validate.ts'
+import { addWhy } from './why.ts'
 
 /** Runs one command line and returns its exit code; nothing is thrown, and nothing but the streams is touched. */
 export async function runCli(argv: readonly string[], version: string, context: CliContext): Promise<number> {
@@ -31,7 +34,8 @@ export async function runCli(argv: readonly string[], version: string, context: 
   const finish = (code: number): void => {
     exitCode = code
   }
-  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo, addGet]) add(program, context, finish)
+  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo, addGet, addWhy, addTree, addTop])
+    add(program, context, finish)
   try {
     await program.parseAsync(argv.map(attachOutput), { from: 'user' })
     return exitCode

@@ -36,10 +36,19 @@ const resources: readonly ResourceName[] = [
     namespaced: false,
   },
 ]
+/** What people say where only our own kinds can be meant. */
+const everyday: Record<string, readonly string[]> = {
+  UpgradePolicy: ['policy', 'policies'],
+  UpgradeOperation: ['operation', 'operations', 'op'],
+  FirmwareImage: ['image', 'images'],
+}
 const byWord = new Map(
-  resources.flatMap((resource) =>
-    [resource.plural, resource.singular, ...resource.shortNames].map((word) => [word, resource] as const),
-  ),
+  resources.flatMap((resource) => {
+    const { kind, plural, singular, shortNames } = resource
+    return [plural, singular, ...shortNames, ...(everyday[kind] ?? [])].map(
+      (word) => [word, resource] as const,
+    )
+  }),
 )
 const categories = ['reflash', 'all']
 
@@ -104,3 +113,11 @@ export function collectionPath({ group: of, plural, namespaced }: ResourceName, 
 /** As kubectl writes it: `device.reflash.dev/ap-17`. */
 export const fullName = ({ group: of, singular }: ResourceName, name: string): string =>
   `${singular}${of === '' ? '' : `.${of}`}/${name}`
+
+/** The name in `NAME` or `KIND/NAME`, where one kind alone makes sense. @throws CliError. */
+export function nameOfKind(kind: string, word: string): string {
+  if (!word.includes('/')) return checkName(word)
+  const { resource, name } = readSlashed(word)
+  if (resource.kind === kind) return name!
+  throw new CliError(`"${shown(word)}" must be a ${kind}`, exitCodes.usage)
+}

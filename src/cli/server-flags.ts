@@ -5,8 +5,11 @@ export interface ServerFlags {
   server: string
   tokenFile?: string
   caFile?: string
-  namespace: string
   timeout: string
+}
+
+export interface NamespaceFlags {
+  namespace: string
 }
 
 export interface ColorFlags {
@@ -28,9 +31,6 @@ export function addServerFlags(command: Command, timeout = { default: '30s', of:
     .addOption(
       new Option('--ca-file <file>', 'certificates to trust besides those of Node').env('REFLASH_CA_FILE'),
     )
-    .addOption(
-      new Option('-n, --namespace <name>', 'namespace to read').default('default').env('REFLASH_NAMESPACE'),
-    )
     .option('--timeout <duration>', `longest wait for ${timeout.of}`, timeout.default)
 }
 
@@ -44,3 +44,9 @@ export function addColorFlags(command: Command): Command {
     )
     .option('--no-color', 'the same as --color never')
 }
+
+/** Adds the flag of `NamespaceFlags`. */
+export const addNamespaceFlag = (command: Command): Command =>
+  command.addOption(
+    new Option('-n, --namespace <name>', 'namespace to read').default('default').env('REFLASH_NAMESPACE'),
+  )
