@@ -1,5 +1,6 @@
 import { Hono, type Context } from 'hono'
 import type { Clock } from '../ports/clock.ts'
+import type { Access, ServerEnv } from './access.ts'
 
 /** A question about this process that is answered yes or no; one that throws or takes too long is a no. */
 export interface HealthCheck {
@@ -20,10 +21,10 @@ const checkLimitMs = 1000
 
 /**
  * `/livez` (also as `/healthz`) and `/readyz`: 200 and the word `ok`, or 503 and `failed`. `?verbose` lists each check as
- * Kubernetes does, without the reasons; `?exclude=NAME` leaves one out.
+ * Kubernetes does, without the reasons, to those who may see anything; `?exclude=NAME` leaves one out.
  */
-export function healthRoutes({ live, ready, clock }: HealthOptions): Hono {
-  const app = new Hono()
+export function healthRoutes({ live, ready, clock }: HealthOptions): Hono<ServerEnv> {
+  const app = new Hono<ServerEnv>()
   const answer = (path: string, checks: readonly HealthCheck[]): unknown =>
     app.get(`/${path}`, async (context) => report(context, path, await askAll(context, checks, clock)))
   answer('livez', live)
@@ -37,7 +38,11 @@ interface Answer {
   outcome: 'ok' | 'failed' | 'excluded'
 }
 
-async function askAll(context: Context, checks: readonly HealthCheck[], clock: Clock): Promise<Answer[]> {
+async function askAll(
+  context: Context<ServerEnv>,
+  checks: readonly HealthCheck[],
+  clock: Clock,
+): Promise<Answer[]> {
   const excluded = new Set(context.req.queries('exclude'))
   return Promise.all(
     checks.map(async (check): Promise<Answer> => {
@@ -69,10 +74,15 @@ const lines = {
   excluded: (name: string) => `[+]${name} excluded: ok`,
 } as const satisfies Record<Answer['outcome'], (name: string) => string>
 
-function report(context: Context, path: string, answers: readonly Answer[]): Response {
+function report(context: Context<ServerEnv>, path: string, answers: readonly Answer[]): Response {
   const passed = answers.every(({ outcome }) => outcome !== 'failed')
   const code = passed ? 200 : 503
-  if (context.req.query('verbose') === undefined) return context.text(passed ? 'ok' : 'failed', code)
+  // A probe carries no token, so nothing is known of it where tokens are asked for.
+  const access = context.get('access') as Access | undefined
+  const isKnown = access !== undefined && (access.read || access.metrics)
+  if (!isKnown || context.req.query('verbose') === undefined) {
+    return context.text(passed ? 'ok' : 'failed', code)
+  }
   const list = answers.map(({ name, outcome }) => lines[outcome](name))
   return context.text([...list, `${path} check ${passed ? 'passed' : 'failed'}`, ''].join('\n'), code)
 }

@@ -2,6 +2,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { Clock } from '../ports/clock.ts'
 import type { Metrics } from '../ports/metrics.ts'
+import type { ServerEnv } from './access.ts'
 import { statusError, statusResponse } from './status-error.ts'
 
 /** What is shown to a scraper. */
@@ -10,13 +11,10 @@ export interface Exposition {
   text(): Promise<string>
 }
 
-/** What a guard may have found out about who asks; absent where everybody may see everything. */
-type Env = { Variables: { access?: { metrics: boolean } } }
-
 /** `/metrics`, for those who may read metrics. */
-export function metricsRoutes(exposition: Exposition): Hono<Env> {
-  return new Hono<Env>().get('/metrics', async (context) => {
-    if (context.get('access')?.metrics === false) {
+export function metricsRoutes(exposition: Exposition): Hono<ServerEnv> {
+  return new Hono<ServerEnv>().get('/metrics', async (context) => {
+    if (!context.get('access').metrics) {
       return statusResponse(statusError(403, 'Forbidden', 'this token may not read metrics'))
     }
     return context.body(await exposition.text(), 200, { 'Content-Type': exposition.contentType })

@@ -175,7 +175,7 @@ describe('connects', () => {
 
   test('are counted: what is open, what was, and what failed', async () => {
     const { metrics, read } = open()
-    let failure: unknown
+    let failure: Error | undefined
     let closed = 0
     const inner: Connector = {
       async connect() {

@@ -9,10 +9,12 @@ import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import type { Ports } from '../../src/controllers/ports.ts'
+import { countUpgrades } from '../../src/controllers/upgrade-metrics.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
+import type { Metrics } from '../../src/ports/metrics.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { ResourceStore } from '../../src/ports/resource-store.ts'
 import type { Upgrader } from '../../src/ports/upgrader.ts'
@@ -126,8 +128,12 @@ export async function createToyFleet(options: {
   ]
 
   let connects = 0
-  const start = async (process: { probesSince?: number; acknowledgedDate?: string } = {}) => {
+  const start = async (
+    process: { probesSince?: number; acknowledgedDate?: string; metrics?: Metrics } = {},
+  ) => {
+    const { metrics } = process
     const fleet = new Fleet(clock)
+    if (metrics) countUpgrades(fleet, metrics)
     const stop = new AbortController()
     const ports: Ports = {
       store: writeThrough(store, fleet),
@@ -162,7 +168,7 @@ export async function createToyFleet(options: {
         ...(process.probesSince === undefined ? {} : { probesSince: process.probesSince }),
       },
     }
-    const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
+    const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 }, metrics)
     const running = controllers.run(stop.signal)
     await controllers.ready
     return {
