@@ -1,49 +1,13 @@
 import { spawn } from 'node:child_process'
-import { accessSync, constants, globSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { ended, type CliResult } from './cli.ts'
+import type { KubectlProgram } from './kubectl-programs.ts'
 import { until } from './until.ts'
 
-const pins = fileURLToPath(new URL('../kubectl/', import.meta.url))
 /** No command of a test takes so long, unless it hangs. */
 const limitMs = 30_000
-
-export interface KubectlProgram {
-  version: string
-  path: string
-}
-
-/** Where `.ci/build-kubectl` puts what `test/kubectl` pins; the one of `KUBEBUILDER_ASSETS` stands for all of them. */
-export function kubectlPrograms(): KubectlProgram[] {
-  const { KUBEBUILDER_ASSETS: assets, XDG_CACHE_HOME: cache = join(homedir(), '.cache') } = process.env
-  if (assets !== undefined && isProgram(join(assets, 'kubectl'))) {
-    return [{ version: basename(assets), path: join(assets, 'kubectl') }]
-  }
-  return globSync('*/go.mod', { cwd: pins }).map((pin) => {
-    const found = /^\tk8s\.io\/kubernetes v(?<version>[\d.]+)/m.exec(readFileSync(join(pins, pin), 'utf8'))
-    const { version } = found!.groups as { version: string }
-    return { version, path: join(cache, 'reflash', 'kubectl', version, 'kubectl') }
-  })
-}
-
-/** What there is to say of programs that were not built. */
-export const missingKubectls = (programs: readonly KubectlProgram[]): string[] =>
-  programs
-    .filter(({ path }) => !isProgram(path))
-    .map(({ version }) => `kubectl ${version}, which .ci/build-kubectl makes`)
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
 export interface Kubectl {
   version: string
