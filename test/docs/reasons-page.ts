@@ -1,0 +1,53 @@
+import { errorTable } from '../../src/core/errors.ts'
+import { blockedReasons, conditionReasons } from '../../src/core/reasons.ts'
+import { transitions } from '../../src/core/transitions.ts'
+import { code, table } from './markdown.ts'
+
+/** docs/reasons.md, from the tables of the core. */
+export const reasonsPage = `# Phases, reasons and errors
+
+Generated from \`src/core/transitions.ts\`, \`src/core/reasons.ts\` and \`src/core/errors.ts\` by \`npm run generate\`.
+
+## Phases of an operation
+
+From \`Flashing\` on nothing is started any more: the device is only looked at. An operation that \`Failed\` with the class
+\`Lost\` may still be corrected when its device is seen again.
+
+${table(
+  ['phase', 'may become'],
+  Object.entries(transitions).map(([phase, next]) => [
+    code(phase),
+    next.length === 0 ? 'final' : next.map(code).join(', '),
+  ]),
+)}
+
+## Why a device is not upgraded now
+
+The reason in \`status.blocked\` of a Device, and in what \`plan\` prints.
+
+${table(
+  ['reason', 'meaning'],
+  Object.entries(blockedReasons).map(([reason, meaning]) => [code(reason), meaning]),
+)}
+
+## Reasons of conditions
+
+${table(
+  ['condition', 'reasons'],
+  Object.entries(conditionReasons).map(([type, reasons]) => [code(type), reasons.map(code).join(', ')]),
+)}
+
+## Errors
+
+What the outside world does to Reflash. Where waiting helps, it is tried again later; else a person is needed. The
+failure class is what an operation ends with when such an error stops it before the flash.
+
+${table(
+  ['code', 'waiting helps', 'failure class'],
+  Object.entries(errorTable).map(([name, row]) => [
+    code(name),
+    row.recoverable ? 'yes' : 'no',
+    'failureClass' in row ? code(row.failureClass) : '',
+  ]),
+)}
+`
