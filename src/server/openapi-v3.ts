@@ -106,7 +106,7 @@ function schemasOf(info: ResourceInfo): Json {
   const { description, schema = { type: 'object' } } = info
   const name = schemaName(info)
   const identity = {
-    apiVersion: text('Group and version of the kind.'),
+    apiVersion: text(`Always ${info.group === '' ? '' : `${info.group}/`}${info.version}.`),
     kind: text('The kind of the object.'),
   }
   const metadata = (of: string): Json => ({
@@ -117,7 +117,7 @@ function schemasOf(info: ResourceInfo): Json {
     [name]: {
       description,
       ...schema,
-      properties: { ...identity, ...schema.properties, metadata: metadata('ObjectMeta') },
+      properties: { ...schema.properties, ...identity, metadata: metadata('ObjectMeta') },
       'x-kubernetes-group-version-kind': [gvkOf(info)],
     },
     [`${name}List`]: {
