@@ -94,8 +94,10 @@ function lineOf(event: FleetEvent): string | undefined {
       return ['Succeeded', 'Failed', 'Cancelled'].includes(event.phase)
         ? `${event.device.name}: ${event.phase}: ${event.message}`
         : undefined
-    case 'Warning':
     case 'Info':
+      // What went well with one object shows in the tables.
+      return event.object ? undefined : `${event.reason}: ${event.message}`
+    case 'Warning':
       return `${event.reason}: ${event.message}`
     case 'Bug':
       return `internal error in ${event.controller} (${event.key}): ${String(event.error)}`

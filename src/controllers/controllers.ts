@@ -19,7 +19,7 @@ import { reconcilePolicyStatus } from './reconcile-policy.ts'
 import { reconcileRollout } from './reconcile-rollout.ts'
 import { defaultPolicySettings } from '../api/defaults.ts'
 import { pruneTombstones } from './tombstones.ts'
-import { tellStalled } from './tell-stalled.ts'
+import { tellChange } from './tell-changes.ts'
 import { observeQueue } from './queue-metrics.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
@@ -188,7 +188,7 @@ export function createControllers(
 
   function onChange(change: Change): void {
     const { type, object, before } = change
-    tellStalled(change, events)
+    tellChange(change, events)
     const key = keyString(keyOf(object))
     if (object.kind === 'Device') return onDevice({ ...change, object })
     if (object.kind === 'UpgradeOperation') return onOperation({ ...change, object })

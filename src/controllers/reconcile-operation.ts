@@ -106,13 +106,17 @@ function reserve(operation: UpgradeOperation, step: Step, run: OperationRun, { f
 
 function announce(operation: UpgradeOperation, step: Step, { events }: Ports): void {
   const { namespace, name } = operation.metadata
-  const phase = step.status.phase ?? 'Queued'
-  if (phase === phaseOf(operation) && step.status.message === operation.status.message) return
+  const before = phaseOf(operation)
+  const { phase = 'Queued', reason, failureClass, message } = step.status
+  if (phase === before && message === operation.status.message) return
   events.emit({
     type: 'Phase',
     operation: { namespace, name },
     device: { namespace, name: operation.spec.deviceRef.name },
     phase,
-    message: messageOf(step.status.message ?? ''),
+    before,
+    ...(reason === undefined ? {} : { reason }),
+    ...(failureClass === undefined ? {} : { failureClass }),
+    message: messageOf(message ?? ''),
   })
 }

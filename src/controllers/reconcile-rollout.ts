@@ -62,6 +62,13 @@ async function createOperation(
         cancel: false,
       },
     })
+    ports.events.emit({
+      type: 'Info',
+      kind: 'UpgradeOperation',
+      object: { namespace, name: operation },
+      reason: 'Created',
+      message: `policy ${name} brings device ${device} to build ${policy.spec.target.buildRef.name}`,
+    })
   } catch (error) {
     if (!hasCode(error, 'AlreadyExists')) throw error
     // Made by a run before this one; the watch is about to tell the fleet.
