@@ -74,3 +74,13 @@ export function asItems(value: unknown): ReadObject[] {
 }
 
 export const keyText = ({ metadata }: ReadObject): string => `${metadata.namespace ?? ''}/${metadata.name}`
+
+/** Undefined for what is no JSON object. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -4,7 +4,10 @@ import { messageOf, ReflashError } from '../core/errors.ts'
 import { CliError, exitCodes, type CliContext } from './context.ts'
 import { addCrds } from './crds.ts'
 import { addDemo } from './demo.ts'
+import { addDescribe } from './describe.ts'
+import { addEvents } from './events.ts'
 import { addGet } from './get.ts'
+import { addLogs } from './logs.ts'
 import { addPlan } from './plan.ts'
 import { addRun } from './run.ts'
 import { addTop } from './top.ts'
@@ -34,7 +37,20 @@ export async function runCli(argv: readonly string[], version: string, context: 
   const finish = (code: number): void => {
     exitCode = code
   }
-  for (const add of [addRun, addPlan, addValidate, addCrds, addDemo, addGet, addWhy, addTree, addTop])
+  for (const add of [
+    addRun,
+    addPlan,
+    addValidate,
+    addCrds,
+    addDemo,
+    addGet,
+    addWhy,
+    addTree,
+    addTop,
+    addDescribe,
+    addEvents,
+    addLogs,
+  ])
     add(program, context, finish)
   try {
     await program.parseAsync(argv.map(attachOutput), { from: 'user' })
