@@ -13,6 +13,7 @@ import { addRun } from './run.ts'
 import { addTop } from './top.ts'
 import { addTree } from './tree.ts'
 import { addValidate } from './validate.ts'
+import { addWait } from './wait.ts'
 import { addWhy } from './why.ts'
 
 /** Runs one command line and returns its exit code; nothing is thrown, and nothing but the streams is touched. */
@@ -50,6 +51,7 @@ export async function runCli(argv: readonly string[], version: string, context: 
     addDescribe,
     addEvents,
     addLogs,
+    addWait,
   ])
     add(program, context, finish)
   try {
