@@ -16,7 +16,9 @@ import { inspectImage } from './adapters/images/inspect-image.ts'
 import { createImageStore } from './adapters/images/image-store.ts'
 import { createMemoryRecords } from './adapters/memory/record-store.ts'
 import { createMemoryStore } from './adapters/memory/resource-store.ts'
+import { countConnects } from './adapters/metrics/counted-connector.ts'
 import { createLogSink } from './adapters/log/pino-sink.ts'
+import { stateBytes } from './adapters/sqlite/state-size.ts'
 import { openState, readState } from './adapters/sqlite/state.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { defaults, readConfig, type ApiConfig, type RunConfig } from './config.ts'
@@ -27,6 +29,7 @@ import { Fleet, writeThrough } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
 import { createLiveFeed } from './controllers/live-feed.ts'
 import { lookOnce } from './controllers/look-once.ts'
+import { measureRun } from './controllers/measure-run.ts'
 import { planFleet, type Plan } from './controllers/plan.ts'
 import type { Ports } from './controllers/ports.ts'
 import { standing, type Standing } from './controllers/settled.ts'
@@ -40,7 +43,9 @@ import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
 import type { ResourceStore } from './ports/resource-store.ts'
 import type { Upgrader } from './ports/upgrader.ts'
+import { noMetrics, type Metrics } from './ports/metrics.ts'
 import type { HttpServer } from './server/http-server.ts'
+import type { Exposition } from './server/metrics-routes.ts'
 import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
 
@@ -170,7 +175,7 @@ export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
 
 /** Keeps the fleet at what a directory declares, until the signal is aborted. @throws ReflashError for a bad start. */
 export async function runDirectory(config: RunConfig, options: RunOptions): Promise<Ending> {
-  const { once } = options
+  const { once, version = '' } = options
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const startedAt = systemClock.now()
@@ -187,15 +192,20 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const events = fanOut(options.events, recorder, live)
   let api: HttpServer | undefined
   const reached = { directory: false }
+  let sourceReadAt: number | undefined
   try {
     const source = openDirectory(config.directory, {
       clock: systemClock,
-      observer: { restless: (why) => warn(events, 'DirectoryRestless', why) },
+      observer: {
+        restless: (why) => warn(events, 'DirectoryRestless', why),
+        settled: () => (sourceReadAt = systemClock.now()),
+      },
     })
+    const metrics = await openMetrics(config.api, version)
     const outside = {
       store: state.resources,
       records: state.records,
-      connector: createSshConnector({ clock: systemClock }),
+      connector: countConnects(createSshConnector({ clock: systemClock }), metrics),
     }
     const ports = await assemble(config, source, {
       ...(options.decorate?.(outside) ?? outside),
@@ -204,10 +214,19 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       events,
       ...(once ? { probesSince: startedAt } : {}),
     })
+    measureRun(metrics, {
+      ...ports,
+      perDevice: config.metricsPerDevice,
+      source: {
+        errors: () => refusals(source.latest()?.problems ?? []).length,
+        readAt: () => sourceReadAt,
+      },
+      stateBytes: () => stateBytes(config.stateFile),
+    })
     if (config.api) {
       api = await serveApi(
         config.api,
-        { ports, store: state.resources, version: options.version ?? '' },
+        { ports, store: state.resources, version, metrics },
         {
           signal: stop.signal,
           // Requests should go elsewhere from the moment that it is to stop.
@@ -216,7 +235,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       )
       options.onListening?.(api.url)
     }
-    const controllers = createControllers(ports, config.concurrency)
+    const controllers = createControllers(ports, config.concurrency, metrics)
     info(events, 'Started', `state ${config.stateFile}; create ${config.haltFile} to stop all starts`)
     const following = followDirectory(
       source,
@@ -247,18 +266,26 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   }
 }
 
+/** Nobody can scrape a run without an API, so that counts nothing. */
+async function openMetrics(api: ApiConfig | undefined, version: string): Promise<Metrics & Exposition> {
+  if (!api) return { ...noMetrics, contentType: '', text: async () => '' }
+  const { createMetrics } = await import('./adapters/metrics/registry.ts')
+  return createMetrics({ clock: systemClock, version })
+}
+
 /** What the API shows, and of which program. */
 interface ApiSource {
   ports: Ports
   /** As it is stored, without what tests put around it. */
   store: ResourceStore
   version: string
+  metrics: Metrics & Exposition
 }
 
 /** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
 async function serveApi(
   config: ApiConfig,
-  { ports, store, version }: ApiSource,
+  { ports, store, version, metrics }: ApiSource,
   { signal, isReady }: { signal: AbortSignal; isReady: () => boolean },
 ): Promise<HttpServer> {
   const { clock, events } = ports
@@ -278,12 +305,16 @@ async function serveApi(
     clock,
     collections: collections.all,
     health: {
-      live: [{ name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined }],
+      live: [
+        { name: 'ping', holds: () => true },
+        { name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined },
+      ],
       ready: [
         { name: 'objects', holds: () => collections.synced() },
         { name: 'directory', holds: isReady },
       ],
     },
+    metrics,
     onBug,
   })
   const server = await startServer({
@@ -308,9 +339,12 @@ const nobody = { namespace: 'default', name: '' }
 
 const stopped: Ending = { kind: 'Stopped' }
 
+const refusals = (problems: readonly Diagnostic[]): Diagnostic[] =>
+  problems.filter(({ severity }) => severity === 'error')
+
 /** A directory of which a part was refused has not been converged to, whatever the rest says. */
 function withProblems(ending: Ending, problems: readonly Diagnostic[]): Ending {
-  const refused = problems.filter(({ severity }) => severity === 'error').map(formatDiagnostic)
+  const refused = refusals(problems).map(formatDiagnostic)
   if (ending.kind === 'Stopped' || refused.length === 0) return ending
   return { kind: 'Stuck', reasons: [...refused, ...(ending.kind === 'Stuck' ? ending.reasons : [])] }
 }

@@ -20,6 +20,8 @@ export interface RunConfig {
   acknowledgedDate: string | undefined
   probeIntervalMs: number
   concurrency: { devices: number; operations: number; images: number }
+  /** Whether every device gets series of its own at /metrics. */
+  metricsPerDevice: boolean
   /** Undefined when there is no API. */
   api: ApiConfig | undefined
 }
@@ -60,6 +62,7 @@ export interface ApiFlags {
   maxConnections: string
   maxWatches: string
   maxWatchesPerToken: string
+  metricsPerDevice?: boolean
 }
 
 /** Defaults of the flags, each with its reason. */
@@ -129,6 +132,7 @@ export function readConfig(
     probeIntervalMs: interval('--probe-interval', flags.probeInterval, problems),
     // A turn of an operation is mostly waiting for one device; as many turns as there may be upgrades.
     concurrency: { devices: 64, operations: (Number.isNaN(maxInFlight) ? 1 : maxInFlight) + 8, images: 2 },
+    metricsPerDevice: flags.metricsPerDevice ?? false,
     api: apiConfig({ ...apiDefaults, listen: 'none', ...flags }, problems),
   }
   if (problems.length > 0) throw new ConfigError(problems)

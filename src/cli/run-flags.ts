@@ -101,4 +101,5 @@ export function addApiFlags(command: Command): Command {
         apiDefaults.maxWatchesPerToken,
       ),
     )
+    .option('--metrics-per-device', 'at /metrics, name each device with what it runs and when it was seen')
 }

@@ -8,7 +8,7 @@ import { parseExposition, valueOf } from '../support/exposition.ts'
 
 test('a queue is counted under the names of controller-runtime', async () => {
   const clock = createManualClock(0)
-  const metrics = createMetrics({ clock, process: false })
+  const metrics = createMetrics({ clock, version: '1.2.3', process: false })
   const turns: Record<string, () => Promise<{ after?: number }>> = {
     done: async () => ({}),
     again: async () => ({ after: turned++ === 0 ? 0 : 3_600_000 }),
@@ -68,7 +68,7 @@ test('a queue is counted under the names of controller-runtime', async () => {
 
 test('a turn that a stop cut short is no error', async () => {
   const clock = createManualClock(0)
-  const metrics = createMetrics({ clock, process: false })
+  const metrics = createMetrics({ clock, version: '1.2.3', process: false })
   const queue = createWorkQueue({
     name: 'test',
     concurrency: 1,

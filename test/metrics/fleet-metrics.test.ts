@@ -11,7 +11,7 @@ type ToyOptions = Parameters<typeof createToyFleet>[0]
 /** A toy fleet with a registry beside it, as the composition root puts them together. */
 async function setUp(options: ToyOptions, { perDevice = false, declared = true } = {}) {
   const world = await createToyFleet(options)
-  const metrics = createMetrics({ clock: world.clock, process: false })
+  const metrics = createMetrics({ clock: world.clock, version: '1.2.3', process: false })
   if (declared) await world.declare()
   const start = async () => {
     const app = await world.start({ metrics })
@@ -121,7 +121,7 @@ describe('the metrics of a fleet', () => {
     const app = await start()
     await world.clock.advance(minutes(10))
     await app.stop()
-    const again = createMetrics({ clock: world.clock, process: false })
+    const again = createMetrics({ clock: world.clock, version: '1.2.3', process: false })
     const next = await world.start({ metrics: again })
     await world.clock.advance(minutes(1))
     const families = parseExposition(await again.text())

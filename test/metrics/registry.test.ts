@@ -9,7 +9,7 @@ import { parseExposition, valueOf } from '../support/exposition.ts'
 
 const open = () => {
   const clock = createManualClock(0)
-  const metrics = createMetrics({ clock, process: false })
+  const metrics = createMetrics({ clock, version: '1.2.3', process: false })
   const read = async () => {
     await clock.advance(1000)
     return parseExposition(await metrics.text())
@@ -152,7 +152,7 @@ describe('the registry', () => {
 
   test('shows the process once, beside what is ours', async () => {
     const clock = createManualClock(0)
-    const both = [createMetrics({ clock }), createMetrics({ clock })]
+    const both = [createMetrics({ clock, version: '1.2.3' }), createMetrics({ clock, version: '1.2.3' })]
     for (const metrics of both) {
       const families = parseExposition(await metrics.text())
       expect(valueOf(families, 'process_cpu_seconds_total')).toBeGreaterThan(0)

@@ -8,7 +8,7 @@ import { parseExposition, valueOf } from '../support/exposition.ts'
 
 function setUp(access: Access = fullAccess) {
   const clock = createManualClock(0)
-  const metrics = createMetrics({ clock, process: false })
+  const metrics = createMetrics({ clock, version: '1.2.3', process: false })
   const app = new Hono<ServerEnv>()
   app.use(measureRequests(metrics, clock))
   app.use(async (context, next) => {

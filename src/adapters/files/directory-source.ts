@@ -19,6 +19,8 @@ export interface DirectoryObserver {
   fileParsed?: (path: string) => void
   /** The directory has not held still for half a minute, so changes are not taken up. */
   restless?: (why: string) => void
+  /** It was read whole and at rest, changed or not. */
+  settled?: () => void
 }
 
 export interface DirectoryOptions {
@@ -85,6 +87,7 @@ export function openDirectory(
         // Watching begins before looking, so that nothing falls between the two.
         await wakeUps.follow()
         const revision = await settle(signal, (why) => observer.restless?.(why))
+        observer.settled?.()
         if (revision !== given) yield revision
         given = revision
         await wakeUps.next(signal)

@@ -1,3 +1,4 @@
+import { version as nodeVersion } from 'node:process'
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import { metricTable, type MetricName } from '../../core/metric-table.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -18,12 +19,14 @@ export interface MetricsRegistry extends Metrics {
 
 export interface RegistryOptions {
   clock: Clock
+  /** Of the program, for reflash_build_info. */
+  version: string
   /** Whether process_* and nodejs_* are shown as well. Default: true. */
   process?: boolean
 }
 
 /** Opens a registry with every metric of the table, all of them empty. */
-export function createMetrics({ clock, process = true }: RegistryOptions): MetricsRegistry {
+export function createMetrics({ clock, version, process = true }: RegistryOptions): MetricsRegistry {
   const registry = new Registry()
   const counters = new Map<MetricName, Counter<string>>()
   const histograms = new Map<MetricName, Histogram<string>>()
@@ -51,6 +54,7 @@ export function createMetrics({ clock, process = true }: RegistryOptions): Metri
       // A gauge without labels would show 0 where nobody knows its value.
       gauge.remove({})
     }
+    gauges.get('reflash_build_info')!.set({ version, node: nodeVersion }, 1)
     for (const { name, labels, value } of samples.flat()) gauges.get(name)!.set(clean(labels), value)
   }
 

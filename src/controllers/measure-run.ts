@@ -1,0 +1,32 @@
+import type { Metrics } from '../ports/metrics.ts'
+import { readFleet, type FleetReading } from './fleet-samples.ts'
+import { countUpgrades } from './upgrade-metrics.ts'
+
+export interface MeasuredRun extends FleetReading {
+  /** How it stands with the directory. */
+  source: {
+    errors: () => number
+    /** When it was last read whole, in ms since 1970. */
+    readAt: () => number | undefined
+  }
+  stateBytes: () => Promise<number>
+}
+
+/** Shows a run to whoever scrapes. To be called before the fleet is read, so that no verdict is missed. */
+export function measureRun(metrics: Metrics, run: MeasuredRun): void {
+  const { fleet, source, stateBytes } = run
+  countUpgrades(fleet, metrics)
+  metrics.onScrape(() => readFleet(run))
+  metrics.onScrape(async () => {
+    const readAt = source.readAt()
+    return [
+      { name: 'reflash_source_errors', labels: {}, value: source.errors() },
+      ...(readAt === undefined
+        ? []
+        : ([
+            { name: 'reflash_source_last_success_timestamp_seconds', labels: {}, value: readAt / 1000 },
+          ] as const)),
+      { name: 'reflash_store_size_bytes', labels: {}, value: await stateBytes() },
+    ]
+  })
+}
