@@ -20,6 +20,7 @@ export function settingsOf(operation: UpgradeOperation | undefined, ports: Ports
   return {
     connectMs: parseDuration(timeouts.connect),
     commandMs: parseDuration(timeouts.command),
+    rebootMs: parseDuration(timeouts.reboot),
     uploadMs: parseDuration(timeouts.upload),
     offline,
     uploadGate: [policy ? keyString(keyOf(policy)) : '', policy?.spec.limits.upload] as const,

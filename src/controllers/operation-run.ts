@@ -21,6 +21,8 @@ export interface OperationRun {
   session: Session | undefined
   /** The probe of this run, with the monotonic time at which it was read. */
   probe: { facts: Probe; at: number } | undefined
+  /** What the upgrader has told of the step under way. */
+  told: string[]
   /** The operation as this run knows it: unwritten phases included, somebody else's changes as well. */
   current(): UpgradeOperation | undefined
   keep(operation: UpgradeOperation): void
@@ -75,6 +77,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     },
     session: undefined,
     probe: undefined,
+    told: [],
     current() {
       const stored = fleet.get('UpgradeOperation', key)
       if (!stored) return undefined

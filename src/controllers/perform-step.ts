@@ -8,10 +8,19 @@ import { keyOf } from '../core/keys.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
 import { isHandWritten, type Act, type Outcome, type Step } from '../core/operation.ts'
-import type { Probe } from '../ports/upgrader.ts'
+import type { Job, Probe } from '../ports/upgrader.ts'
+import { newLines } from '../core/log-lines.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
 import type { OperationRun } from './operation-run.ts'
+import {
+  connectingWords,
+  evidenceWords,
+  factWords,
+  say,
+  silenceWords,
+  startWords,
+} from './operation-words.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
 export type Performed = { outcome: Outcome } | { requeue: Requeue }
@@ -53,6 +62,7 @@ export async function perform(step: Step, run: OperationRun, ports: Ports): Prom
 
 /** Runs one step before the flash: what the outside world throws becomes data for the state machine. */
 async function attempt(action: () => Promise<Outcome>, run: OperationRun): Promise<Outcome> {
+  run.told = []
   try {
     return await action()
   } catch (error) {
@@ -67,6 +77,7 @@ async function attempt(action: () => Promise<Outcome>, run: OperationRun): Promi
       failureClass: error.failureClass ?? 'Unsupported',
       recoverable: error.recoverable,
       message: messageOf(error),
+      log: run.told,
     }
   }
 }
@@ -82,6 +93,15 @@ const operationOf = (run: OperationRun) => {
   if (!operation) throw new ReflashError('NotFound', 'the operation is gone')
   return operation
 }
+
+/** What the upgrader is told, and a way for it to tell what it does. */
+const tellingJobOf = (run: OperationRun, ports: Ports): Job => ({
+  ...jobOf(operationOf(run), ports),
+  tell: (line) => {
+    run.told.push(line)
+    say(line, run, ports)
+  },
+})
 
 /** Takes the device by compare-and-swap: of two operations one loses. */
 async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
@@ -102,7 +122,9 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
 
 async function connect(run: OperationRun, ports: Ports): Promise<Outcome> {
   const device = deviceOf(run)
+  say(connectingWords(device), run, ports)
   run.session = await openSession(device, settingsOf(operationOf(run), ports).connectMs, ports, run.signal)
+  say(`connected to ${run.session.address}`, run, ports)
   return { kind: 'Connected' }
 }
 
@@ -113,6 +135,7 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
   const { commandMs } = settingsOf(operation, ports)
   const facts = await upgrader.probe(run.session!, { commandMs }, run.signal)
   run.probe = { facts, at: ports.clock.monotonic() }
+  say(factWords(facts), run, ports)
   if (device.status.identity !== undefined && !isSameIdentity(facts.identity, device.status.identity)) {
     throw new ReflashError(
       'IdentityChanged',
@@ -135,16 +158,19 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
       message: `the device's own marker says that operation ${facts.lastFlash!.operation} flashed it already, and it fell back`,
     }
   }
-  await upgrader.check(jobOf(operation, ports), facts, run.signal)
+  await upgrader.check(tellingJobOf(run, ports), facts, run.signal)
+  say('the checks before the upload have passed', run, ports)
   return { kind: 'Checked' }
 }
 
 async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
   const operation = operationOf(run)
   const device = deviceOf(run)
-  const job = jobOf(operation, ports)
+  const job = tellingJobOf(run, ports)
   const gate = ports.uploads.of(...settingsOf(operation, ports).uploadGate)
-  const leave = await gate.enter(run.signal)
+  const leave = await gate.enter(run.signal, () =>
+    say('waiting: as many images are being uploaded as the policy allows', run, ports),
+  )
   try {
     let announcedAt = -Infinity
     await upgraderOf(device, ports).upload(
@@ -176,6 +202,7 @@ async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
       },
       run.signal,
     )
+    say(`the image of ${job.image.sizeBytes} bytes is on the device, its digest compared there`, run, ports)
     return { kind: 'Uploaded' }
   } finally {
     leave()
@@ -183,10 +210,10 @@ async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
 }
 
 async function test(run: OperationRun, ports: Ports): Promise<Outcome> {
-  const operation = operationOf(run)
   const upgrader = upgraderOf(deviceOf(run), ports)
-  const job = jobOf(operation, ports)
+  const job = tellingJobOf(run, ports)
   await upgrader.test(job, run.session!, run.signal)
+  say('the device accepts the image with the options of the real run', run, ports)
   const { facts, at } = run.probe!
   return {
     kind: 'Tested',
@@ -202,15 +229,16 @@ async function start(
   run: OperationRun,
   ports: Ports,
 ): Promise<Outcome> {
-  const operation = operationOf(run)
   const facts = run.probe!.facts
   const token = { bootId, board: facts.board, revision: facts.release.revision ?? '', maxUptimeSeconds }
   const result = await upgraderOf(deviceOf(run), ports).start(
-    jobOf(operation, ports),
+    tellingJobOf(run, ports),
     token,
     run.session!,
     run.signal,
   )
+  say(startWords(result), run, ports)
+  if (result.kind === 'Refused') for (const line of result.log) say(line, run, ports)
   if (result.kind !== 'Refused') {
     await run.session?.close()
     run.session = undefined
@@ -218,13 +246,17 @@ async function start(
   return { kind: 'Start', result }
 }
 
-async function knock(run: OperationRun, { connector, clock }: Ports): Promise<Outcome> {
+async function knock(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const { connector, clock } = ports
   const device = run.device()
   if (!device) return { kind: 'Knocked', answered: false, tookMs: 0 }
   const { addresses, port, jumpHost } = device.spec
   if (jumpHost) return { kind: 'Knocked', answered: true, tookMs: 0 }
   const before = clock.monotonic()
   const answered = (await connector.knock({ addresses, port }, knockLimitMs, run.signal)) ?? true
+  const operation = run.current()
+  if (!answered && operation)
+    say(silenceWords(operation, settingsOf(operation, ports).rebootMs, clock.now()), run, ports)
   return { kind: 'Knocked', answered, tookMs: clock.monotonic() - before }
 }
 
@@ -239,8 +271,12 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
     const upgrader = upgraderOf(device, ports)
     const facts = await upgrader.probe(run.session, { commandMs: settings.commandMs }, run.signal)
     run.probe = { facts, at: ports.clock.monotonic() }
-    const sameBoot = facts.bootId === operationOf(run).status.bootIdBefore
-    const log = sameBoot ? await upgrader.log(jobOf(operationOf(run), ports), run.session, run.signal) : []
+    const operation = operationOf(run)
+    say(evidenceWords(facts, operation, device.status.identity), run, ports)
+    const sameBoot = facts.bootId === operation.status.bootIdBefore
+    // The log is kept in memory on the device: after a reboot there is none.
+    const log = sameBoot ? await upgrader.log(jobOf(operation, ports), run.session, run.signal) : []
+    for (const line of newLines(operation.status.log ?? [], log)) say(line, run, ports)
     return { kind: 'Looked', probe: facts, log }
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
@@ -264,9 +300,11 @@ async function undo(
   try {
     run.session ??= await openSession(device, connectMs, ports, run.signal)
     await upgraderOf(device, ports).abandon({ keepImage, commandMs }, run.session, run.signal)
+    say('what was prepared on the device is undone', run, ports)
     return true
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
+    say(`what was prepared on the device is not undone yet: ${messageOf(error)}`, run, ports)
     return false
   }
 }

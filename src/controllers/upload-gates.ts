@@ -4,8 +4,8 @@ import { createBandwidth } from './bandwidth.ts'
 /** What limits an upload: a share of the policy's bandwidth, and one of its upload slots. */
 export interface UploadGate {
   throttle?: (bytes: number, signal: AbortSignal) => Promise<void>
-  /** Waits for a slot; the returned function gives it back. Rejects with the signal's reason on abort. */
-  enter: (signal: AbortSignal) => Promise<() => void>
+  /** Waits for a slot, and says so by `onWait`; the returned function gives it back. Rejects with the signal's reason on abort. */
+  enter: (signal: AbortSignal, onWait?: () => void) => Promise<() => void>
 }
 
 export interface UploadGates {
@@ -46,8 +46,9 @@ function turnstile(max: number): UploadGate['enter'] {
     inside -= 1
     waiting.shift()?.()
   }
-  return async (signal) => {
+  return async (signal, onWait) => {
     signal.throwIfAborted()
+    if (inside >= max) onWait?.()
     while (inside >= max) {
       await new Promise<void>((resolve, reject) => {
         const turn = (): void => {

@@ -10,7 +10,7 @@ import { backoff } from './backoff.ts'
 import { removeCondition, setCondition } from './conditions.ts'
 import { cut } from './cut.ts'
 import { formatDuration, parseDuration } from './duration.ts'
-import { appendLog } from './log-lines.ts'
+import { appendLog, newLines } from './log-lines.ts'
 import type { Probe, StartResult } from './probe.ts'
 import { toMs, toTime } from './time.ts'
 import { canMove } from './transitions.ts'
@@ -67,7 +67,14 @@ export type Outcome =
   /** Services run again; false where the device could not be reached for that. */
   | { kind: 'Parked'; undone: boolean }
   | { kind: 'Tested'; command: string; bootId: string; uptimeSeconds: number }
-  | { kind: 'AttemptFailed'; failureClass: FailureClass; recoverable: boolean; message: string }
+  | {
+      kind: 'AttemptFailed'
+      failureClass: FailureClass
+      recoverable: boolean
+      message: string
+      /** What the device said of it. */
+      log?: readonly string[]
+    }
   | { kind: 'Start'; result: StartResult }
   | { kind: 'Knocked'; answered: boolean; tookMs: number }
   | { kind: 'Looked'; probe: Probe; log: readonly string[] }
@@ -234,7 +241,9 @@ function waitFor({ blocked }: Admission, now: number): Waiting {
 /** From Connecting to the intent: every step of it may be given up, and undone. */
 function prepare(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   const { outcome } = world
-  if (outcome?.kind === 'AttemptFailed') return attemptFailed(operation, world, outcome, now)
+  if (outcome?.kind === 'AttemptFailed') {
+    return attemptFailed(withLog(operation, outcome.log ?? [], now), world, outcome, now)
+  }
   if (world.cancel) return cancelled(operation, world, now)
   if (!world.target) {
     return attemptFailed(
@@ -502,12 +511,7 @@ function afterStart(
         durable: false,
       }
     case 'Refused':
-      return attemptFailed(
-        { ...operation, status: change(operation, now, { log: result.log }) },
-        world,
-        result,
-        now,
-      )
+      return attemptFailed(withLog(operation, result.log, now), world, result, now)
   }
 }
 
@@ -569,10 +573,11 @@ function sameBoot(
   { probe, log }: { probe: Probe; log: readonly string[] },
   now: number,
 ): Step {
+  const logged = withLog(operation, newLines(operation.status.log ?? [], log), now)
   const never = !probe.upgrading && probe.uptimeSeconds > (operation.status.maxUptime ?? Infinity)
   if (!never)
     return lookOn(
-      operation,
+      logged,
       world,
       now,
       probe.upgrading ? 'still runs in its old boot, and an upgrade runs on it' : undefined,
@@ -583,7 +588,6 @@ function sameBoot(
     recoverable: true,
     message: `the flash never started: same boot, nothing running${said ? `; the device says: ${said}` : ''}`,
   }
-  const logged = { ...operation, status: change(operation, now, { log }) }
   const step = isLost(operation) ? failed(logged, now, failure) : attemptFailed(logged, world, failure, now)
   return step.act.kind === 'Release' ? { ...step, act: { ...step.act, startedToNothing: true, probe } } : step
 }
@@ -634,6 +638,9 @@ const advance = (operation: UpgradeOperation, now: number, phase: Phase, act: Ac
   act,
   durable: false,
 })
+
+const withLog = (operation: UpgradeOperation, log: readonly string[], now: number): UpgradeOperation =>
+  log.length === 0 ? operation : { ...operation, status: change(operation, now, { log }) }
 
 /** The one place where an operation's phase changes: times, conditions and log follow it. */
 function change(

@@ -12,6 +12,8 @@ export interface Job {
   image: { sha256: string; sizeBytes: number; metadata?: ImageMetadata; boards: readonly string[] }
   options: UpgradeOptions
   timeouts: { commandMs: number; uploadMs: number }
+  /** Takes a line for the live log of the operation: what is done on the device, and what the device says of it. */
+  tell?: (line: string) => void
 }
 
 /** What the device is compared with, on the device, in the very command that starts the flash. */

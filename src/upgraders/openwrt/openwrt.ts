@@ -81,6 +81,7 @@ export const openwrtUpgrader: Upgrader = {
       signal,
     )
     const output = frames.get('output') ?? []
+    for (const line of output) job.tell?.(`sysupgrade -T: ${line}`)
     if (frames.get('exit')?.[0] === '0') return
     // 12.09 cannot test; the boards were compared by us.
     if (output.some((line) => line.includes('Invalid option: -T'))) return
@@ -151,8 +152,12 @@ async function makeRoom(job: Job, session: Session, signal: AbortSignal): Promis
   let frames = await ask(session, { script: 'place', args: [job.image.sha256], deadlineMs }, signal)
   const state = frames.get('state')?.[0]
   if (state === 'busy') throw busy()
-  if (state === 'present') return true
+  if (state === 'present') {
+    job.tell?.('the image is on the device already')
+    return true
+  }
   if (shortage(job, frames) && job.options.freeMemory !== false) {
+    job.tell?.('stopping services to make room for the image')
     frames = await ask(session, { script: 'stop-services', deadlineMs }, signal)
   }
   const lacking = shortage(job, frames)
