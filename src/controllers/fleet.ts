@@ -91,6 +91,8 @@ export class Fleet {
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
   readonly #policiesCache = new Map<string, UpgradePolicy[]>()
   readonly #listeners = new Set<(change: Change) => void>()
+  #latest = '0'
+  #turns = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -119,6 +121,11 @@ export class Fleet {
     return this.#objects.get(kind)!.size
   }
 
+  /** The latest version of the store that anything in here has. */
+  latestVersion = (): string => this.#latest
+  /** Another number after each change, and after each judgement. */
+  turns = (): number => this.#turns
+
   devicesOf = (category: string): IterableIterator<Device> => this.#devicesOf.of(category)
   policiesOf = (category: string): IterableIterator<UpgradePolicy> => this.#policiesOf.of(category)
   buildsOf = (category: string): IterableIterator<Build> => this.#buildsOf.of(category)
@@ -137,6 +144,9 @@ export class Fleet {
     const age = before ? compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) : 1
     // Word of an object's end may come when another of its name is known already.
     if (type === 'Deleted' ? !before || age < 0 : age <= 0) return
+    this.#turns += 1
+    if (compareVersions(object.metadata.resourceVersion, this.#latest) > 0)
+      this.#latest = object.metadata.resourceVersion
     if (object.kind === 'Build' || object.kind === 'FirmwareImage') this.#buildsCache.clear()
     if (object.kind === 'UpgradePolicy') this.#policiesCache.clear()
     if (before) this.#unindex(before)
@@ -411,6 +421,7 @@ export class Fleet {
     if (!device) return false
     const before = this.#assessments.get(id)
     const after = assess(this.subject(device))
+    this.#turns += 1
     this.#assessments.set(id, after)
     const { namespace } = device.metadata
     this.#count(namespace, before, -1)

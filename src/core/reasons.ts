@@ -43,6 +43,36 @@ export const blockedReasons = {
 
 export type BlockedReason = keyof typeof blockedReasons
 
+/**
+ * Reasons that are trouble with one device, and not an order, a limit or a step of its upgrade. `Person`: it stays until
+ * somebody changes something; `Passing`: it may go away by itself.
+ */
+export const troubles: Readonly<Partial<Record<BlockedReason, 'Person' | 'Passing'>>> = {
+  PolicyConflict: 'Person',
+  NoImage: 'Person',
+  AmbiguousImage: 'Person',
+  NoCredentials: 'Person',
+  AuthFailed: 'Person',
+  HostKeyChanged: 'Person',
+  IdentityChanged: 'Person',
+  Unsupported: 'Person',
+  AddressConflict: 'Person',
+  UnknownVersion: 'Person',
+  Downgrade: 'Person',
+  HopNotAllowed: 'Person',
+  Rejected: 'Person',
+  AlreadyFlashed: 'Person',
+  RolledBack: 'Person',
+  WrongVersion: 'Person',
+  Unhealthy: 'Person',
+  Lost: 'Person',
+  Cancelled: 'Person',
+  NeverProbed: 'Passing',
+  Retrying: 'Passing',
+  Quarantined: 'Passing',
+  Unreachable: 'Passing',
+}
+
 /** Reasons of conditions, by condition type; the docs and a test read this table. */
 export const conditionReasons = {
   Ready: [
