@@ -20,6 +20,10 @@ export const problemReasons = {
 
 export type ProblemReason = keyof typeof problemReasons
 
+/** A reason as reports for machines write it: `unknown-field`. */
+export const reasonSlug = (reason: ProblemReason): string =>
+  reason.replaceAll(/(?<!^)[A-Z]/g, '-$&').toLowerCase()
+
 export type Path = readonly (string | number)[]
 
 /** One thing that is wrong in one manifest. */

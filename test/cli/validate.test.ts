@@ -73,7 +73,7 @@ describe('validate', { timeout: 20_000 }, () => {
         'name: stable}\nspec:\n  categoryRef: {name: indoor-ap}',
         'name: stable}\nspec:\n  categoryRef: {name: outdoor-ap}',
       ],
-      'fleet.yaml:11:23: spec.categoryRef: there is no Category outdoor-ap in namespace default',
+      'fleet.yaml:11:23: spec.categoryRef: there is no Category outdoor-ap in namespace default; did you mean indoor-ap?',
     ],
     [
       'a Secret without a key',

@@ -1,11 +1,12 @@
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
+import { nearest } from '../../api/nearest.ts'
 import type { ProblemReason } from '../../api/problem.ts'
 import type { Kind, Manifest } from '../../api/resources.ts'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { imageReadiness } from '../../core/image-readiness.ts'
 import type { StoredImage } from '../../ports/image-store.ts'
-import { byPlace, type Diagnostic, finding, inFile, type Place } from './diagnostic.ts'
+import { byPlace, type Diagnostic, type Explanation, finding, inFile, type Place } from './diagnostic.ts'
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
 import type { DeclaredObject, Revision } from './revision.ts'
@@ -29,40 +30,76 @@ export type MountedSecrets = ReadonlyMap<string, Readonly<Record<string, string>
  */
 export function checkReferences(revision: Revision, mounted: MountedSecrets = new Map()): Diagnostic[] {
   const problems: Diagnostic[] = []
+  const near = nearestNames(revision, mounted)
   for (const object of revision.objects.values()) {
     if (object.staleBecause !== undefined) continue
-    const add = (
-      path: string,
-      reason: ProblemReason,
-      message: string,
-      severity: Diagnostic['severity'] = 'error',
-    ): void => {
-      problems.push(inFile(object.file, { ...finding(reason, message, placeIn(object, path)), severity }))
+    const { metadata } = object.manifest
+    const add = (path: string, { reason, message, severity = 'error', ...explanation }: Wrong): void => {
+      const found = finding(reason, message, { ...explanation, ...placeIn(object, path) })
+      problems.push(inFile(object.file, { ...found, severity }))
     }
     for (const { path, kind, name } of referencesOf(object.manifest)) {
-      if (name !== undefined && isMissing(revision, kind, { ...object.manifest.metadata, name })) {
-        add(
-          path,
-          'NotFound',
-          `there is no ${kind} ${name} in namespace ${object.manifest.metadata.namespace}`,
-        )
-      }
+      if (name === undefined || !isMissing(revision, kind, { ...metadata, name })) continue
+      add(path, missing(kind, { ...metadata, name }, near(kind, { ...metadata, name })))
     }
     for (const { path, name } of credentialsOf(object.manifest)) {
-      const problem = secretProblem(revision, { ...object.manifest.metadata, name }, mounted)
-      if (problem) add(path, problem.reason, problem.message, problem.severity)
+      const key = { ...metadata, name }
+      const problem = secretProblem(revision, key, { mounted, near })
+      if (problem) add(path, problem)
     }
     if (leadsOutside(object.manifest)) {
-      add(
-        'spec.source.path',
-        'PathOutsideRoot',
-        'must be relative, without "..", and beside the manifest or below it',
-      )
+      const expected = 'relative, without "..", and beside the manifest or below it'
+      add('spec.source.path', { reason: 'PathOutsideRoot', message: `must be ${expected}`, expected })
     }
     const otherCategory = targetOfOtherCategory(revision, object.manifest)
-    if (otherCategory !== undefined) add('spec.target.buildRef', 'Invalid', otherCategory)
+    if (otherCategory !== undefined) {
+      add('spec.target.buildRef', { reason: 'Invalid', message: otherCategory })
+    }
   }
   return problems.sort(byPlace)
+}
+
+/** What is wrong with one reference. */
+interface Wrong extends Explanation {
+  reason: ProblemReason
+  message: string
+  severity?: Diagnostic['severity']
+}
+
+interface Key {
+  namespace: string
+  name: string
+}
+
+const missing = (kind: string, { namespace, name }: Key, suggestion: string | undefined): Wrong => ({
+  reason: 'NotFound',
+  message: `there is no ${kind} ${name} in namespace ${namespace}${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`,
+  expected: `the name of a ${kind} in namespace ${namespace}`,
+  found: name,
+  suggestion,
+})
+
+/** The declared name that is nearest to one that is missing. */
+type Near = (kind: string, key: Key) => string | undefined
+
+/** Each name is looked for once: ten thousand devices may lack the same one. */
+function nearestNames(revision: Revision, mounted: MountedSecrets): Near {
+  const names = new Map<string, string[]>()
+  const add = (id: string): void => {
+    const slash = id.lastIndexOf('/')
+    const place = id.slice(0, slash)
+    const known = names.get(place)
+    if (known) known.push(id.slice(slash + 1))
+    else names.set(place, [id.slice(slash + 1)])
+  }
+  for (const ids of [revision.objects.keys(), revision.secrets.keys()]) for (const id of ids) add(id)
+  for (const name of mounted.keys()) add(idOf('Secret', { namespace: 'default', name }))
+  const found = new Map<string, string | undefined>()
+  return (kind, key) => {
+    const id = idOf(kind, key)
+    if (!found.has(id)) found.set(id, nearest(key.name, names.get(`${kind}/${key.namespace}`) ?? []))
+    return found.get(id)
+  }
 }
 
 /** Where a field stands, or its object. */
@@ -103,7 +140,7 @@ function referencesOf(manifest: Manifest): Reference[] {
 
 const isA = <K extends Kind>(manifest: Manifest, kind: K): manifest is Manifest<K> => manifest.kind === kind
 
-const isMissing = (revision: Revision, kind: string, key: { namespace: string; name: string }): boolean => {
+const isMissing = (revision: Revision, kind: string, key: Key): boolean => {
   const id = idOf(kind, key)
   const isDeclared = revision.objects.has(id) || revision.secrets.has(id) || revision.spoiled.has(id)
   return !isDeclared && revision.broken.size === 0
@@ -120,27 +157,23 @@ function credentialsOf(manifest: Manifest): { path: string; name: string }[] {
 
 function secretProblem(
   revision: Revision,
-  key: { namespace: string; name: string },
-  mounted: MountedSecrets,
-): Pick<Diagnostic, 'reason' | 'message' | 'severity'> | undefined {
+  key: Key,
+  { mounted, near }: { mounted: MountedSecrets; near: Near },
+): Wrong | undefined {
   const declared = revision.secrets.get(idOf('Secret', key))?.secret.entries
   const entries = declared ?? (key.namespace === 'default' ? mounted.get(key.name) : undefined)
   const place = `Secret ${key.name} in namespace ${key.namespace}`
   if (entries) {
     const problem = credentialProblem(entries)
-    return problem === undefined
-      ? undefined
-      : { reason: 'Invalid', message: `${place} ${problem}`, severity: 'error' }
+    return problem === undefined ? undefined : { reason: 'Invalid', message: `${place} ${problem}` }
   }
   if (!isMissing(revision, 'Secret', key)) return undefined
   // Without any Secret in the directory they are kept elsewhere, as they should be.
   const isElsewhere = revision.secrets.size === 0 && mounted.size === 0
-  const hint = isElsewhere ? ' in the directory; give its folder with --secrets' : ''
-  return {
-    reason: 'NotFound',
-    message: `there is no ${place}${hint}`,
-    severity: isElsewhere ? 'warning' : 'error',
-  }
+  const wrong = missing('Secret', key, near('Secret', key))
+  if (!isElsewhere) return wrong
+  const message = `${wrong.message} in the directory; give its folder with --secrets`
+  return { ...wrong, message, severity: 'warning' }
 }
 
 function leadsOutside(manifest: Manifest): boolean {

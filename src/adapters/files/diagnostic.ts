@@ -7,8 +7,18 @@ export interface Place {
   column: number
 }
 
+/** What a place should hold and what it holds, as far as that can be told apart from the message. */
+export interface Explanation {
+  /** Last line of a value that takes more than one. */
+  endLine?: number | undefined
+  expected?: string | undefined
+  found?: string | undefined
+  /** The known name or value that is nearest to what was written. */
+  suggestion?: string | undefined
+}
+
 /** One problem of one file. All of its text may be printed as it is. */
-export interface Diagnostic extends Place {
+export interface Diagnostic extends Place, Explanation {
   /** Relative to the directory, with invisible characters escaped. */
   file: string
   severity: 'error' | 'warning'
@@ -27,15 +37,21 @@ const maxMessageLength = 1000
 export const finding = (
   reason: ProblemReason,
   message: string,
-  at: Partial<Place> & { path?: string } = {},
+  at: Partial<Place> & Explanation & { path?: string } = {},
 ): Finding => ({
   line: at.line ?? 1,
   column: at.column ?? 1,
+  ...(at.endLine === undefined ? {} : { endLine: at.endLine }),
   severity: 'error',
   reason,
   path: visible(at.path ?? ''),
-  message: visible(message.slice(0, maxMessageLength)),
+  message: bounded(message),
+  ...(at.expected === undefined ? {} : { expected: bounded(at.expected) }),
+  ...(at.found === undefined ? {} : { found: bounded(at.found) }),
+  ...(at.suggestion === undefined ? {} : { suggestion: bounded(at.suggestion) }),
 })
+
+const bounded = (text: string): string => visible(text.slice(0, maxMessageLength))
 
 export const inFile = (file: string, problem: Finding): Diagnostic => ({ file: visible(file), ...problem })
 

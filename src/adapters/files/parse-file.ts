@@ -109,11 +109,13 @@ function addProblems(
   document: YamlDocument,
   show: (path: Path) => string,
 ): void {
-  for (const { reason, path, message } of problems.slice(0, maxProblems)) {
-    const place = document.placeOf(path, reason === 'UnknownField' ? 'key' : 'value')
+  for (const { reason, path, message, ...explanation } of problems.slice(0, maxProblems)) {
+    const isOfKey = reason === 'UnknownField'
+    const place = document.placeOf(path, isOfKey ? 'key' : 'value')
     // An alias, a tag or a key that is there twice has been reported at this very place.
     if (findings.some(({ line, column }) => line === place.line && column === place.column)) continue
-    findings.push(finding(reason, message, { ...place, path: show(path) }))
+    const endLine = isOfKey ? undefined : document.endLineOf(path)
+    findings.push(finding(reason, message, { ...explanation, ...place, endLine, path: show(path) }))
   }
   const more = problems.length - maxProblems
   if (more > 0)

@@ -165,7 +165,8 @@ const duplicates = (id: string, claims: readonly Claim[], owner: Claim): Diagnos
     .filter((claim) => claim !== owner)
     .map(({ file, line, column }) => {
       const message = `${id} is declared in ${owner.file}:${owner.line} already, and that declaration stays in force`
-      return inFile(file, finding('Duplicate', message, { line, column }))
+      const expected = 'each object once'
+      return inFile(file, finding('Duplicate', message, { line, column, expected, found: id }))
     })
 
 /** The owner's item, unless it is spoiled or changes what may not change; then why not. */

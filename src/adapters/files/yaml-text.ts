@@ -25,6 +25,8 @@ export interface YamlDocument {
   read(problems: Finding[], show?: (path: Path) => string): unknown
   /** Where the value of a path is, or where it would have to be. */
   placeOf(path: Path, part?: 'key' | 'value'): Place
+  /** The last line of the value of a path, where it takes more than one. */
+  endLineOf: (path: Path) => number | undefined
   /** A scalar as it was written. */
   sourceText: (path: Path) => string | undefined
 }
@@ -72,6 +74,14 @@ function yamlDocument(document: Document.Parsed | Document, place: (offset: numb
       // An empty value stands nowhere, and a map begins at its first key: their own key says more.
       const useKey = key !== undefined && (part === 'key' || !isScalar(node) || node.value === null)
       return place((useKey ? key : node)?.range?.[0] ?? contents?.range?.[0] ?? 0)
+    },
+    endLineOf: (path) => {
+      const [start, end] = find(path).node?.range ?? []
+      if (start === undefined || end === undefined) return undefined
+      const last = place(end)
+      // A block ends where the next line begins.
+      const endLine = last.column === 1 ? last.line - 1 : last.line
+      return endLine > place(start).line ? endLine : undefined
     },
     sourceText: (path) => {
       const { node } = find(path)
