@@ -1,8 +1,8 @@
 /** What there is: groups, versions, kinds and their fields, as Kubernetes clients ask for it. */
-import { createHash } from 'node:crypto'
 import { Hono } from 'hono'
 import { parseAccept } from 'hono/utils/accept'
 import type { ResourceInfo } from './collection.ts'
+import { hasAlready, tagOf } from './entity-tag.ts'
 import { groupVersionPath, gvkOf, hasStatus, openApiDocuments } from './openapi-v3.ts'
 import { statusError, statusResponse } from './status-error.ts'
 
@@ -10,7 +10,8 @@ import { statusError, statusResponse } from './status-error.ts'
 interface FixedText {
   text: string
   contentType: string
-  hash: string
+  /** Entity tag, in its quotes. */
+  tag: string
 }
 
 /** The same content in several forms; the plain one is for who asks for none in particular. */
@@ -80,22 +81,16 @@ export function pathNotFound(path: string): Response {
 }
 
 const fixedJson = (body: unknown, contentType = 'application/json'): FixedText => {
-  const content = `${JSON.stringify(body)}\n`
-  return {
-    text: content,
-    contentType,
-    hash: createHash('sha256').update(content).digest('hex').toUpperCase(),
-  }
+  const text = `${JSON.stringify(body)}\n`
+  return { text, contentType, tag: tagOf(text) }
 }
 
 function answer(request: Request, fixed: FixedText, more: Record<string, string> = {}): Response {
-  const etag = `"${fixed.hash}"`
-  const headers = { 'Cache-Control': askAgain, ETag: etag, ...more }
-  const known = request.headers.get('If-None-Match')?.split(',') ?? []
-  if (known.some((tag) => tag.trim().replace(/^W\//, '') === etag)) {
-    return new Response(null, { status: 304, headers })
-  }
-  return new Response(fixed.text, { headers: { ...headers, 'Content-Type': fixed.contentType } })
+  const { text, contentType, tag } = fixed
+  const headers = { 'Cache-Control': askAgain, ETag: tag, ...more }
+  return hasAlready(request, tag)
+    ? new Response(null, { status: 304, headers })
+    : new Response(text, { headers: { ...headers, 'Content-Type': contentType } })
 }
 
 const notAcceptable = (): Response =>
@@ -212,7 +207,8 @@ const serverVersion = (version: string): object => ({
 /** The hash in the address lets a client keep a document as long as it likes. */
 function serveOpenApi(app: Hono, documents: ReadonlyMap<string, unknown>): void {
   const fixed = new Map(Array.from(documents, ([path, document]) => [path, fixedJson(document)]))
-  const urlOf = (path: string): string => `/openapi/v3/${path}?hash=${fixed.get(path)!.hash}`
+  const hashOf = ({ tag }: FixedText): string => tag.slice(1, -1)
+  const urlOf = (path: string): string => `/openapi/v3/${path}?hash=${hashOf(fixed.get(path)!)}`
   const index = fixedJson({
     paths: Object.fromEntries(Array.from(fixed.keys(), (path) => [path, { serverRelativeURL: urlOf(path) }])),
   })
@@ -221,7 +217,7 @@ function serveOpenApi(app: Hono, documents: ReadonlyMap<string, unknown>): void 
     app.get(`/openapi/v3/${path}`, ({ req, redirect }) => {
       const hash = req.query('hash')
       if (hash === undefined) return answer(req.raw, document)
-      return hash === document.hash
+      return hash === hashOf(document)
         ? answer(req.raw, document, { 'Cache-Control': aYear })
         : redirect(urlOf(path), 301)
     })
