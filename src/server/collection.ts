@@ -38,7 +38,7 @@ export interface ResourceInfo {
 export interface CollectionChange {
   type: 'ADDED' | 'MODIFIED' | 'DELETED'
   object: ApiObject
-  /** What a modified object was before, for selectors; absent when nothing that can be selected by has changed. */
+  /** What a modified or deleted object was before, for selectors; absent when nothing to select by has changed. */
   before?: ApiObject
   /** The version of the collection with this change. */
   version: number

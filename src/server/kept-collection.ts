@@ -81,9 +81,8 @@ export function createKeptCollection(
       if (type === 'DELETED') own().splice(place, 1)
       else own().splice(place, before ? 1 : 0, object)
       const change = { object, version: at }
-      if (type === 'DELETED') history.append({ type, ...change })
-      else if (before) history.append({ type: 'MODIFIED', ...change, before })
-      else history.append({ type: 'ADDED', ...change })
+      if (!before) history.append({ type: 'ADDED', ...change })
+      else history.append({ type: type === 'DELETED' ? type : 'MODIFIED', ...change, before })
       untold = true
     },
     tell() {

@@ -15,6 +15,8 @@ export interface ResourceCollections {
   of(kind: Kind): Collection
   /** Resolves when everything has been read for the first time. */
   ready: Promise<void>
+  /** Whether everything has been read at least once; before that the collections are empty. */
+  loaded(): boolean
   /** Whether the collections follow the store now. */
   synced(): boolean
 }
@@ -89,6 +91,7 @@ export function createResourceCollections(
     all: Array.from(kept.values(), ({ collection }) => collection),
     of: (kind) => kept.get(kind)!.collection,
     ready,
+    loaded: () => seen > 0,
     synced: () => following,
   }
 }

@@ -1,0 +1,21 @@
+/** Slots for watches: for all, and for each token. */
+export function createWatchCount(max: number, maxPerToken: number) {
+  let open = 0
+  const byToken = new Map<string, number>()
+  return {
+    /** Undefined when there is none left; else what gives the slot back. */
+    take(tokenId: string | undefined): (() => void) | undefined {
+      const own = tokenId === undefined ? 0 : (byToken.get(tokenId) ?? 0)
+      if (open >= max || own >= maxPerToken) return undefined
+      open += 1
+      if (tokenId !== undefined) byToken.set(tokenId, own + 1)
+      return () => {
+        open -= 1
+        if (tokenId === undefined) return
+        const left = byToken.get(tokenId)! - 1
+        if (left > 0) byToken.set(tokenId, left)
+        else byToken.delete(tokenId)
+      }
+    },
+  }
+}
