@@ -2,8 +2,8 @@ import { Option, type Command } from 'commander'
 import { readConfig, type RunFlags } from '../config.ts'
 import type { Plan } from '../controllers/plan.ts'
 import { exitCodes, type CliContext } from './context.ts'
+import { renderPlan, type PlanFormat } from './render-plan.ts'
 import { addRunFlags } from './run-flags.ts'
-import { table } from './table.ts'
 
 export function addPlan(program: Command, context: CliContext, finish: (code: number) => void): void {
   addRunFlags(
@@ -16,15 +16,20 @@ export function addPlan(program: Command, context: CliContext, finish: (code: nu
   )
     .option('--no-probe', 'reach no device; only read what is known')
     .addOption(
-      new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
+      new Option('-o, --output <format>', 'how to print')
+        .choices(['table', 'json', 'markdown'])
+        .default('table'),
     )
-    .addHelpText('after', '\nExample:\n  reflash plan fleet/ --state /var/lib/reflash/state.db')
-    .action(async (directory: string, options: RunFlags & { probe: boolean; output: 'table' | 'json' }) => {
+    .addHelpText(
+      'after',
+      '\nExamples:\n  reflash plan fleet/ --state /var/lib/reflash/state.db\n  reflash plan fleet/ --no-probe -o markdown >>"$GITHUB_STEP_SUMMARY"',
+    )
+    .action(async (directory: string, options: RunFlags & { probe: boolean; output: PlanFormat }) => {
       const config = readConfig(directory, options, context.env)
       const { planDirectory } = await import('../app.ts')
       const { plan, problems } = await planDirectory(config, { probe: options.probe }, context.signal)
       for (const problem of problems) context.stderr.write(`${problem}\n`)
-      context.stdout.write(options.output === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : asTable(plan))
+      context.stdout.write(renderPlan(plan, problems, options.output))
       // What a refused file declares is missing from the plan.
       if (problems.length > 0) finish(exitCodes.dataError)
       else finish(changes(plan) > 0 ? exitCodes.failure : exitCodes.success)
@@ -33,17 +38,3 @@ export function addPlan(program: Command, context: CliContext, finish: (code: nu
 
 /** Devices off their target that an upgrade would reach, now or when it is their turn. */
 const changes = ({ summary }: Plan): number => summary.upgrade + summary.wait + summary.blocked
-
-function asTable({ devices, summary }: Plan): string {
-  const rows = devices.map((device) => [
-    `${device.namespace}/${device.name}`,
-    device.runs ?? '<unknown>',
-    device.target ?? '<none>',
-    device.action,
-    device.reason,
-    device.message,
-  ])
-  const { upgrade, wait, blocked, none } = summary
-  const end = `${summary.devices} ${summary.devices === 1 ? 'device' : 'devices'}: ${upgrade} to upgrade, ${wait} waiting, ${blocked} blocked, ${none} with nothing to do\n`
-  return `${table(['DEVICE', 'RUNS', 'TARGET', 'ACTION', 'REASON', 'MESSAGE'], rows)}\n${end}`
-}
