@@ -1,4 +1,5 @@
 import { errorTable } from '../../src/core/errors.ts'
+import { eventReasons } from '../../src/core/event-reasons.ts'
 import { blockedReasons, conditionReasons } from '../../src/core/reasons.ts'
 import { transitions } from '../../src/core/transitions.ts'
 import { code, table } from './markdown.ts'
@@ -6,7 +7,8 @@ import { code, table } from './markdown.ts'
 /** docs/reasons.md, from the tables of the core. */
 export const reasonsPage = `# Phases, reasons and errors
 
-Generated from \`src/core/transitions.ts\`, \`src/core/reasons.ts\` and \`src/core/errors.ts\` by \`npm run generate\`.
+Generated from \`src/core/transitions.ts\`, \`src/core/reasons.ts\`, \`src/core/event-reasons.ts\` and
+\`src/core/errors.ts\` by \`npm run generate\`.
 
 ## Phases of an operation
 
@@ -35,6 +37,16 @@ ${table(
 ${table(
   ['condition', 'reasons'],
   Object.entries(conditionReasons).map(([type, reasons]) => [code(type), reasons.map(code).join(', ')]),
+)}
+
+## Reasons of events
+
+What \`kubectl describe\` and \`kubectl get events\` show. Equal events of one object are counted; of each object the last
+20 are kept, and of all the last 20,000, for a day.
+
+${table(
+  ['reason', 'meaning'],
+  Object.entries(eventReasons).map(([reason, meaning]) => [code(reason), meaning]),
 )}
 
 ## Errors
