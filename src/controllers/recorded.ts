@@ -1,5 +1,5 @@
 import type { Key, Kind, Phase } from '../api/resources.ts'
-import { eventReasons, isEventReason } from '../core/event-reasons.ts'
+import { eventReasons, isEventReason, type EventReason } from '../core/event-reasons.ts'
 import { messageOf } from '../core/errors.ts'
 import { parseKey } from '../core/keys.ts'
 import type { FleetEvent } from '../ports/event-sink.ts'
@@ -55,7 +55,7 @@ function ofOperation(event: PhaseEvent): Recordable {
 const wordsOf = ({ failureClass, message }: PhaseEvent): string =>
   failureClass === undefined ? message : `${failureClass}: ${message}`
 
-const ofDeviceByPhase: Partial<Record<Phase, Pick<Recordable, 'type' | 'reason'>>> = {
+const ofDeviceByPhase: Partial<Record<Phase, { type: Recordable['type']; reason: EventReason }>> = {
   Connecting: { type: 'Normal', reason: 'UpgradeStarted' },
   Flashing: { type: 'Normal', reason: 'FlashStarted' },
   Succeeded: { type: 'Normal', reason: 'UpgradeSucceeded' },

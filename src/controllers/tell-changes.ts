@@ -86,7 +86,8 @@ function ready(before: AnyResource, now: AnyResource): Told[] {
 
 function reachable(before: Device, now: Device): Told[] {
   const silent = turned('Reachable', 'Unknown', before, now)
-  if (silent) return [warning('Unreachable', silent.message)]
+  // One that answers and is not what it should be is told by its condition Stalled.
+  if (silent) return conditionOf(now, 'Stalled') ? [] : [warning('Unreachable', silent.message)]
   if (!turned('Reachable', 'True', before, now)) return []
   const { osIdentifier, board, hostKeys = [] } = now.status
   const runs = `runs ${osIdentifier} on ${board}`

@@ -58,10 +58,15 @@ export const eventReasons = {
   Unsupported: 'The device cannot be talked to as it is configured.',
   // The whole, told on the namespace `default`.
   Started: 'Reflash has started.',
+  Listening: 'The API is served.',
   RevisionTaken: 'A revision of the directory is in force.',
   DirectoryVanished: 'The directory is gone or empty; nothing is removed.',
   DirectoryRestless: 'The directory does not come to rest; the last revision stays in force.',
   SuspiciousRevision: 'A revision removes many devices at once.',
+  NotEncrypted: 'The API can be reached by others, and is not encrypted.',
+  TokenFileInvalid: 'The token file cannot be used; the tokens from before stay in use.',
+  TokenRefused: 'A request had no valid token; told at most once a minute.',
+  CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
   InternalError: 'A bug in Reflash; the log has more. It is tried again.',
 } as const satisfies Record<string, string>
