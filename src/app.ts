@@ -1,5 +1,5 @@
 /** The composition root: the only file that knows adapters and surfaces at once. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -35,6 +35,8 @@ import type { Ports } from './controllers/ports.ts'
 import { standing, type Standing } from './controllers/settled.ts'
 import { createDirectorySync } from './controllers/sync-directory.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
+import { hashOfToken, readTokenEntries, tokenText, type TokenEntry } from './core/api-token.ts'
+import { parseDuration } from './core/duration.ts'
 import { messageOf, ReflashError } from './core/errors.ts'
 import { sameValue } from './core/same-value.ts'
 import type { Brake } from './ports/brake.ts'
@@ -45,6 +47,7 @@ import type { ResourceStore } from './ports/resource-store.ts'
 import type { Upgrader } from './ports/upgrader.ts'
 import { noMetrics, type Metrics } from './ports/metrics.ts'
 import type { HttpServer } from './server/http-server.ts'
+import type { ApiSource } from './server/serve-api.ts'
 import type { Exposition } from './server/metrics-routes.ts'
 import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
@@ -224,14 +227,17 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       stateBytes: () => stateBytes(config.stateFile),
     })
     if (config.api) {
-      api = await serveApi(
+      api = await startApi(
         config.api,
-        { ports, store: state.resources, version, metrics },
         {
-          signal: stop.signal,
+          ports,
+          store: state.resources,
+          metrics,
+          version,
           // Requests should go elsewhere from the moment that it is to stop.
           isReady: () => reached.directory && !signal.aborted,
         },
+        stop.signal,
       )
       options.onListening?.(api.url)
     }
@@ -273,69 +279,22 @@ async function openMetrics(api: ApiConfig | undefined, version: string): Promise
   return createMetrics({ clock: systemClock, version })
 }
 
-/** What the API shows, and of which program. */
-interface ApiSource {
-  ports: Ports
-  /** As it is stored, without what tests put around it. */
-  store: ResourceStore
-  version: string
-  metrics: Metrics & Exposition
-}
-
-/** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
-async function serveApi(
+/** The API with what it needs of adapters; loaded here, so that a run without it does without them. */
+async function startApi(
   config: ApiConfig,
-  { ports, store, version, metrics }: ApiSource,
-  { signal, isReady }: { signal: AbortSignal; isReady: () => boolean },
+  source: Omit<ApiSource, 'tokens'>,
+  signal: AbortSignal,
 ): Promise<HttpServer> {
-  const { clock, events } = ports
-  // Loaded here, so that a run without an API does without them.
-  const [{ createResourceCollections }, { startServer }, { createServerApp }, { openTlsFiles }] =
-    await Promise.all([
-      import('./server/resource-collections.ts'),
-      import('./server/http-server.ts'),
-      import('./server/server.ts'),
-      import('./server/tls-files.ts'),
-    ])
-  const onBug = (error: unknown): void =>
-    events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
-  const collections = createResourceCollections(store, { clock, signal, onError: onBug })
-  const app = createServerApp({
-    version,
-    clock,
-    collections: collections.all,
-    health: {
-      live: [
-        { name: 'ping', holds: () => true },
-        { name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined },
-      ],
-      ready: [
-        { name: 'objects', holds: () => collections.synced() },
-        { name: 'directory', holds: isReady },
-      ],
-    },
-    metrics,
-    onBug,
-  })
-  const server = await startServer({
-    listen: config.listen,
-    fetch: (request, env) => app.fetch(request, env),
-    needsToken: config.tokenFile !== undefined,
-    maxConnections: config.maxConnections,
-    clock,
-    onBug,
-    ...(config.tls
-      ? {
-          tls: openTlsFiles(config.tls, { clock, onError: (why) => warn(events, 'CertificateInvalid', why) }),
-        }
-      : {}),
-  })
-  info(events, 'Listening', server.url)
-  return server
+  const [{ serveApi }, { openTokenFile }] = await Promise.all([
+    import('./server/serve-api.ts'),
+    import('./adapters/files/token-file.ts'),
+  ])
+  const { clock, events } = source.ports
+  const onError = (why: string): void => warn(events, 'TokenFileInvalid', why)
+  const tokens =
+    config.tokenFile === undefined ? undefined : openTokenFile(config.tokenFile, { clock, onError })
+  return serveApi(config, { ...source, ...(tokens ? { tokens } : {}) }, signal)
 }
-
-/** No object may have this name: asking for it costs the store one look. */
-const nobody = { namespace: 'default', name: '' }
 
 const stopped: Ending = { kind: 'Stopped' }
 
@@ -508,6 +467,31 @@ async function isDirectory(path: string): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+export interface TokenRequest {
+  /** Absent: any. */
+  id?: string
+  scopes: readonly string[]
+  /** Absent: all. */
+  namespaces?: readonly string[]
+  /** A duration such as `30d`. */
+  expires: string
+  /** The token file to add it to; absent: the entry is only returned. */
+  file?: string
+}
+
+/** Makes a token of the API: its text, which is kept nowhere, and the entry that lets it in. @throws ReflashError `Invalid`. */
+export async function issueToken(request: TokenRequest): Promise<{ token: string; entry: string }> {
+  const { addToTokenFile, entryText } = await import('./adapters/files/token-file.ts')
+  const now = systemClock.now()
+  const { id = randomBytes(4).toString('hex'), scopes, namespaces } = request
+  const token = tokenText(id, randomBytes(32))
+  const expiresAt = new Date(now + parseDuration(request.expires)).toISOString()
+  const written = { id, sha256: hashOfToken(token), scopes, ...(namespaces ? { namespaces } : {}), expiresAt }
+  const [entry] = readTokenEntries([written], now) as [TokenEntry]
+  if (request.file !== undefined) await addToTokenFile(request.file, entry, now)
+  return { token, entry: entryText(entry) }
 }
 
 export interface DemoOptions {

@@ -3,7 +3,8 @@ import { realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { GovernorSettings } from './controllers/governor.ts'
 import { parseDuration } from './core/duration.ts'
-import { isLoopback, parseListen, type ListenAddress } from './core/listen-address.ts'
+import { isLoopback, parseListen } from './core/listen-address.ts'
+import type { ApiSettings } from './server/serve-api.ts'
 
 /** Everything that `run` and `plan` were told, checked and frozen. */
 export interface RunConfig {
@@ -26,15 +27,9 @@ export interface RunConfig {
   api: ApiConfig | undefined
 }
 
-/** How the API is served. */
-export interface ApiConfig {
-  listen: ListenAddress
-  tls: { cert: string; key: string } | undefined
+export interface ApiConfig extends ApiSettings {
   /** Tokens are asked for when there is one. */
   tokenFile: string | undefined
-  maxConnections: number
-  maxWatches: number
-  maxWatchesPerToken: number
 }
 
 /** The flags as they were given; the environment stands in for those that were not. */

@@ -86,6 +86,7 @@ export function addApiFlags(command: Command): Command {
       ),
     )
     .addOption(flag('--tls-key <file>', 'its private key as PEM', 'TLS_KEY'))
+    .addOption(flag('--token-file <file>', 'ask for tokens: who may read; see `reflash token`', 'TOKEN_FILE'))
     .addOption(
       flag('--max-connections <n>', 'connections to the API at once', 'MAX_CONNECTIONS').default(
         apiDefaults.maxConnections,
@@ -97,7 +98,7 @@ export function addApiFlags(command: Command): Command {
       ),
     )
     .addOption(
-      flag('--max-watches-per-token <n>', 'requests at once with one token', 'MAX_WATCHES_PER_TOKEN').default(
+      flag('--max-watches-per-token <n>', 'watches at once with one token', 'MAX_WATCHES_PER_TOKEN').default(
         apiDefaults.maxWatchesPerToken,
       ),
     )

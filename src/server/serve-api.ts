@@ -1,0 +1,92 @@
+import type { Ports } from '../controllers/ports.ts'
+import { isLoopback, type ListenAddress } from '../core/listen-address.ts'
+import type { Metrics } from '../ports/metrics.ts'
+import type { ResourceStore } from '../ports/resource-store.ts'
+import type { TokenSource } from '../ports/token-source.ts'
+import { startServer, type HttpServer } from './http-server.ts'
+import type { Exposition } from './metrics-routes.ts'
+import { createResourceCollections } from './resource-collections.ts'
+import { createServerApp } from './server.ts'
+import { openTlsFiles } from './tls-files.ts'
+import { createTokenGate } from './tokens.ts'
+
+/** How the API is served. */
+export interface ApiSettings {
+  listen: ListenAddress
+  tls: { cert: string; key: string } | undefined
+  maxConnections: number
+  maxWatches: number
+  maxWatchesPerToken: number
+}
+
+/** What the API shows, and who may see it. */
+export interface ApiSource {
+  ports: Pick<Ports, 'clock' | 'events'>
+  /** As it is stored, without what tests put around it. */
+  store: ResourceStore
+  metrics: Metrics & Exposition
+  /** Of the program. */
+  version: string
+  /** Absent: everybody who can connect. */
+  tokens?: TokenSource
+  /** Whether requests should come here. */
+  isReady: () => boolean
+}
+
+/** Serves the API until it is closed; what it follows ends with the signal. @throws ReflashError `Invalid` when it cannot. */
+export async function serveApi(
+  settings: ApiSettings,
+  { ports, store, metrics, version, tokens, isReady }: ApiSource,
+  signal: AbortSignal,
+): Promise<HttpServer> {
+  const { clock, events } = ports
+  const warn = (reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
+  const onBug = (error: unknown): void =>
+    events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
+  const tls =
+    settings.tls && openTlsFiles(settings.tls, { clock, onError: (why) => warn('CertificateInvalid', why) })
+  const collections = createResourceCollections(store, { clock, signal, onError: onBug })
+  const app = createServerApp({
+    version,
+    clock,
+    collections: collections.all,
+    health: {
+      live: [
+        { name: 'ping', holds: () => true },
+        { name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined },
+      ],
+      ready: [
+        { name: 'objects', holds: () => collections.synced() },
+        { name: 'directory', holds: isReady },
+      ],
+    },
+    metrics,
+    tokens:
+      tokens &&
+      createTokenGate(tokens, {
+        clock,
+        onRefused: (address) => warn('TokenRefused', `a request from ${address} had no valid token`),
+      }),
+    onBug,
+  })
+  const server = await startServer({
+    listen: settings.listen,
+    fetch: (request, env) => app.fetch(request, env),
+    needsToken: tokens !== undefined,
+    maxConnections: settings.maxConnections,
+    clock,
+    onBug,
+    ...(tls ? { tls } : {}),
+  })
+  events.emit({ type: 'Info', reason: 'Listening', message: server.url })
+  if (!tls && !isLoopback(settings.listen.host)) {
+    warn(
+      'NotEncrypted',
+      `others on the way to ${server.url} can read what it answers, and the tokens: give --tls-cert and --tls-key`,
+    )
+  }
+  return server
+}
+
+/** No object may have this name: asking for it costs the store one look. */
+const nobody = { namespace: 'default', name: '' }
