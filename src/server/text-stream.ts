@@ -3,8 +3,8 @@ import type { Clock } from '../ports/clock.ts'
 
 /** The other end of a body that is sent bit by bit. */
 export interface TextStream {
-  /** Resolves when somebody has taken the text. @throws ReflashError `Timeout` when nobody does for too long. */
-  write(text: string): Promise<void>
+  /** Resolves when somebody has taken the text, or the bytes. @throws ReflashError `Timeout` when nobody does for too long. */
+  write(piece: string | Uint8Array): Promise<void>
   /** Aborted when the reader has gone, when the request is aborted, and when the stream is over. */
   readonly signal: AbortSignal
 }
@@ -32,13 +32,14 @@ export function streamText(
   writer.closed.then(end, end)
   const encoder = new TextEncoder()
 
-  const write = async (text: string): Promise<void> => {
+  const write = async (piece: string | Uint8Array): Promise<void> => {
+    const bytes = typeof piece === 'string' ? encoder.encode(piece) : piece
     const late = Promise.withResolvers<never>()
     const cancel = clock.after(drainMs, () =>
       late.reject(new ReflashError('Timeout', `nobody took what was sent for ${drainMs} ms`)),
     )
     try {
-      await Promise.race([writer.write(encoder.encode(text)), late.promise])
+      await Promise.race([writer.write(bytes), late.promise])
     } finally {
       cancel()
     }

@@ -288,7 +288,7 @@ describe('an operation from before this process', () => {
     const world = createLogWorld()
     world.save({
       phase: 'Uploading',
-      times: { Queued: finished.times!.Queued, Uploading: finished.times!.Connecting },
+      times: { Queued: finished.times!.Queued!, Uploading: finished.times!.Connecting! },
     })
     world.say('goes on')
     const all = eventsIn(await (await world.follow()).read())
@@ -356,7 +356,10 @@ describe('refusals', () => {
     const world = createLogWorld()
     world.enter('Connecting', 'connecting')
     const response = await world.app.request(`${path}${query}`)
-    expect([response.status, (await response.json()).detail]).toEqual([status, detail])
+    expect([response.status, ((await response.json()) as { detail: string }).detail]).toEqual([
+      status,
+      detail,
+    ])
   })
 
   test('of an unknown operation, of another namespace, and of addresses', async () => {
