@@ -194,7 +194,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
   let api: HttpServer | undefined
-  const reached = { directory: false }
+  const reached = { directory: false, fleet: false }
   let sourceReadAt: number | undefined
   try {
     const source = openDirectory(config.directory, {
@@ -232,8 +232,11 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
         {
           ports,
           store: state.resources,
+          eventLog: recorder,
+          live,
           metrics,
           version,
+          fleetLoaded: () => reached.fleet,
           // Requests should go elsewhere from the moment that it is to stop.
           isReady: () => reached.directory && !signal.aborted,
         },
@@ -254,6 +257,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     reached.directory = true
     const working = controllers.run(stop.signal)
     await controllers.ready
+    reached.fleet = true
     options.onFleet?.(ports.fleet)
     const ended = once ? whenSettled(following.first, ports, { controllers, signal }) : whenAborted(signal)
     const ending = await Promise.race([

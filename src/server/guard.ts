@@ -4,7 +4,11 @@ import { statusError, statusResponse, type Status } from './status-error.ts'
 import type { TokenGate } from './tokens.ts'
 
 /** Everybody gets the same words, whatever was wrong. */
-const unauthorized = statusError(401, 'Unauthorized', 'a valid token is needed: Authorization: Bearer rfl_…')
+const unauthorized = statusError(
+  401,
+  'Unauthorized',
+  'a valid token is needed: send Authorization: Bearer, and the token',
+)
 const forbidden = statusError(403, 'Forbidden', 'this token may not read that')
 
 /**

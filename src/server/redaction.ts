@@ -6,9 +6,9 @@ import type { ApiObject, Collection } from './collection.ts'
 /** Takes out of the inventory what only some may see: where devices are, and how they are told apart. */
 export interface Redaction {
   /** The object as this access may see it: the very same for who may see everything, a copy for others. */
-  show(object: ApiObject, access: Access): ApiObject
+  show: (object: ApiObject, access: Access) => ApiObject
   /** A text about a device. */
-  text(text: string, device: Key, access: Access): string
+  text: (text: string, device: Key, access: Access) => string
 }
 
 /** `devices` and `operations` tell what the texts about them could give away. */

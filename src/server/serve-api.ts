@@ -1,10 +1,16 @@
+import { createStatusReader } from '../controllers/fleet-status.ts'
 import type { Ports } from '../controllers/ports.ts'
 import { isLoopback, type ListenAddress } from '../core/listen-address.ts'
+import type { EventLog } from '../ports/event-log.ts'
+import type { LiveFeed } from '../ports/live-feed.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ResourceStore } from '../ports/resource-store.ts'
 import type { TokenSource } from '../ports/token-source.ts'
+import { createEventCollection } from './event-collection.ts'
 import { startServer, type HttpServer } from './http-server.ts'
 import type { Exposition } from './metrics-routes.ts'
+import { createNamespaceCollection } from './namespace-collection.ts'
+import { createRedaction } from './redaction.ts'
 import { createResourceCollections } from './resource-collections.ts'
 import { createServerApp } from './server.ts'
 import { openTlsFiles } from './tls-files.ts'
@@ -21,14 +27,18 @@ export interface ApiSettings {
 
 /** What the API shows, and who may see it. */
 export interface ApiSource {
-  ports: Pick<Ports, 'clock' | 'events'>
+  ports: Pick<Ports, 'clock' | 'events' | 'fleet' | 'governor' | 'images'>
   /** As it is stored, without what tests put around it. */
   store: ResourceStore
+  eventLog: EventLog
+  live: LiveFeed
   metrics: Metrics & Exposition
   /** Of the program. */
   version: string
   /** Absent: everybody who can connect. */
   tokens?: TokenSource
+  /** Whether the fleet has been read. */
+  fleetLoaded: () => boolean
   /** Whether requests should come here. */
   isReady: () => boolean
 }
@@ -36,10 +46,11 @@ export interface ApiSource {
 /** Serves the API until it is closed; what it follows ends with the signal. @throws ReflashError `Invalid` when it cannot. */
 export async function serveApi(
   settings: ApiSettings,
-  { ports, store, metrics, version, tokens, isReady }: ApiSource,
+  source: ApiSource,
   signal: AbortSignal,
 ): Promise<HttpServer> {
-  const { clock, events } = ports
+  const { store, metrics, version, tokens } = source
+  const { clock, events, fleet, governor, images } = source.ports
   const warn = (reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
   const onBug = (error: unknown): void =>
     events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
@@ -49,7 +60,19 @@ export async function serveApi(
   const app = createServerApp({
     version,
     clock,
-    collections: collections.all,
+    collections: [
+      ...collections.all,
+      createNamespaceCollection(collections),
+      createEventCollection(source.eventLog),
+    ],
+    collectionsLoaded: () => collections.loaded(),
+    fleet,
+    fleetLoaded: source.fleetLoaded,
+    status: createStatusReader({ fleet, governor, clock, version }),
+    live: source.live,
+    images,
+    redaction: createRedaction(collections.of('Device'), collections.of('UpgradeOperation')),
+    limits: settings,
     health: {
       live: [
         { name: 'ping', holds: () => true },
@@ -57,7 +80,7 @@ export async function serveApi(
       ],
       ready: [
         { name: 'objects', holds: () => collections.synced() },
-        { name: 'directory', holds: isReady },
+        { name: 'directory', holds: source.isReady },
       ],
     },
     metrics,
