@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { CliError, exitCodes, type CliContext } from './context.ts'
+import { addCompletion, complete } from './completion.ts'
 import { addCrds } from './crds.ts'
 import { addDemo } from './demo.ts'
 import { addDescribe } from './describe.ts'
@@ -10,15 +11,15 @@ import { addGet } from './get.ts'
 import { addLogs } from './logs.ts'
 import { addPlan } from './plan.ts'
 import { addRun } from './run.ts'
+import { addToken } from './token.ts'
 import { addTop } from './top.ts'
 import { addTree } from './tree.ts'
 import { addValidate } from './validate.ts'
 import { addWait } from './wait.ts'
 import { addWhy } from './why.ts'
 
-/** Runs one command line and returns its exit code; nothing is thrown, and nothing but the streams is touched. */
-export async function runCli(argv: readonly string[], version: string, context: CliContext): Promise<number> {
-  let exitCode = 0
+/** All commands; `finish` hears the exit code of the one that runs. */
+export function createProgram(version: string, context: CliContext, finish: (code: number) => void): Command {
   const program = new Command('reflash')
     .description('Makes every router in a fleet run the firmware that its operator committed to git.')
     .version(version, '--version', 'print the version')
@@ -35,9 +36,6 @@ export async function runCli(argv: readonly string[], version: string, context: 
       'after',
       '\nExamples:\n  reflash demo\n  reflash validate fleet/\n  reflash plan fleet/\n  reflash run fleet/',
     )
-  const finish = (code: number): void => {
-    exitCode = code
-  }
   for (const add of [
     addRun,
     addPlan,
@@ -52,9 +50,24 @@ export async function runCli(argv: readonly string[], version: string, context: 
     addEvents,
     addLogs,
     addWait,
+    addToken,
+    addCompletion,
   ])
     add(program, context, finish)
+  return program
+}
+
+/** Runs one command line and returns its exit code; nothing is thrown, and nothing but the streams is touched. */
+export async function runCli(argv: readonly string[], version: string, context: CliContext): Promise<number> {
+  let exitCode = 0
+  const program = createProgram(version, context, (code) => {
+    exitCode = code
+  })
   try {
+    if (argv[0] === 'complete') {
+      await complete(program, argv.slice(2), context)
+      return exitCode
+    }
     await program.parseAsync(argv.map(attachOutput), { from: 'user' })
     return exitCode
   } catch (error) {

@@ -52,6 +52,9 @@ const byWord = new Map(
 )
 const categories = ['reflash', 'all']
 
+/** What a person would write for a kind. */
+export const kindWords: readonly string[] = [...resources.map(({ plural }) => plural), ...categories]
+
 /** The kinds of one word: `devices`, `Device`, `dev`, `dev,upol`, `reflash` or `all`. */
 function readKinds(word: string): readonly ResourceName[] {
   const found = word.split(',').flatMap((part) => {
