@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { readState } from '../../src/adapters/sqlite/state.ts'
 import { atMost, type Bench, finding, type Finding, mebibytes, seconds, withFolder } from './bench.ts'
-import { deviceFile, type KnownFleet, makeKnownFleet } from './known-fleet.ts'
-import { processMs, reflash, residentBytes } from './measure.ts'
+import { deviceFile, makeKnownFleet } from './known-fleet.ts'
+import { processMs, residentBytes } from './measure.ts'
+import { pause, startRun } from './running.ts'
 
 const devices = 2000
 const edits = 5
@@ -15,52 +13,6 @@ const maxIdleMiB = 200
 /** One edited device: itself declared, and its standing judged again. */
 const maxWritesAnEdit = 2
 const quietMs = 5000
-
-interface Run {
-  process: ChildProcess
-  readyMs: number
-  /** Resolves with the next line of its log that gives this reason. */
-  heard(reason: string): Promise<void>
-  stop(): Promise<void>
-}
-
-const startRun = async ({ directory, stateFile }: KnownFleet): Promise<Run> => {
-  const startedMs = performance.now()
-  const [program, ...args] = reflash('run', directory, '--state', stateFile, '--log-format', 'json')
-  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  const log: string[] = []
-  const waiting = new Set<() => void>()
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    log.push(line)
-    for (const look of waiting) look()
-  })
-  let from = 0
-  const heard = (reason: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        const at = log.findIndex((line, index) => index >= from && line.includes(`"reason":"${reason}"`))
-        if (at === -1) return
-        from = at + 1
-        waiting.delete(look)
-        resolve()
-      }
-      child.once('exit', (code) => reject(new Error(`run ended with ${code}: ${log.slice(-5).join('\n')}`)))
-      waiting.add(look)
-      look()
-    })
-  await heard('RevisionTaken')
-  const readyMs = performance.now() - startedMs
-  return {
-    process: child,
-    readyMs,
-    heard,
-    stop: async () => {
-      child.removeAllListeners('exit')
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
-  }
-}
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -118,17 +70,6 @@ const run = (): Promise<Finding[]> =>
       await running.stop()
     }
   })
-
-function pause(directory: string): void {
-  const file = join(directory, 'firmware.yaml')
-  const documents = readFileSync(file, 'utf8')
-    .split('---\n')
-    .map((text) => JSON.parse(text) as { kind: string; spec: object })
-    .map((written) =>
-      written.kind === 'UpgradePolicy' ? { ...written, spec: { ...written.spec, state: 'Pause' } } : written,
-    )
-  writeFileSync(file, documents.map((written) => `${JSON.stringify(written)}\n`).join('---\n'))
-}
 
 /** Every write gives an object the next version of all. */
 async function latestVersion(stateFile: string): Promise<number> {

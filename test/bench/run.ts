@@ -1,5 +1,6 @@
 /** `node test/bench/run.ts [NAME…]`: measures all benches, or those that are named. Exit 1: a goal was missed. */
 import { missingPrograms } from '../support/programs.ts'
+import { apiBench } from './api.ts'
 import { machine, type Bench, type Finding } from './bench.ts'
 import { directoryBench } from './directory.ts'
 import { fleetBench } from './fleet.ts'
@@ -14,6 +15,7 @@ const benches: Record<string, Bench> = {
   fleet: fleetBench,
   loop: loopBench,
   directory: directoryBench,
+  api: apiBench,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
