@@ -26,6 +26,7 @@ export function measureRun(metrics: Metrics, run: MeasuredRun): void {
         : ([
             { name: 'reflash_source_last_success_timestamp_seconds', labels: {}, value: readAt / 1000 },
           ] as const)),
+      { name: 'reflash_store_version', labels: {}, value: Number(fleet.latestVersion()) },
       { name: 'reflash_store_size_bytes', labels: {}, value: await stateBytes() },
     ]
   })

@@ -191,6 +191,11 @@ export const metricTable = {
     help: 'When the directory was last read whole and at rest; absent before the first time.',
     labels: [],
   },
+  reflash_store_version: {
+    type: 'gauge',
+    help: 'Version of the latest write; its rate is the writes a second.',
+    labels: [],
+  },
   reflash_store_size_bytes: {
     type: 'gauge',
     help: 'Size of the state on disk, its journal included.',

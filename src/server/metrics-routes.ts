@@ -11,10 +11,12 @@ export interface Exposition {
   text(): Promise<string>
 }
 
-/** `/metrics`, for those who may read metrics. */
+/** `/metrics`, for those who may read metrics, and those of all namespaces. */
 export function metricsRoutes(exposition: Exposition): Hono<ServerEnv> {
   return new Hono<ServerEnv>().get('/metrics', async (context) => {
-    if (!context.get('access').metrics) {
+    const { metrics, namespaces } = context.get('access')
+    // Counts name policies of every namespace.
+    if (!metrics || namespaces !== 'All') {
       return statusResponse(statusError(403, 'Forbidden', 'this token may not read metrics'))
     }
     return context.body(await exposition.text(), 200, { 'Content-Type': exposition.contentType })

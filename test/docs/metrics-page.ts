@@ -37,7 +37,7 @@ Generated from \`src/core/metric-table.ts\` by \`npm run generate\`.
   \`increase()\` sees the first one.
 - Gauges are read from the fleet when somebody asks, at most once a second. A count that is 0 may be left out.
 - No address, key or secret is ever a label. Names of devices are labels only with \`--metrics-per-device\`, which costs about
-  300 bytes a scrape for each device.
+  250 bytes a scrape for each device.
 - What devices say of themselves is escaped, cut to 64 characters, and limited in number.
 - CPU, memory, garbage collection and lag of the event loop are there as well, under the names \`process_*\` and \`nodejs_*\`
   that every Node.js program has. They are measured from the first scrape on.

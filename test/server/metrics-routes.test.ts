@@ -39,12 +39,15 @@ describe('/metrics', () => {
     expect([head.status, await head.text()]).toEqual([200, ''])
   })
 
-  test('is for those who may read metrics', async () => {
-    const { app } = setUp({ ...fullAccess, metrics: false })
-    const response = await app.request('/metrics')
-    expect(response.status).toBe(403)
-    expect(await response.json()).toMatchObject({ kind: 'Status', reason: 'Forbidden', code: 403 })
-  })
+  test.each<Partial<Access>>([{ metrics: false }, { namespaces: new Set(['default']) }])(
+    'is not for %j',
+    async (less) => {
+      const { app } = setUp({ ...fullAccess, ...less })
+      const response = await app.request('/metrics')
+      expect(response.status).toBe(403)
+      expect(await response.json()).toMatchObject({ kind: 'Status', reason: 'Forbidden', code: 403 })
+    },
+  )
 })
 
 describe('requests', () => {
