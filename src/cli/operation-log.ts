@@ -37,8 +37,7 @@ export async function* operationLog(
         hasAnswered = true
         pauseMs = firstPauseMs
         if (event.type === 'end') return
-        // What was missed has no place of its own in the order.
-        if (event.type !== 'missed') lastId = event.id ?? lastId
+        lastId = event.id ?? lastId
         yield entryOf(event)
       }
       if (!keepOn) return
