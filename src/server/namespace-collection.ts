@@ -70,12 +70,18 @@ export function createNamespaceCollection(resources: ResourceCollections): Colle
     const count = (counts.get(namespace) ?? 0) + (type === 'ADDED' ? 1 : -1)
     if (count > 0) counts.set(namespace, count)
     else counts.delete(namespace)
-    const turns = namespace !== always && (type === 'ADDED' ? count === 1 : count === 0)
-    if (!turns) return true
+    if (!isNews(namespace, type, count)) return true
     if (at <= latest) return false
     latest = at
     kept.apply({ type, object: namespaceObject(namespace, { version: at, time }), version: at })
     return true
+  }
+
+  /** Whether it comes or goes; `default` is always there, and as old as the first object in it. */
+  const isNews = (namespace: string, type: CollectionChange['type'], count: number): boolean => {
+    if (namespace !== always) return type === 'ADDED' ? count === 1 : count === 0
+    const known = kept.collection.get({ namespace: '', name: always })
+    return type === 'ADDED' && known?.metadata.creationTimestamp === undefined
   }
 
   const follow = (collection: Collection): void => {
