@@ -227,21 +227,17 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       stateBytes: () => stateBytes(config.stateFile),
     })
     if (config.api) {
-      api = await startApi(
-        config.api,
-        {
-          ports,
-          store: state.resources,
-          eventLog: recorder,
-          live,
-          metrics,
-          version,
-          fleetLoaded: () => reached.fleet,
-          // Requests should go elsewhere from the moment that it is to stop.
-          isReady: () => reached.directory && !signal.aborted,
-        },
-        stop.signal,
-      )
+      api = await startApi(config.api, {
+        ports,
+        store: state.resources,
+        eventLog: recorder,
+        live,
+        metrics,
+        version,
+        fleetLoaded: () => reached.fleet,
+        // Requests should go elsewhere from the moment that it is to stop.
+        isReady: () => reached.directory && !signal.aborted,
+      })
       options.onListening?.(api.url)
     }
     const controllers = createControllers(ports, config.concurrency, metrics)
@@ -284,11 +280,7 @@ async function openMetrics(api: ApiConfig | undefined, version: string): Promise
 }
 
 /** The API with what it needs of adapters; loaded here, so that a run without it does without them. */
-async function startApi(
-  config: ApiConfig,
-  source: Omit<ApiSource, 'tokens'>,
-  signal: AbortSignal,
-): Promise<HttpServer> {
+async function startApi(config: ApiConfig, source: Omit<ApiSource, 'tokens'>): Promise<HttpServer> {
   const [{ serveApi }, { openTokenFile }] = await Promise.all([
     import('./server/serve-api.ts'),
     import('./adapters/files/token-file.ts'),
@@ -297,7 +289,7 @@ async function startApi(
   const onError = (why: string): void => warn(events, 'TokenFileInvalid', why)
   const tokens =
     config.tokenFile === undefined ? undefined : openTokenFile(config.tokenFile, { clock, onError })
-  return serveApi(config, { ...source, ...(tokens ? { tokens } : {}) }, signal)
+  return serveApi(config, { ...source, ...(tokens ? { tokens } : {}) })
 }
 
 const stopped: Ending = { kind: 'Stopped' }

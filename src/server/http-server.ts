@@ -10,22 +10,34 @@ import { hostOf, isLoopback, type ListenAddress } from '../core/listen-address.t
 import { statusError, statusResponse, type Status } from './status-error.ts'
 import type { TlsFiles } from './tls-files.ts'
 
-const headersTimeoutMs = 10_000
-/** For the request only; an answer may take as long as its route likes. */
-const requestTimeoutMs = 30_000
-const keepAliveTimeoutMs = 5000
-/** How late such a limit may take hold. */
+/** How long clients may take. */
+export interface Patience {
+  /** For a whole header, from the connection or the last answer on. */
+  headersMs: number
+  /** For a whole request; an answer may take as long as its route likes. */
+  requestMs: number
+  /** For the next request on the same connection. */
+  keepAliveMs: number
+  /** For taking anything of an answer. */
+  stuckMs: number
+  /** For saying goodbye, once the server closes. */
+  closeMs: number
+}
+const defaultPatience: Patience = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 5000,
+  stuckMs: 30_000,
+  closeMs: 1000,
+}
+/** How late a limit of the header or the request may take hold. */
 const checkIntervalMs = 1000
-/** A client that takes nothing of an answer for so long is gone. */
-const stuckWriteMs = 30_000
 const tlsHandshakeMs = 10_000
 const maxHeaderBytes = 16 * 1024
 const maxRequestsPerSocket = 1000
 /** How long, and how much of it, a body that nobody wants is thrown away, so that its sender can read our answer. */
 const lingerMs = 1000
 const lingerBytes = 1024 * 1024
-/** Streams that were told to end get this long to say so. */
-const closeGraceMs = 1000
 
 /** On every answer that does not say otherwise. */
 const defaultHeaders = {
@@ -45,6 +57,7 @@ export interface HttpServerOptions {
   /** Hears of what a route threw; the client learns no details. */
   onBug: (error: unknown) => void
   tls?: TlsFiles
+  patience?: Partial<Patience>
 }
 
 export interface HttpServer {
@@ -57,9 +70,10 @@ export interface HttpServer {
 /** Listens, and lets only small well-formed reads through to the routes. @throws ReflashError `Invalid` when it cannot listen. */
 export async function startServer(options: HttpServerOptions): Promise<HttpServer> {
   const { listen, tls, clock } = options
+  const patience = { ...defaultPatience, ...options.patience }
   const open = new Set<OpenRequest>()
   let closing = false
-  const server = createNodeServer(tls)
+  const server = createNodeServer(tls, patience)
   server.maxConnections = options.maxConnections
   server.maxRequestsPerSocket = maxRequestsPerSocket
   // Node drops what is beyond without a word; one more tells that there was more.
@@ -131,7 +145,7 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
     close: () => {
       closing = true
       return new Promise((resolve) => {
-        const cancel = clock.after(closeGraceMs, () => server.closeAllConnections())
+        const cancel = clock.after(patience.closeMs, () => server.closeAllConnections())
         server.close(() => {
           cancel()
           resolve()
@@ -147,12 +161,12 @@ interface OpenRequest {
   request: Request
 }
 
-function createNodeServer(tls: TlsFiles | undefined): Server {
+function createNodeServer(tls: TlsFiles | undefined, patience: Patience): Server {
   const settings = {
-    headersTimeout: headersTimeoutMs,
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    connectionsCheckingInterval: checkIntervalMs,
+    headersTimeout: patience.headersMs,
+    requestTimeout: patience.requestMs,
+    keepAliveTimeout: patience.keepAliveMs,
+    connectionsCheckingInterval: Math.min(checkIntervalMs, patience.headersMs),
     maxHeaderSize: maxHeaderBytes,
     // Asked for by the guard, which answers like everything else.
     requireHostHeader: false,
@@ -160,7 +174,7 @@ function createNodeServer(tls: TlsFiles | undefined): Server {
   const server = tls
     ? createTlsServer({ ...settings, ...tls.read(), minVersion: 'TLSv1.2', handshakeTimeout: tlsHandshakeMs })
     : createServer(settings)
-  server.setTimeout(stuckWriteMs)
+  server.setTimeout(patience.stuckMs)
   if (tls && 'setSecureContext' in server) {
     // Before Node's own listener, which begins the handshake with what the server has.
     server.prependListener('connection', () => {

@@ -43,12 +43,8 @@ export interface ApiSource {
   isReady: () => boolean
 }
 
-/** Serves the API until it is closed; what it follows ends with the signal. @throws ReflashError `Invalid` when it cannot. */
-export async function serveApi(
-  settings: ApiSettings,
-  source: ApiSource,
-  signal: AbortSignal,
-): Promise<HttpServer> {
+/** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
+export async function serveApi(settings: ApiSettings, source: ApiSource): Promise<HttpServer> {
   const { store, metrics, version, tokens } = source
   const { clock, events, fleet, governor, images } = source.ports
   const warn = (reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
@@ -56,7 +52,8 @@ export async function serveApi(
     events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
   const tls =
     settings.tls && openTlsFiles(settings.tls, { clock, onError: (why) => warn('CertificateInvalid', why) })
-  const collections = createResourceCollections(store, { clock, signal, onError: onBug })
+  const closed = new AbortController()
+  const collections = createResourceCollections(store, { clock, signal: closed.signal, onError: onBug })
   const app = createServerApp({
     version,
     clock,
@@ -100,6 +97,9 @@ export async function serveApi(
     clock,
     onBug,
     ...(tls ? { tls } : {}),
+  }).catch((error: unknown) => {
+    closed.abort()
+    throw error
   })
   events.emit({ type: 'Info', reason: 'Listening', message: server.url })
   if (!tls && !isLoopback(settings.listen.host)) {
@@ -108,7 +108,14 @@ export async function serveApi(
       `others on the way to ${server.url} can read what it answers, and the tokens: give --tls-cert and --tls-key`,
     )
   }
-  return server
+  return {
+    url: server.url,
+    async close() {
+      await server.close()
+      // Last, so that whoever watches sees how it ends.
+      closed.abort()
+    },
+  }
 }
 
 /** No object may have this name: asking for it costs the store one look. */
