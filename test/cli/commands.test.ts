@@ -5,7 +5,21 @@ import { reflash } from '../support/cli.ts'
 import { exampleFleet } from '../support/example-fleet.ts'
 import { makeTree } from '../support/tree.ts'
 
-const commands = ['run', 'plan', 'validate', 'crds', 'demo'] as const
+const commands = [
+  'run',
+  'plan',
+  'validate',
+  'crds',
+  'demo',
+  'get',
+  'why',
+  'tree',
+  'top',
+  'describe',
+  'events',
+  'logs',
+  'wait',
+] as const
 
 describe('the command line', { timeout: 20_000 }, () => {
   test.each(['', ...commands])('explains itself, with an example: reflash %s', async (command) => {
