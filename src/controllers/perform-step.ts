@@ -7,9 +7,8 @@ import { isSameIdentity } from '../core/identity.ts'
 import { keyOf } from '../core/keys.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
-import { isHandWritten, type Act, type Outcome, type Step } from '../core/operation.ts'
+import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
 import type { Job, Probe } from '../ports/upgrader.ts'
-import { newLines } from '../core/log-lines.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
 import type { OperationRun } from './operation-run.ts'
@@ -276,7 +275,7 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
     const sameBoot = facts.bootId === operation.status.bootIdBefore
     // The log is kept in memory on the device: after a reboot there is none.
     const log = sameBoot ? await upgrader.log(jobOf(operation, ports), run.session, run.signal) : []
-    for (const line of newLines(operation.status.log ?? [], log)) say(line, run, ports)
+    for (const line of newLogLines(operation, log)) say(line, run, ports)
     return { kind: 'Looked', probe: facts, log }
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error

@@ -142,6 +142,8 @@ const slowKnockMs = 10_000
 /** At least this lies between the end of a knock and the next one. */
 const knockGapMs = 50
 const haltPollMs = 1000
+/** What the message of a start begins with. */
+const startWord = 'starting: '
 const minRecheckMs = 1000
 /** As the schema allows. */
 const maxMessageLength = 1024
@@ -343,7 +345,7 @@ function intent(
 ): Step {
   const windowMs = parseDuration(world.settings.timeouts.flash)
   const maxUptimeSeconds = Math.ceil(tested.uptimeSeconds + windowMs / 1000)
-  const next = change(operation, now, { phase: 'Flashing', message: `starting: ${tested.command}` })
+  const next = change(operation, now, { phase: 'Flashing', message: `${startWord}${tested.command}` })
   next.bootIdBefore = tested.bootId
   next.maxUptime = maxUptimeSeconds
   next.command = tested.command
@@ -573,7 +575,7 @@ function sameBoot(
   { probe, log }: { probe: Probe; log: readonly string[] },
   now: number,
 ): Step {
-  const logged = withLog(operation, newLines(operation.status.log ?? [], log), now)
+  const logged = withLog(operation, newLogLines(operation, log), now)
   const never = !probe.upgrading && probe.uptimeSeconds > (operation.status.maxUptime ?? Infinity)
   if (!never)
     return lookOn(
@@ -638,6 +640,15 @@ const advance = (operation: UpgradeOperation, now: number, phase: Phase, act: Ac
   act,
   durable: false,
 })
+
+/** Lines of the flash's log that the status does not have yet. Each start begins a log of its own. */
+export function newLogLines({ status }: UpgradeOperation, shown: readonly string[]): readonly string[] {
+  const { log = [] } = status
+  return newLines(
+    log.slice(log.findLastIndex((line) => line.startsWith(`Flashing: ${startWord}`)) + 1),
+    shown,
+  )
+}
 
 const withLog = (operation: UpgradeOperation, log: readonly string[], now: number): UpgradeOperation =>
   log.length === 0 ? operation : { ...operation, status: change(operation, now, { log }) }
