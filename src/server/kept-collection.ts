@@ -18,8 +18,6 @@ export interface KeptCollection {
   apply(change: { type: CollectionChange['type']; object: ApiObject; version: number }): void
   /** Tells the listeners, if anything has changed since the last call. */
   tell(): void
-  /** How many follow. */
-  listeners(): number
 }
 
 /** A collection in memory, with its latest changes. `version` says how far the source has been seen. */
@@ -90,7 +88,6 @@ export function createKeptCollection(
       untold = false
       for (const listener of listeners) listener()
     },
-    listeners: () => listeners.size,
   }
 }
 

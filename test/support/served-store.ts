@@ -55,6 +55,8 @@ export interface ServedStore {
   resources: ResourceCollections
   collections: readonly Collection[]
   events: ToyEvents
+  /** How many watches listen. */
+  listening(): number
   /** Who asks from now on. */
   access: Access
   get(path: string, init?: RequestInit): Promise<Response>
@@ -93,7 +95,23 @@ export async function serveStore(
     ...(history ? { history } : {}),
   })
   const events = createToyEvents()
-  const collections = [...resources.all, createNamespaceCollection(resources), createEventCollection(events)]
+  let listening = 0
+  const counted = (collection: Collection): Collection => ({
+    ...collection,
+    onChange(listener) {
+      const stop = collection.onChange(listener)
+      listening += 1
+      return () => {
+        listening -= 1
+        stop()
+      }
+    },
+  })
+  const collections = [
+    ...resources.all,
+    createNamespaceCollection(resources),
+    createEventCollection(events),
+  ].map(counted)
   const app = resourceRoutes({
     collections,
     clock,
@@ -114,6 +132,7 @@ export async function serveStore(
     resources,
     collections,
     events,
+    listening: () => listening,
     access: fullAccess,
     get: async (path, init) => outer.request(path, init),
     async settle() {
