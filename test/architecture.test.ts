@@ -83,6 +83,7 @@ function crossing({ path }: Source, file: string): boolean {
 
 /** The only places that may import a package; a package that is not here has no place at all. */
 const homes: Record<string, readonly string[]> = {
+  '@bomb.sh/tab': ['cli/completion.ts'],
   '@hono/node-server': ['server'],
   '@kubernetes/client-node': ['adapters/kubernetes'],
   '@prometheus-io/client': ['adapters/metrics'],
