@@ -37,6 +37,8 @@ export function makeKubectl({ path, version }: KubectlProgram, server: string, f
         HOME: home,
         KUBECONFIG: join(home, 'none'),
         KUBE_EDITOR: 'sed -i s/operator/somebody/',
+        // An edit that was refused is kept there.
+        TMPDIR: folder,
         TZ: 'UTC',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
