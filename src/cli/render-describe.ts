@@ -1,5 +1,6 @@
 import type { DeviceStatus } from '../api/status-api.ts'
 import { formatDuration } from '../core/duration.ts'
+import { transitions } from '../core/transitions.ts'
 import { isRecord, type ReadObject } from './api-objects.ts'
 import { shown } from './render-text.ts'
 import { renderChecks, type Look } from './render-why.ts'
@@ -17,6 +18,7 @@ export interface Described {
 
 /** Shown in sections of their own. */
 const apart = ['conditions', 'times', 'log']
+const phases = Object.keys(transitions)
 const finalPhases = ['Succeeded', 'Failed', 'Cancelled']
 
 /** A page of text about one object: head, fields, conditions, and what its kind has besides. */
@@ -90,8 +92,7 @@ function phaseLines({ phase, times }: Record<string, unknown>, nowMs: number): s
   const entered = Object.entries(times)
     .map(([name, time]) => ({ name, time: textOf(time), ms: Date.parse(textOf(time)) }))
     .filter(({ ms }) => !Number.isNaN(ms))
-    // Those of the same moment stay in the order of the phases, which is that of the object.
-    .toSorted((a, b) => a.ms - b.ms)
+    .toSorted((a, b) => a.ms - b.ms || phases.indexOf(a.name) - phases.indexOf(b.name))
   const rows = entered.map(({ name, time, ms }, at) => {
     const next = entered[at + 1]
     const isFinal = finalPhases.includes(name)

@@ -47,7 +47,7 @@ function answer(device: DeviceStatus, look: Look): string {
   if (device.admitted) return `${look.paint('green', '✔')} nothing blocks it: it is upgraded next`
   const failed = device.checks.find(({ outcome }) => outcome === 'Failed')
   const word = look.paint('red', '✗')
-  return failed ? `${word} blocked by ${reasonOf(failed, look)}` : `${word} blocked`
+  return failed?.reason === undefined ? `${word} blocked` : `${word} blocked by ${shown(failed.reason)}`
 }
 
 function reasonOf({ reason = 'Unknown', message = '', until }: DeviceCheck, { nowMs }: Look): string {

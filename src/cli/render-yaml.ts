@@ -1,7 +1,7 @@
 import { isRecord } from './api-objects.ts'
 
-/** Words without quotes that no reader of YAML 1.1 or 1.2 takes for anything but text. */
-const plain = /^[A-Za-z/][A-Za-z0-9_./-]*$/
+/** Without quotes no reader of YAML 1.1 or 1.2 takes these for anything but text: words, versions and durations. */
+const plain = /^(?:[A-Za-z/][\w./+,;()-]*(?: [\w./+,;()-]+)*|\d+(?:\.\d+){2,}|(?:\d+(?:ms|s|m|h|d))+)$/
 const meaning = /^(true|false|yes|no|on|off|y|n|null)$/i
 /** What JSON leaves as it is and YAML, or a terminal, does not take. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu

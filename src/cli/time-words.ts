@@ -16,7 +16,7 @@ export function lengthInWords(ms: number): string {
     return [{ count, text: `${count} ${unit.word}` }]
   })
   const first = parts.findIndex(({ count }) => count > 0)
-  if (first === -1) return '0 s'
+  if (first === -1) return ms > 0 ? 'less than 1 s' : '0 s'
   return parts
     .slice(first, first + 2)
     .filter(({ count }) => count > 0)

@@ -48,7 +48,7 @@ describe('texts', () => {
   test('tell times by their two largest units', () => {
     expect([0, 999, 45_000, 60_000, 11_550_000, 90_000_000].map(lengthInWords)).toEqual([
       '0 s',
-      '0 s',
+      'less than 1 s',
       '45 s',
       '1 m',
       '3 h 12 m',
@@ -84,7 +84,7 @@ describe('why', () => {
         '  ✔ passed       a policy selects it',
         '  ✗ failed       nobody holds it: Held: until the move; passes in 3 h 12 m (2026-11-25T09:12:30Z)',
         '  – not reached  there is room',
-        '✗ blocked by Held: until the move; passes in 3 h 12 m (2026-11-25T09:12:30Z)',
+        '✗ blocked by Held',
         '',
       ].join('\n'),
     )
@@ -219,9 +219,10 @@ test('a description has head, fields, conditions, phases, checks and events', ()
         },
       ],
       times: {
+        Uploading: '2026-11-25T05:59:55Z',
+        Checking: '2026-11-25T05:59:55Z',
         Queued: '2026-11-25T05:59:00Z',
         Connecting: '2026-11-25T05:59:50Z',
-        Uploading: '2026-11-25T05:59:55Z',
       },
       log: ['first', 'second\u001b[2J'],
     },
@@ -254,6 +255,7 @@ test('a description has head, fields, conditions, phases, checks and events', ()
     '  PHASE        ENTERED                TOOK',
     '  Queued       2026-11-25T05:59:00Z   50 s',
     '  Connecting   2026-11-25T05:59:50Z   5 s',
+    '  Checking     2026-11-25T05:59:55Z   0 s',
     '  Uploading    2026-11-25T05:59:55Z   5 s so far',
     'Log:',
     '  first',
