@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ReflashError } from '../core/errors.ts'
+import { hasCode, ReflashError } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import { hasBody, maxHeaders, refusalOf } from './guard-request.ts'
 import { hostOf, isLoopback, type ListenAddress } from '../core/listen-address.ts'
@@ -106,7 +106,8 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
       asked.method === 'HEAD' || !response.body
         ? null
         : guarded(response.body, (error) => {
-            onError(error)
+            // Whoever takes nothing is cut off: that is theirs, and no bug.
+            if (!hasCode(error, 'Timeout')) onError(error)
             env.outgoing.destroy()
           })
     return new Response(body, { status: response.status, headers })

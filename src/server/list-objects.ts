@@ -5,7 +5,7 @@ import type { Continuation } from './read-options.ts'
 import type { WatchedView } from './watch.ts'
 
 /** Objects looked at before other work gets a turn. */
-const slice = 200
+const slice = 100
 
 /** A page of a list: its objects as they are shown, and where the next one begins. */
 export interface Page {
