@@ -454,14 +454,19 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
     )
     return { ...step, act: release({ unreachable: true }) }
   }
-  const seen =
-    outcome.kind === 'LookFailed'
-      ? change(operation, now, { message: outcome.message })
-      : { ...operation.status }
+  const seen = change(operation, now, seenFrom(operation, outcome))
   // From one knock to the next: one that nobody answers takes as long as its limit.
   const tookMs = outcome.kind === 'Knocked' ? outcome.tookMs : 0
   const ms = Math.max(knockGapMs, knockAfterMs(operation, world, now) - tookMs)
   return { status: seen, act: { kind: 'Wait', ms }, durable: false }
+}
+
+const silent = 'the device is silent on purpose while it writes and reboots'
+
+/** What the last look or knock says; whoever falls silent after a last answer is doing what it should. */
+function seenFrom({ status }: UpgradeOperation, outcome: Outcome): { message?: string } {
+  if (outcome.kind === 'LookFailed') return { message: outcome.message }
+  return outcome.kind === 'Knocked' && status.phase === 'Rebooting' ? { message: silent } : {}
 }
 
 const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>
@@ -499,7 +504,7 @@ function afterStart(
       return {
         status: change(operation, now, {
           phase: 'Rebooting',
-          message: 'the device is silent on purpose while it writes and reboots',
+          message: silent,
         }),
         act: wait,
         durable: true,
