@@ -2,11 +2,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { readTokenEntries, type TokenEntry } from '../../core/api-token.ts'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { TokenSource } from '../../ports/token-source.ts'
+import { formatDiagnostic, inFile, type Finding } from './diagnostic.ts'
+import { readYaml } from './yaml-text.ts'
 
 const lookIntervalMs = 1000
 const maxBytes = 1024 * 1024
@@ -56,15 +58,17 @@ function readTokenFile(path: string, now: number): TokenEntry[] {
 }
 
 function readTokenText(path: string, text: string, now: number): TokenEntry[] {
-  let content: unknown
+  const contents: unknown[] = []
+  const unreadable: Finding[] = []
+  // Its words do not quote the text, which may hold what is no hash.
+  const broken = readYaml(text, (document) => {
+    if (!document.isEmpty) contents.push(document.read(unreadable))
+  })
+  const [finding] = [...broken, ...unreadable]
+  if (finding) throw new ReflashError('Invalid', `token file ${formatDiagnostic(inFile(path, finding))}`)
+  if (contents.length > 1) throw problem(path, 'has more than one document')
   try {
-    content = parse(text, { maxAliasCount: 0, logLevel: 'silent' })
-  } catch (error) {
-    // The parser quotes the text, which may hold what is no hash.
-    throw problem(path, 'is no YAML or JSON', error)
-  }
-  try {
-    return readTokenEntries(content ?? [], now)
+    return readTokenEntries(contents[0] ?? [], now)
   } catch (error) {
     throw problem(path, messageOf(error), error)
   }
@@ -103,6 +107,19 @@ const problem = (path: string, why: string, cause?: unknown): ReflashError =>
 /** How a token stands in the file. */
 export const entryText = (entry: TokenEntry): string => stringify([entry])
 
+/** A list can be written so that an entry at its end does not fit: in brackets, or further to the right. */
+function requireOneMore(
+  path: string,
+  { text, count, now }: { text: string; count: number; now: number },
+): void {
+  try {
+    if (readTokenText(path, text, now).length === count) return
+  } catch {
+    // The same words: whatever it has become, it is not what it should be.
+  }
+  throw problem(path, 'is written in another way: leave --file out, and add the entry by hand')
+}
+
 /** Adds a token to the file, which is created if need be. @throws ReflashError `Invalid`, and changes nothing then. */
 export async function addToTokenFile(path: string, entry: TokenEntry, now: number): Promise<void> {
   const before = stampOf(path) === 'absent' ? '' : readOwnFile(path)
@@ -111,13 +128,7 @@ export async function addToTokenFile(path: string, entry: TokenEntry, now: numbe
     throw problem(path, `has a token ${entry.id} already: remove it, or choose another --id`)
   }
   const text = known.length === 0 ? entryText(entry) : `${before.trimEnd()}\n${entryText(entry)}`
-  let after: TokenEntry[]
-  try {
-    after = readTokenText(path, text, now)
-  } catch (error) {
-    throw problem(path, 'is written in another way: leave --file out, and add the entry by hand', error)
-  }
-  if (after.length !== known.length + 1) throw problem(path, 'has changed meanwhile')
+  requireOneMore(path, { text, count: known.length + 1, now })
   // Whoever reads it meanwhile sees the old one or the new one, and a crash leaves one of them.
   const next = `${path}.new`
   try {
