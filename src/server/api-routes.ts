@@ -58,6 +58,7 @@ const refused = (status: number, description: string): ApiAnswer => ({
 const unchanged: ApiAnswer = { status: 304, description: 'It is what If-None-Match names.' }
 const badQuery = refused(400, 'A parameter is unknown, or not what it must be.')
 const forbidden = refused(403, 'The token may not read that.')
+const loading = refused(503, 'The state is still being read; see Retry-After.')
 const absent = refused(404, 'There is no such object.')
 
 const inPath = (name: string, description: string): ApiParameter => ({
@@ -88,8 +89,16 @@ const health = (id: 'livez' | 'healthz' | 'readyz', summary: string, description
   description,
   scope: 'none',
   parameters: [
-    inQuery('verbose', { type: 'string' }, 'Lists each check, without reasons.'),
-    inQuery('exclude', { type: 'string' }, 'Leaves a check out; may be given several times.'),
+    inQuery(
+      'verbose',
+      { type: 'string' },
+      'Lists each check, without reasons; where tokens are asked for, with one.',
+    ),
+    inQuery(
+      'exclude',
+      { type: 'string' },
+      'Leaves a check out; may be given several times, and as `verbose`.',
+    ),
   ],
   answers: [
     { status: 200, description: 'The word `ok`.', content: plain },
@@ -110,7 +119,9 @@ export const apiRoutes: readonly ApiRoute[] = [
     answers: [
       { status: 200, description: 'The counts.', content: json('FleetStatus') },
       unchanged,
+      badQuery,
       forbidden,
+      loading,
     ],
     example: `${server}/api/status/v1`,
   },
@@ -123,8 +134,10 @@ export const apiRoutes: readonly ApiRoute[] = [
     answers: [
       { status: 200, description: 'The policy.', content: json('PolicyStatus') },
       unchanged,
+      badQuery,
       forbidden,
       absent,
+      loading,
     ],
     example: `${server}/api/status/v1/policies/default/all`,
   },
@@ -146,6 +159,7 @@ export const apiRoutes: readonly ApiRoute[] = [
       unchanged,
       badQuery,
       forbidden,
+      loading,
     ],
     example: `'${server}/api/status/v1/devices?reason=Unreachable&limit=100'`,
   },
@@ -159,8 +173,10 @@ export const apiRoutes: readonly ApiRoute[] = [
     answers: [
       { status: 200, description: 'The checks.', content: json('DeviceStatus') },
       unchanged,
+      badQuery,
       forbidden,
       absent,
+      loading,
     ],
     example: `${server}/api/status/v1/devices/default/ap-1`,
   },
@@ -194,6 +210,7 @@ export const apiRoutes: readonly ApiRoute[] = [
       forbidden,
       absent,
       refused(429, 'As many logs are followed as are allowed; see Retry-After.'),
+      loading,
     ],
     example: `-N ${server}/api/status/v1/operations/default/ap-1-3f2a90bc-1/log`,
   },
@@ -228,6 +245,7 @@ export const apiRoutes: readonly ApiRoute[] = [
       refused(404, 'No FirmwareImage has this digest, or its file is not in the cache.'),
       refused(416, 'The range is outside the file.'),
       refused(429, 'As many images are sent as are allowed; see Retry-After.'),
+      loading,
     ],
     example: `-O ${server}/images/${'ab'.repeat(32)}`,
   },

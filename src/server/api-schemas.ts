@@ -73,7 +73,7 @@ const line = (type: string, fields: Record<string, ApiSchema>): ApiSchema =>
   record({
     id: count('Ascends; give the last one back in Last-Event-ID.'),
     time: time('When it happened.'),
-    type: { type: 'string', const: type },
+    type: { type: 'string', const: type, description: 'What kind of line it is.' },
     ...fields,
   })
 
@@ -206,7 +206,7 @@ export const apiSchemas = {
     ],
   },
   Problem: record({
-    type: { type: 'string', const: 'about:blank' },
+    type: { type: 'string', const: 'about:blank', description: 'Nothing beyond the status code.' },
     title: text('The words of the status code.'),
     status: count('The status code.'),
     detail: text('What to do about it.'),

@@ -6,6 +6,7 @@ import type { ImageStore } from '../ports/image-store.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ServerEnv } from './access.ts'
+import { apiDocsRoutes } from './api-docs.ts'
 import type { Collection } from './collection.ts'
 import { discoveryRoutes, pathNotFound } from './discovery.ts'
 import { guard } from './guard.ts'
@@ -70,6 +71,7 @@ export function createServerApp(parts: ServerParts): Hono<ServerEnv> {
     logRoutes({ fleet, feed: parts.live, clock, redact: redaction.text, maxStreams: limits.maxWatches }),
   )
   app.route('/', imageRoutes({ fleet, images: parts.images, clock, maxDownloads }))
+  app.route('/', apiDocsRoutes({ version }))
   app.notFound(({ req }) => pathNotFound(req.path))
   app.onError((error) => {
     onBug(error)

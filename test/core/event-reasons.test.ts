@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { phases } from '../../src/api/schemas/upgrade-operation.ts'
 import { eventReasons, isEventReason } from '../../src/core/event-reasons.ts'
-import { conditionReasons } from '../../src/core/reasons.ts'
+import { reasonsOf } from '../../src/core/reasons.ts'
 
 const root = fileURLToPath(new URL('../../src/', import.meta.url))
 const codeOf = (pattern: string): string =>
@@ -30,7 +30,7 @@ describe('reasons of events', () => {
     expect(emitted.filter((reason) => !isEventReason(reason))).toEqual([])
   })
   test('take in every phase, and everything that needs a person', () => {
-    expect([...phases, ...conditionReasons.Stalled].filter((reason) => !isEventReason(reason))).toEqual([])
+    expect([...phases, ...reasonsOf('Stalled')].filter((reason) => !isEventReason(reason))).toEqual([])
   })
   test('take in everything that can be wrong with an image', () => {
     const codes = found(

@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { failureClasses } from '../../src/api/schemas/upgrade-operation.ts'
 import { errorTable } from '../../src/core/errors.ts'
-import { blockedReasons, conditionReasons } from '../../src/core/reasons.ts'
+import {
+  blockedReasons,
+  conditions,
+  reasonsOf,
+  troubles,
+  type ConditionType,
+} from '../../src/core/reasons.ts'
 
 const root = fileURLToPath(new URL('../../src/', import.meta.url))
 /** Everything that decides or says something; the table itself is no use of its words. */
@@ -18,12 +24,13 @@ const found = (pattern: RegExp): string[] => [
 ]
 /** An error's code becomes the reason of an image that is not Ready. */
 const spoken = (reason: string): boolean => words.has(reason) || Object.hasOwn(errorTable, reason)
+const conditionTypes = Object.keys(conditions) as ConditionType[]
 
 describe('reasons of blocked devices', () => {
   test('are all in the table', () => {
     const used = found(/\bno\(\s*'(?<word>[A-Z]\w+)'/g)
     expect(used.length).toBeGreaterThan(20)
-    const conditionWords = new Set<string>(Object.values(conditionReasons).flat())
+    const conditionWords = new Set<string>(conditionTypes.flatMap(reasonsOf))
     expect(
       used.filter((reason) => !Object.hasOwn(blockedReasons, reason) && !conditionWords.has(reason)),
     ).toEqual([])
@@ -53,10 +60,25 @@ describe('reasons of blocked devices', () => {
   })
 })
 
+describe('trouble', () => {
+  test('is told of reasons that block a device, and of every final failure', () => {
+    expect(Object.keys(troubles).filter((reason) => !Object.hasOwn(blockedReasons, reason))).toEqual([])
+    for (const reason of ['Lost', 'WrongVersion', 'RolledBack', 'Unhealthy', 'Rejected'])
+      expect(troubles).toHaveProperty(reason, 'Person')
+  })
+})
+
 describe('reasons of conditions', () => {
+  test('are sentences, as is what each condition says', () => {
+    const texts = Object.values(conditions).flatMap(({ says, reasons }) => [
+      says,
+      ...Object.values<Record<string, string>>(reasons).flatMap((words) => Object.values(words)),
+    ])
+    expect(texts.filter((text) => !/^[A-Z`].*\.$/.test(text))).toEqual([])
+  })
   test('are all in the table', () => {
     const known = new Set<string>([
-      ...Object.values(conditionReasons).flat(),
+      ...conditionTypes.flatMap(reasonsOf),
       ...Object.keys(blockedReasons),
       ...Object.keys(errorTable),
     ])
@@ -68,8 +90,8 @@ describe('reasons of conditions', () => {
     expect(used.length).toBeGreaterThan(10)
     expect(used.filter((reason) => !known.has(reason))).toEqual([])
   })
-  test.each(Object.entries(conditionReasons))('of %s are all used', (type, reasons) => {
+  test.each(conditionTypes)('of %s are all used', (type) => {
     expect(words.has(type) || new RegExp(`\\b${type}:`).test(code)).toBe(true)
-    expect(reasons.filter((reason) => !spoken(reason))).toEqual([])
+    expect(reasonsOf(type).filter((reason) => !spoken(reason))).toEqual([])
   })
 })

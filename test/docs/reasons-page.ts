@@ -1,8 +1,22 @@
 import { errorTable } from '../../src/core/errors.ts'
 import { eventReasons } from '../../src/core/event-reasons.ts'
-import { blockedReasons, conditionReasons } from '../../src/core/reasons.ts'
+import { blockedReasons, conditions } from '../../src/core/reasons.ts'
 import { transitions } from '../../src/core/transitions.ts'
 import { code, table } from './markdown.ts'
+
+type ConditionRow = (typeof conditions)[keyof typeof conditions]
+
+const conditionSection = ([type, { kinds, says, reasons }]: [string, ConditionRow]): string =>
+  `### ${type}
+
+${says} On ${kinds.map(code).join(', ')}.
+
+${table(
+  ['reason', 'status', 'meaning'],
+  Object.entries<Record<string, string>>(reasons).flatMap(([status, meanings]) =>
+    Object.entries(meanings).map(([reason, meaning]) => [code(reason), status, meaning]),
+  ),
+)}`
 
 /** docs/reasons.md, from the tables of the core. */
 export const reasonsPage = `# Phases, reasons and errors
@@ -32,12 +46,11 @@ ${table(
   Object.entries(blockedReasons).map(([reason, meaning]) => [code(reason), meaning]),
 )}
 
-## Reasons of conditions
+## Conditions
 
-${table(
-  ['condition', 'reasons'],
-  Object.entries(conditionReasons).map(([type, reasons]) => [code(type), reasons.map(code).join(', ')]),
-)}
+What \`status.conditions\` of each kind says.
+
+${Object.entries<ConditionRow>(conditions).map(conditionSection).join('\n\n')}
 
 ## Reasons of events
 

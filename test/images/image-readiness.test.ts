@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { imageReadiness } from '../../src/core/image-readiness.ts'
-import { conditionReasons } from '../../src/core/reasons.ts'
+import { reasonsOf } from '../../src/core/reasons.ts'
 import type { StoredImage } from '../../src/core/stored-image.ts'
 
 const sha256 = 'a'.repeat(64)
@@ -67,6 +67,6 @@ describe('imageReadiness', () => {
     { name: 'a shorter revision', build: { osIdentifier: 'OpenWrt r29233' }, says: revision },
   ])('is not ready with $name', ({ reason = 'ImageInvalid', says, ...given }) => {
     expect(readiness(given)).toEqual({ ready: false, reason, message: expect.stringContaining(says) })
-    expect(conditionReasons.Stalled).toContain(reason)
+    expect(reasonsOf('Stalled')).toContain(reason)
   })
 })

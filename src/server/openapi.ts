@@ -1,0 +1,65 @@
+import { apiRoutes, paths, type ApiRoute, type Scope } from './api-routes.ts'
+import { apiSchemas } from './api-schemas.ts'
+
+/** What every route has in common, for whoever reads the document, the page or docs/api.md. */
+export const apiRules = [
+  'The API is read only: every method but GET and HEAD is answered with 405. To change something, edit the manifests.',
+  'On loopback nobody is asked who they are. With `--token-file` each request but the bare probes needs `Authorization: Bearer TOKEN`, and the token the scope that is named at the route; 401 says that there is none or a wrong one, 403 that it may not, 429 that too many wrong ones came from that address.',
+  'A token that is bound to namespaces sees those, and numbers of those. Without the scope `inventory:sensitive`, addresses, host keys and identities are left out.',
+  'Errors of these routes are `application/problem+json`. What is refused before any route is asked (method, URL, token) is a Kubernetes Status object.',
+  'Objects are read in the shape of Kubernetes at `/apis/reflash.dev/v1alpha1` and `/api/v1`, with kubectl or any client of it; their document is at `/openapi/v3`.',
+] as const
+
+/** A path as OpenAPI writes it. */
+export const openApiPath = (path: string): string => path.replaceAll(/:(\w+)/g, '{$1}')
+
+/** The OpenAPI 3.1 document of our own routes. */
+export function openApiDocument(version: string): Record<string, unknown> {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Reflash',
+      version,
+      description: apiRules.join('\n\n'),
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths: Object.fromEntries(
+      apiRoutes.map((route) => [openApiPath(paths[route.id]), { get: operationOf(route) }]),
+    ),
+    components: {
+      schemas: apiSchemas,
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'A token that `reflash token` has made.' },
+      },
+    },
+  }
+}
+
+function operationOf(route: ApiRoute): Record<string, unknown> {
+  return {
+    operationId: route.id,
+    summary: route.summary,
+    description: `${route.description} ${scopeText(route.scope)}`,
+    security: route.scope === 'none' ? [] : [{ token: [route.scope] }],
+    parameters: route.parameters,
+    responses: Object.fromEntries(
+      route.answers.map(({ status, description, content }) => [
+        String(status),
+        {
+          description,
+          ...(content
+            ? {
+                content: Object.fromEntries(
+                  Object.entries(content).map(([type, schema]) => [type, { schema }]),
+                ),
+              }
+            : {}),
+        },
+      ]),
+    ),
+  }
+}
+
+/** What a token needs for a route, in words. */
+export const scopeText = (scope: Scope): string =>
+  scope === 'none' ? 'Answered without a token.' : `Needs the scope \`${scope}\`.`
