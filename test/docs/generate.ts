@@ -2,12 +2,20 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cliPage } from './cli-page.ts'
+import { manPage } from './man-page.ts'
+import { apiPage } from './api-page.ts'
 import { metricsPage } from './metrics-page.ts'
 import { reasonsPage } from './reasons-page.ts'
+import { validationPage } from './validation-page.ts'
 
 const pages: Record<string, string> = {
+  'docs/api.md': apiPage,
+  'docs/cli.md': cliPage,
   'docs/metrics.md': metricsPage,
   'docs/reasons.md': reasonsPage,
+  'docs/reflash.1': manPage,
+  'docs/validation.md': validationPage,
 }
 
 function textOf(file: string): string | undefined {
