@@ -1,13 +1,11 @@
 /** Real kubectls of distant releases against a real `reflash run`, with no cluster anywhere. */
-import type { ChildProcess } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { freeAddresses } from '../../src/simulator/free-addresses.ts'
-import { ended, startReflash } from '../support/cli.ts'
 import { kubectlPrograms, missingKubectls } from '../support/kubectl-programs.ts'
 import { makeKubectl, type Kubectl } from '../support/kubectl.ts'
 import { unlessMissing } from '../support/requires.ts'
+import { startServedApi, type ServedApi } from '../support/served-api.ts'
 import { startServedFleet, type ServedFleet } from '../support/served-fleet.ts'
 import { until } from '../support/until.ts'
 
@@ -35,23 +33,16 @@ const column = (text: string, name: string): string[] => tableOf(text).map((row)
 
 unlessMissing(missingKubectls(programs))('kubectl without a cluster', () => {
   let fleet: ServedFleet
-  let controller: ChildProcess
+  let controller: ServedApi
   let server: string
   const kubectls = new Map<string, Kubectl>()
 
   beforeAll(async () => {
     fleet = await startServedFleet({ count: devices.length, seed: 'kubectl', policy: { state: 'Plan' } })
     await fleet.write('lab.yaml', labText)
-    const [address] = await freeAddresses(1)
-    server = `http://127.0.0.1:${address!.port}`
-    controller = startReflash(['run', ...fleet.flags], { REFLASH_LISTEN: server.slice('http://'.length) })
-    let said = ''
-    controller.stderr!.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')))
-    await until('a server that is ready', async () => {
-      if (controller.exitCode !== null) throw new Error(said)
-      const answer = await fetch(`${server}/readyz`).catch(() => undefined)
-      return answer?.ok
-    })
+    controller = await startServedApi(fleet)
+    server = controller.url
+    await until('a server that is ready', async () => (await fetch(`${server}/readyz`)).ok)
     for (const program of programs) kubectls.set(program.version, makeKubectl(program, server, fleet.folder))
     await until('a device that has been seen', async () => {
       const { items } = (await (await fetch(`${server}${api}/devices`)).json()) as {
@@ -59,16 +50,14 @@ unlessMissing(missingKubectls(programs))('kubectl without a cluster', () => {
       }
       return items.length === devices.length && items.every(({ status }) => 'lastProbeTime' in status)
     })
-  }, 30_000)
+  })
 
   afterAll(async () => {
-    const end = ended(controller)
-    controller.kill('SIGTERM')
-    await end
+    await controller.stop()
     await fleet.stop()
   })
 
-  test('follows a rollout as it happens', { timeout: 60_000 }, async () => {
+  test('follows a rollout as it happens', async () => {
     const watchers = Array.from(kubectls.values(), (kubectl) => ({
       operations: kubectl.follow('get', 'upgradeoperations', '--watch'),
       events: kubectl.follow('get', 'events', '--watch-only'),

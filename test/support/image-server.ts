@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import {
   type IncomingMessage,
@@ -9,9 +8,9 @@ import {
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
+import { makeCertificate } from './certificate.ts'
 import { makeFolder } from './image-stores.ts'
 
 /** A web server that lives as long as the test, on loopback. */
@@ -57,12 +56,7 @@ export const serve = (answer: RequestListener): Promise<ImageServer> => {
 
 /** Also gives the CA to trust. Needs the program `openssl`. */
 export const serveTls = async (answer: RequestListener): Promise<ImageServer & { ca: string }> => {
-  const folder = await makeFolder()
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const request =
-    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost'
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
-  await promisify(execFile)('openssl', [...request.split(' '), ...names, '-keyout', key, '-out', cert])
+  const { key, cert } = await makeCertificate(await makeFolder())
   const requests: ImageServer['requests'] = []
   const ca = await readFile(cert, 'utf8')
   const server = createTlsServer({ key: await readFile(key), cert: ca }, recording(requests, answer))

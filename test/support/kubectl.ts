@@ -11,11 +11,11 @@ const limitMs = 30_000
 
 export interface Kubectl {
   version: string
-  run(...args: string[]): Promise<CliResult>
+  run: (...args: string[]) => Promise<CliResult>
   /** Runs it, and gives what it wrote; anything on stderr is a failure. */
-  read(...args: string[]): Promise<string>
+  read: (...args: string[]) => Promise<string>
   /** Starts what goes on until it is stopped; it ends with the test. */
-  follow(...args: string[]): Followed
+  follow: (...args: string[]) => Followed
 }
 
 /** The lines of a running command, as they come. */
@@ -27,10 +27,15 @@ export interface Followed {
 }
 
 /** A kubectl that knows nothing but this server: no configuration of the user, no cache from before. */
-export function makeKubectl({ path, version }: KubectlProgram, server: string, folder: string): Kubectl {
+export function makeKubectl(
+  { path, version }: KubectlProgram,
+  server: string,
+  folder: string,
+  flags: readonly string[] = [],
+): Kubectl {
   const home = join(folder, `kubectl-${version}`)
   const start = (args: readonly string[], timeoutMs?: number) =>
-    spawn(path, ['--server', server, '--cache-dir', join(home, 'cache'), ...args], {
+    spawn(path, ['--server', server, '--cache-dir', join(home, 'cache'), ...flags, ...args], {
       cwd: folder,
       env: {
         PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
