@@ -24,12 +24,11 @@ test('every flag of every command is on both pages', () => {
 
 requires('groff')('the manual page', () => {
   test('is roff without a warning', () => {
-    const { status, stdout, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww'], {
+    const { status, stdout, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww', '-P-cbuo'], {
       input: manPage,
       encoding: 'utf8',
     })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    // Bold letters are struck twice.
-    expect(stdout.replaceAll(/.\u0008/g, '')).toContain('EXIT STATUS')
+    expect(stdout).toContain('EXIT STATUS')
   })
 })
