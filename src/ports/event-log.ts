@@ -41,6 +41,7 @@ export interface EventLog {
   version(): number
   list(namespace?: string): readonly RecordedEvent[]
   get(key: Key): RecordedEvent | undefined
+  /** At most `limit` changes after that version, in order; `Expired` when they are not kept, or the version is not ours. */
   since(version: number, limit: number): readonly EventChange[] | 'Expired'
   onChange(listener: () => void): () => void
 }

@@ -9,7 +9,10 @@ export type LiveLine = { id: number; time: string } & (
 
 /** The live log of operations: bounded for each, and for all of them. */
 export interface LiveFeed {
-  /** Lines after `id`, in order; `missed` says how many in between are not kept any more. */
+  /**
+   * Lines after `id`, in order; `missed` says how many in between are not kept any more. After an id that was never given
+   * out come all lines.
+   */
   since(operation: Key, id: number): { lines: readonly LiveLine[]; missed: number }
   /** Calls `listener` after lines have come for this operation; the returned function ends that. */
   onChange(operation: Key, listener: () => void): () => void
