@@ -8,6 +8,7 @@ import type {
   PolicySummary,
 } from '../api/status-api.ts'
 import type { SharedLimits } from '../core/admit.ts'
+import { countNames } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { byName, keyOf, keyString } from '../core/keys.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -196,13 +197,14 @@ function summaryOf(policy: UpgradePolicy, fleet: Fleet): PolicySummary {
   const telling = tellingConditions
     .map((type) => getCondition(status.conditions, type))
     .find((condition) => condition !== undefined)
+  const counts = fleet.counts(keyString(keyOf(policy)))
   return {
     namespace,
     name,
     target: spec.target.buildRef.name,
     state: spec.state,
     ...(status.phase === undefined ? {} : { phase: status.phase }),
-    counts: Object.fromEntries(fleet.counts(keyString(keyOf(policy)))),
+    counts: Object.fromEntries(countNames.map((count) => [count, counts.get(count) ?? 0])),
     converged: getCondition(status.conditions, 'Converged')?.status ?? 'Unknown',
     ...(telling ? { message: telling.message } : {}),
   }

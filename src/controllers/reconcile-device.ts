@@ -15,6 +15,7 @@ import { openSession, readCredentials, upgraderOf } from './device-session.ts'
 import { deviceFinalizer, dropFinalizer, ensureFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 import { keepTombstone, recallTombstone } from './tombstones.ts'
+import { whyNotNow } from './why-not-now.ts'
 
 const probeConnectMs = 45_000
 const probeCommandMs = 30_000
@@ -190,7 +191,7 @@ async function missingReference(device: Device, ports: Ports): Promise<string | 
 
 /** The visible outcome of judging a device: what it runs, what it should run, and why it does not. */
 function withAssessment(device: Device, assessment: Assessment, now: number): DeviceStatus {
-  const { running, desired, owner, onTarget, blocked, candidate } = assessment
+  const { running, desired, owner, onTarget } = assessment
   const observedGeneration = device.metadata.generation
   const status: DeviceStatus = { ...device.status, observedGeneration }
   const assign = (field: 'buildRef' | 'desiredBuildRef' | 'policyRef', name: string | undefined): void => {
@@ -201,9 +202,9 @@ function withAssessment(device: Device, assessment: Assessment, now: number): De
   assign('desiredBuildRef', desired)
   assign('policyRef', owner)
   delete status.blocked
-  if (blocked) status.blocked = blocked
-  else if (candidate)
-    status.blocked = { reason: 'WaitingForSlot', message: `next in line of policy ${owner}` }
+  // A stop of all starts is told where it is counted: it must not write every device.
+  const why = whyNotNow(assessment, undefined)
+  if (why) status.blocked = why
   status.conditions = setCondition(
     status.conditions,
     { type: 'UpToDate', observedGeneration, ...upToDate(device, assessment) },
