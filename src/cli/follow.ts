@@ -185,7 +185,8 @@ async function* watch<T>(
       if (line.trim() !== '') yield readEvent(followed, line)
     }
   } catch (error) {
-    if (!(error instanceof ServerError && error.status === 410)) throw error
+    // 504: the server has never heard of that version, since its state is another one or an older copy.
+    if (!(error instanceof ServerError && (error.status === 410 || error.status === 504))) throw error
     yield { type: 'EXPIRED' }
   }
 }

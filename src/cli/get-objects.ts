@@ -87,10 +87,7 @@ function refuseContradictions(targets: readonly Target[], flags: GetFlags): void
   const isSelected = flags.selector !== undefined || flags.fieldSelector !== undefined
   if (isNamed && flags.allNamespaces) refuse('an object cannot be named together with --all-namespaces')
   if (isNamed && isSelected) refuse('an object cannot be named together with a selector')
-  if (!flags.watch) return
-  if (targets.length > 1) refuse('--watch takes one kind, or one object')
-  if (flags.sortBy !== undefined)
-    refuse('--watch prints changes as they come; --sort-by cannot be given with it')
+  if (flags.watch && targets.length > 1) refuse('--watch takes one kind, or one object')
 }
 
 const pathOf = ({ namespace }: Request, { resource, name }: Target): string =>

@@ -30,7 +30,7 @@ export async function showLive(
   let trouble: string | undefined
   const draw = (): void => {
     const lines = renderTop(view, paint)
-    if (trouble !== undefined) lines.push('', paint('yellow', `… ${trouble}; trying again`))
+    if (trouble !== undefined) lines.push('', paint('yellow', `… trying again: ${trouble}`))
     const width = Math.max(40, stdout.columns ?? 100)
     const fitting = lines.slice(0, Math.max(5, (stdout.rows ?? 50) - 2)).map((line) => cutTo(line, width - 1))
     stdout.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${fitting.join('\n')}\n`)

@@ -245,6 +245,29 @@ describe('get -w', () => {
     expect(call.stderr()).toMatch(/^the connection to \S+ broke: [a-z ]+; trying again\n$/)
   })
 
+  test('begins with the list in the order that is asked for', async () => {
+    const api = await startScriptedApi((url) =>
+      url.searchParams.has('watch')
+        ? streamReply('application/json', [event('MODIFIED', device('ap-1', 'changed', 6))])
+        : table([device('ap-10'), device('ap-9')], 5),
+    )
+    const call = callCli(['get', 'dev', '-w', '--no-headers', '--sort-by', '.metadata.name', '-s', api.url])
+    await call.says(/^ap-9 .*\nap-10 .*\nap-1 .*\n$/)
+    expect(api.requests.every(({ url }) => url.searchParams.get('includeObject') === 'Object')).toBe(true)
+  })
+
+  test('lists again when the server knows nothing of that version', async () => {
+    let listed = 0
+    const api = await startScriptedApi((url) => {
+      if (!url.searchParams.has('watch')) return table([device(`ap-${(listed += 1)}`)], 10 - listed)
+      if (url.searchParams.get('resourceVersion') === '9')
+        return { status: 504, body: { message: 'too large' } }
+      return streamReply('application/json', [])
+    })
+    const call = callCli(['get', 'dev', '-w', '-s', api.url])
+    await call.says(/ap-1 [^]*ap-2 /)
+  })
+
   test('goes on when the server has come back', async () => {
     let isBack = false
     const api = await startScriptedApi((url) => {
