@@ -44,7 +44,7 @@ export function addRun(program: Command, context: CliContext, finish: (code: num
     )
     .action(async (directory: string, options: RunOptions) => {
       // What ends by itself is rarely looked at, and may run beside one that lives.
-      const listen = options.listen ?? (options.once ? 'none' : apiDefaults.listen)
+      const listen = options.listen || (options.once ? 'none' : apiDefaults.listen)
       const config = readConfig(directory, { ...options, listen }, context.env)
       if (options.printConfig) {
         context.stdout.write(`${JSON.stringify(config, null, 2)}\n`)
