@@ -267,7 +267,7 @@ function refused(answer: http.IncomingMessage, text: string, url: URL): ServerEr
 function refusalWords(status: number, text: string, url: URL): string {
   if (status === 401) return `${url.origin} wants a token it knows (401); give --token-file`
   const said = sentenceOf(text)
-  if (status === 403) return `the token may not read this (403)${said === undefined ? '' : `: ${said}`}`
+  if (status === 403) return `${said ?? 'the server refuses'} (403)`
   return said ?? `${url.origin} answered ${status}; is it a Reflash?`
 }
 
@@ -289,7 +289,9 @@ function connectionWords(error: unknown, origin: string): string {
     return `no Reflash answers at ${origin}; is \`reflash run\` running? give --server`
   }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `${origin}: no such host; give --server`
-  if (/CERT|SIGNATURE|ISSUER/.test(code)) return `${origin}: ${messageOf(error)}; give --ca-file`
+  if (/CERT|SIGNATURE|ISSUER/.test(code)) {
+    return `the certificate of ${origin} is not trusted (${code}); give --ca-file`
+  }
   if (code === 'EPROTO') return `${origin} does not speak TLS, or another version of it: ${code}`
   const said = error instanceof ReflashError ? error.message : messageOf(error)
   return `the connection to ${origin} broke: ${shown(said)}`

@@ -24,7 +24,7 @@ describe('what a server says', () => {
     [status(404, 'devices.reflash.dev "ap-1" not found'), 1, 'devices.reflash.dev "ap-1" not found'],
     [status(400, 'evil \u001b[31mred\u202e\n text'), 1, 'evil \\x1b[31mred\\u202e\\x0a text'],
     [status(401, 'no'), 2, 'URL wants a token it knows (401); give --token-file'],
-    [status(403, 'not yours'), 2, 'the token may not read this (403): not yours'],
+    [status(403, 'not yours'), 2, 'not yours (403)'],
     [status(503, 'the state is still being read'), 1, 'the state is still being read'],
     [{ status: 404, body: '<html>no</html>' }, 1, 'URL answered 404; is it a Reflash?'],
     [{ status: 500, body: { detail: 'a problem' } }, 1, 'a problem'],

@@ -296,7 +296,7 @@ describe('get -w', () => {
     const refused = await cliResult(['get', 'dev', '-w', '-s', refusing.url])
     expect(refused).toMatchObject({
       code: 2,
-      stderr: 'error: the token may not read this (403): no watches\n',
+      stderr: 'error: no watches (403)\n',
     })
     const empty = await startScriptedApi(() => table([]))
     expect(await cliResult(['get', 'dev', 'x', '-w', '-s', empty.url])).toEqual({
