@@ -9,6 +9,7 @@ export const maxHeaders = 64
 
 /** Segments of what RFC 3986 allows: no `//`, no backslash, no control character, nothing outside ASCII. */
 const plainPath = /^(?:\/(?!\/)(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+$/
+const hostPattern = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/
 const dotSegment = /\/\.\.?(?:\/|$)/
 /** What has another meaning once it is decoded, or none: `/`, `\`, NUL and controls, and what needs no encoding. */
 const hiddenByte = /%(?:2f|5c|7f|[01][0-9a-f]|2d|2e|5f|7e|3[0-9]|4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])/i
@@ -41,8 +42,9 @@ export function refusalOf(
   }
   const why = pathProblem(url) ?? queryProblem(url)
   if (why !== undefined) return statusError(400, 'BadRequest', why)
-  if (!headers.host) return statusError(400, 'BadRequest', 'the Host header is missing')
-  if (localHosts && !localHosts.has(nameOf(headers.host))) {
+  if (!hostPattern.test(headers.host ?? ''))
+    return statusError(400, 'BadRequest', 'the Host header is missing or malformed')
+  if (localHosts && !localHosts.has(nameOf(headers.host!))) {
     return statusError(
       403,
       'Forbidden',

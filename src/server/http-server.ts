@@ -1,13 +1,22 @@
-import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { getRequestListener, RequestError, type HttpBindings } from '@hono/node-server'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { hasCode, ReflashError } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
-import { hasBody, maxHeaders, refusalOf } from './guard-request.ts'
+import { maxHeaders, refusalOf } from './guard-request.ts'
 import { hostOf, isLoopback, type ListenAddress } from '../core/listen-address.ts'
-import { statusError, statusResponse, type Status } from './status-error.ts'
+import {
+  badRequest,
+  defaultHeaders,
+  refusalHeaders,
+  internalError,
+  refusalOfError,
+  refuse,
+  writeRefusal,
+} from './refuse.ts'
+import { statusResponse } from './status-error.ts'
 import type { TlsFiles } from './tls-files.ts'
 
 /** How long clients may take. */
@@ -35,17 +44,6 @@ const checkIntervalMs = 1000
 const tlsHandshakeMs = 10_000
 const maxHeaderBytes = 16 * 1024
 const maxRequestsPerSocket = 1000
-/** How long, and how much of it, a body that nobody wants is thrown away, so that its sender can read our answer. */
-const lingerMs = 1000
-const lingerBytes = 1024 * 1024
-
-/** On every answer that does not say otherwise. */
-const defaultHeaders = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-} as const
-
 export interface HttpServerOptions {
   listen: ListenAddress
   /** The routes. The request is always a GET without a body; its signal is aborted when nobody waits any more. */
@@ -83,6 +81,12 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
     // The process has other users of fetch.
     overrideGlobalObjects: false,
     autoCleanupIncoming: false,
+    // What cannot be made a URL of, such as a Host that only looks like one.
+    errorHandler(error) {
+      if (error instanceof RequestError) return statusResponse(badRequest, refusalHeaders(badRequest))
+      options.onBug(error)
+      return internalError()
+    },
   })
   const answer = async (asked: Request, env: HttpBindings): Promise<Response> => {
     const gone = new AbortController()
@@ -133,7 +137,7 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // An answer that has begun cannot be followed by another one.
     if (answering.has(socket) || error.code === 'ECONNRESET') socket.destroy()
-    else writeRefusal(socket, clientErrors[error.code ?? ''] ?? badRequest)
+    else writeRefusal(socket, refusalOfError(error))
   })
   server.on('timeout', (socket: Socket) => {
     // A stream may be silent for long; what waits here is a client that takes nothing, or that asks for nothing.
@@ -233,10 +237,6 @@ async function routed(
   }
 }
 
-/** What a client learns of a bug. */
-export const internalError = (): Response =>
-  statusResponse(statusError(500, 'InternalError', 'the server has a bug; its log says more'))
-
 function withDefaults(given: Headers): Headers {
   const headers = new Headers(given)
   for (const [name, value] of Object.entries(defaultHeaders)) {
@@ -267,68 +267,4 @@ function guarded(
     },
     { highWaterMark: 0 },
   )
-}
-
-const bodyOf = (status: Status): string => `${JSON.stringify(status)}\n`
-
-const refusalHeaders = (status: Status): Record<string, string> => ({
-  ...defaultHeaders,
-  ...(status.code === 405 ? { Allow: 'GET, HEAD' } : {}),
-  'Content-Type': 'application/json',
-  'Content-Length': String(Buffer.byteLength(bodyOf(status))),
-  Connection: 'close',
-})
-
-/** Answers without reading the body, and closes. */
-function refuse({ incoming, outgoing }: HttpExchange, status: Status, clock: Clock): void {
-  outgoing.writeHead(status.code, refusalHeaders(status))
-  if (!hasBody(incoming)) {
-    outgoing.end(bodyOf(status))
-    return
-  }
-  // A connection closed while its client still sends takes our answer with it.
-  outgoing.write(bodyOf(status))
-  let left = lingerBytes
-  const cancel = clock.after(lingerMs, () => outgoing.end())
-  incoming.on('data', (chunk: Buffer) => {
-    left -= chunk.length
-    if (left < 0) outgoing.end()
-  })
-  incoming.once('end', () => outgoing.end())
-  outgoing.once('close', cancel)
-}
-
-interface HttpExchange {
-  incoming: IncomingMessage
-  outgoing: ServerResponse
-}
-
-const badRequest = statusError(400, 'BadRequest', 'this is no HTTP request that is understood here')
-
-const clientErrors: Record<string, Status> = {
-  HPE_HEADER_OVERFLOW: statusError(431, 'BadRequest', `the header is larger than ${maxHeaderBytes} bytes`),
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: statusError(
-    413,
-    'RequestEntityTooLarge',
-    'the chunk extensions are too large',
-  ),
-  ERR_HTTP_REQUEST_TIMEOUT: statusError(408, 'Timeout', 'the request did not come in time'),
-}
-
-/** For what Node gives us as a bare socket. */
-function writeRefusal(socket: Duplex, status: Status): void {
-  if (!socket.writable) return void socket.destroy()
-  socket.on('error', () => socket.destroy())
-  const headers = Object.entries(refusalHeaders(status)).map(([name, value]) => `${name}: ${value}\r\n`)
-  const words = reasonPhrases[status.code] ?? 'Bad Request'
-  socket.end(`HTTP/1.1 ${status.code} ${words}\r\n${headers.join('')}\r\n${bodyOf(status)}`, () =>
-    socket.destroy(),
-  )
-}
-
-const reasonPhrases: Record<number, string> = {
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  413: 'Payload Too Large',
-  431: 'Request Header Fields Too Large',
 }

@@ -109,6 +109,9 @@ describe('what arrives at the port', () => {
       request(`GET /x?fieldSelector=${many(21, (n) => `a${n}=b`).join('%2C')}`),
       400,
     ],
+    ['a Host with a blank', 'GET /x HTTP/1.1\r\nHost: local host\r\n\r\n', 400],
+    ['a Host with a path', 'GET /x HTTP/1.1\r\nHost: localhost/x\r\n\r\n', 400],
+    ['a Host with a port that is none', 'GET /x HTTP/1.1\r\nHost: localhost:99999\r\n\r\n', 400],
     ['no Host', 'GET /x HTTP/1.1\r\n\r\n', 400],
 
     ['a method in lower case', request('get /x'), 400],
@@ -202,7 +205,7 @@ describe('names of the host', () => {
     ['evil.example', 403],
     ['localhost.evil.example', 403],
     ['127.0.0.1.evil.example', 403],
-    ['localhost@evil.example', 403],
+    ['localhost@evil.example', 400],
     ['192.0.2.1', 403],
     ['[::2]', 403],
   ])('%s, where nobody is asked who they are', async (host, status) => {
