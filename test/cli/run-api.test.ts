@@ -85,8 +85,15 @@ describe('the API of a run', { timeout: 60_000 }, () => {
   test('says which address is taken', async () => {
     const run = await startRun('--listen', '127.0.0.1:0')
     const address = new URL(run.url).host
-    const root = await makeTree({ 'fleet.yaml': exampleFleet })
-    const second = await reflash(['run', root, '--state', join(root, '..', 'x.db'), '--listen', address])
+    const root = await makeTree({ 'fleet/fleet.yaml': exampleFleet })
+    const second = await reflash([
+      'run',
+      join(root, 'fleet'),
+      '--state',
+      join(root, 'state.db'),
+      '--listen',
+      address,
+    ])
     expect({ code: second.code, words: readLog(second.stderr).words }).toEqual({
       code: 2,
       words: [
