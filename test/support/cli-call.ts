@@ -40,7 +40,9 @@ export function callCli(
     }),
     stdout: () => out.join(''),
     stderr: () => err.join(''),
-    says: (pattern) => until(`stdout matches ${String(pattern)}`, () => pattern.test(out.join(''))),
+    says: async (pattern) => {
+      await until(`stdout matches ${String(pattern)}`, () => pattern.test(out.join('')))
+    },
     interrupt,
   }
 }
