@@ -2,7 +2,8 @@ import { isRecord } from './api-objects.ts'
 
 /** Without quotes no reader of YAML 1.1 or 1.2 takes these for anything but text: words, versions and durations. */
 const plain = /^(?:[A-Za-z/][\w./+,;()-]*(?: [\w./+,;()-]+)*|\d+(?:\.\d+){2,}|(?:\d+(?:ms|s|m|h|d))+)$/
-const meaning = /^(true|false|yes|no|on|off|y|n|null)$/i
+/** The last is a number of YAML 1.1 to some readers. */
+const meaning = /^(true|false|yes|no|on|off|y|n|null|e[-+]?\d+)$/i
 /** What JSON leaves as it is and YAML, or a terminal, does not take. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu
 
