@@ -67,7 +67,8 @@ function cellsOf(row: TableRow, kept: readonly number[], style: TableStyle): str
 
 /** The first line of a cell, and "..." for the others. */
 function cellText(value: unknown): string {
-  if (value === null || value === undefined) return '<none>'
+  // As kubectl prints what a server leaves out.
+  if (value === null || value === undefined) return ''
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   const end = text.search(/[\r\n\f]/)
   return end === -1 ? shown(text) : `${shown(text.slice(0, end))}...`

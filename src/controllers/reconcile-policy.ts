@@ -137,6 +137,8 @@ const summaryOf = ({ counts }: PolicyFacts): string =>
   `${counts.onTarget} of ${counts.matched} devices on target`
 const leftOf = ({ counts }: PolicyFacts): number => counts.matched - counts.onTarget - counts.held
 
+const devicesOf = (count: number): string => `${count} ${count === 1 ? 'device' : 'devices'}`
+
 /** Work is left, and none of it moves by itself. */
 function onlyFailuresLeft(facts: PolicyFacts): boolean {
   const { counts, problem, policy, loading } = facts
@@ -162,17 +164,17 @@ const judgements = {
   },
   Degraded: ({ counts: { failed, lost, rolledBack } }: PolicyFacts) =>
     failed > 0
-      ? yes('Failures', `${failed} devices failed, ${lost} of them lost, ${rolledBack} rolled back`)
+      ? yes('Failures', `${devicesOf(failed)} failed, ${lost} of them lost, ${rolledBack} rolled back`)
       : undefined,
   Stalled: (facts: PolicyFacts) => {
     if (facts.problem) return yes(facts.problem.reason, facts.problem.message)
     return onlyFailuresLeft(facts)
-      ? yes('OnlyFailuresLeft', `${leftOf(facts)} devices need a person`)
+      ? yes('OnlyFailuresLeft', `${devicesOf(leftOf(facts))} left, and a person is needed`)
       : undefined
   },
   Reconciling: (facts: PolicyFacts) =>
     !facts.problem && !onlyFailuresLeft(facts) && leftOf(facts) > 0 && facts.policy.spec.state === 'Run'
-      ? yes('Progressing', `${leftOf(facts)} devices to go`)
+      ? yes('Progressing', `${devicesOf(leftOf(facts))} to go`)
       : undefined,
 } satisfies Record<string, (facts: PolicyFacts) => Judgement>
 const policyConditions = Object.keys(judgements) as (keyof typeof judgements)[]

@@ -60,6 +60,8 @@ interface Counted {
   /** The latest attempt at this very upgrade. */
   latest: UpgradeOperation | undefined
   unfinished: UpgradeOperation | undefined
+  /** Whether an operation holds it. */
+  claimed: boolean
 }
 
 const failed = ({ onTarget, latest }: Counted): boolean => latest?.status.phase === 'Failed' && !onTarget
@@ -67,7 +69,9 @@ const failedAs = (counted: Counted, failureClass: string): boolean =>
   failed(counted)
     ? counted.latest?.status.failureClass === failureClass
     : counted.blocked?.reason === failureClass
-const isInFlight = ({ unfinished }: Counted): boolean => unfinished !== undefined && holdsSlot(unfinished)
+/** Until its claim is freed, what has been found out about a device is not in its status yet. */
+const isInFlight = ({ unfinished, claimed }: Counted): boolean =>
+  claimed || (unfinished !== undefined && holdsSlot(unfinished))
 
 /** Which devices each count of a policy takes in. */
 const countRules: Record<CountName, (counted: Counted) => boolean> = {
@@ -91,13 +95,17 @@ const countRules: Record<CountName, (counted: Counted) => boolean> = {
 export const countNames = Object.keys(countRules) as CountName[]
 
 /** What a device adds to the counts of the policies that select it; whoever does not own it only holds it. */
-function countsOf(subject: Subject, known: Omit<Counted, 'unfinished'>): Map<string, CountName[]> {
+function countsOf(
+  subject: Subject,
+  known: Omit<Counted, 'unfinished' | 'claimed'>,
+): Map<string, CountName[]> {
   const [first, ...others] = subject.policies
   const counts = new Map<string, CountName[]>()
   for (const policy of others) counts.set(policy.metadata.name, ['matched', 'held'])
   const open = subject.operations.filter((operation) => !isFinished(operation))
   const unfinished = open.find(holdsSlot) ?? open[0]
-  const counted = { ...known, unfinished }
+  const claimed = subject.device.status.operationRef !== undefined
+  const counted = { ...known, unfinished, claimed }
   counts.set(
     first!.metadata.name,
     countNames.filter((name) => countRules[name](counted)),

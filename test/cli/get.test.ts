@@ -62,12 +62,9 @@ describe('get', () => {
     const { code, stdout, stderr } = await cliResult(['get', 'dev', '-s', api.url, '-l', 'site=north'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toBe(
-      [
-        'NAME                  OS',
-        'ap-1                  OpenWrt 23.05.5',
-        'ap-with-a-long-name   <none>',
-        '',
-      ].join('\n'),
+      ['NAME                  OS', 'ap-1                  OpenWrt 23.05.5', 'ap-with-a-long-name', ''].join(
+        '\n',
+      ),
     )
     expect(api.requests.map(({ url }) => url.search)).toEqual([
       '?labelSelector=site%3Dnorth&limit=500',

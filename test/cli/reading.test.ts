@@ -62,7 +62,7 @@ describe('the reading commands', () => {
       '60s',
     )
     expect(stuck).toMatchObject({ code: 1, stdout: '' })
-    expect(stuck.stderr).toContain('Stalled: OnlyFailuresLeft: 1 devices need a person')
+    expect(stuck.stderr).toContain('Stalled: OnlyFailuresLeft: 1 device left, and a person is needed')
 
     const table = await read('get', 'devices')
     expect(table.stdout.split('\n')[0]).toMatch(
