@@ -112,8 +112,7 @@ describe('validate', { timeout: 20_000 }, () => {
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({
       valid: false,
-      objects: 2,
-      skipped: 0,
+      summary: { objects: 2, errors: 1, skipped: 0 },
       problems: [
         {
           file: 'fleet.yaml',
