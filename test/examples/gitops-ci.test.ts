@@ -98,7 +98,7 @@ describe('the hook for pre-commit', async () => {
   })
 
   test('calls what there is', async () => {
-    expect(hook).toMatchObject({ language: 'node', pass_filenames: false })
+    expect(hook).toMatchObject({ language: 'system', pass_filenames: false })
     const [program, ...words] = [...hook!.entry.split(' '), ...hook!.args]
     expect(program).toBe('reflash')
     const { code } = await cliResult(words.map((word) => (word === '.' ? example : word)))
