@@ -105,6 +105,8 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
     }
     const response = await routed(() => options.fetch(request, env), onError)
     const headers = withDefaults(response.headers)
+    // An older client would take the lengths of chunks for content.
+    if (env.incoming.httpVersion !== '1.1') headers.delete('Transfer-Encoding')
     if (asked.method === 'HEAD') await response.body?.cancel()
     const body =
       asked.method === 'HEAD' || !response.body
@@ -245,12 +247,13 @@ function withDefaults(given: Headers): Headers {
   return headers
 }
 
-/** The same bytes; `onError` hears of what its source throws in between, and the stream just ends. */
+/** The same bytes; `onError` hears at once of what its source throws, also while nobody reads, and the stream just ends. */
 function guarded(
   body: ReadableStream<Uint8Array>,
   onError: (error: unknown) => void,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
+  reader.closed.catch(onError)
   return new ReadableStream(
     {
       async pull(controller) {
@@ -258,8 +261,7 @@ function guarded(
           const { done, value } = await reader.read()
           if (done) controller.close()
           else controller.enqueue(value)
-        } catch (error) {
-          onError(error)
+        } catch {
           controller.close()
         }
       },

@@ -12,7 +12,7 @@ import { problem } from './problem.ts'
 import { readNumber, readQuery, readWord } from './query.ts'
 import { accessOf, mayNotRead, mayReadIn, notThere, type Redact } from './status-routes.ts'
 import { createStreamSlots, type StreamSlots } from './stream-slots.ts'
-import { streamText } from './text-stream.ts'
+import { streamHeaders, streamText } from './text-stream.ts'
 
 export interface LogRouteOptions {
   fleet: Fleet
@@ -81,7 +81,7 @@ function answer(
       release()
     }
   })
-  return new Response(body, { headers })
+  return new Response(body, { headers: { ...headers, ...streamHeaders } })
 }
 
 const tooMany = (): Response =>

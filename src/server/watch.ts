@@ -26,8 +26,8 @@ export interface WatchStart {
 }
 
 const bookmarkEveryMs = 60_000
-/** Changes, or objects at the start, for each write: what is written is in memory until it is taken. */
-const batch = 100
+/** Changes, or objects at the start, that are made a text at once: it is in memory until it is taken. */
+const batch = 20
 
 /**
  * Sends what a collection holds, and then each change, until the time is up or the stream's signal is aborted. All that is
