@@ -495,6 +495,8 @@ export interface DemoOptions {
   maxConcurrent: number
   rebootMs: number
   seed: string
+  /** Where the API is served meanwhile, or `none`. */
+  listen: string
   /** Leave the folder with manifests and state behind. */
   keep: boolean
   events: EventSink
@@ -538,7 +540,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     await simulated.writeManifests(directory)
     const state = join(folder, 'state.db')
     const unlimited = { maxInFlight: String(options.maxConcurrent), maxStartsPerMinute: '10000' }
-    const flags = { ...defaults, ...unlimited, state, cache: join(folder, 'cache') }
+    const { listen } = options
+    const flags = { ...defaults, ...unlimited, state, listen, cache: join(folder, 'cache') }
     const config = readConfig(directory, flags, options.env)
     await runDirectory(config, { ...options, once: true })
     const target = knownReleases['24.10.8'].revision

@@ -7,6 +7,7 @@ interface DemoOptions {
   seed: string
   maxConcurrent: string
   rebootSeconds: string
+  listen: string
   output: 'auto' | 'json' | 'table'
   keep?: boolean
 }
@@ -19,13 +20,17 @@ export function addDemo(program: Command, context: CliContext, finish: (code: nu
     .option('--seed <text>', 'the same seed makes the same fleet', 'demo')
     .option('--max-concurrent <n>', 'upgrades at once', '10')
     .option('--reboot-seconds <n>', 'how long a router is away', '5')
+    .option('--listen <addr:port>', 'serve the API there while it runs, or none', 'none')
     .option('--keep', 'leave the manifests and the state in their folder, and say where')
     .addOption(
       new Option('-o, --output <format>', 'auto: a live table on a terminal, else JSON')
         .choices(['auto', 'json', 'table'])
         .default('auto'),
     )
-    .addHelpText('after', '\nExample:\n  reflash demo --devices 50')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  reflash demo --devices 50\n  reflash demo --devices 200 --listen 127.0.0.1:8080    # and kubectl or `reflash top` beside it',
+    )
     .action(async (options: DemoOptions) => {
       const live = options.output === 'table' || (options.output === 'auto' && context.stderr.isTTY)
       const { createLogSink, runDemo } = await import('../app.ts')
@@ -36,6 +41,7 @@ export function addDemo(program: Command, context: CliContext, finish: (code: nu
         maxConcurrent: count('--max-concurrent', options.maxConcurrent, 1000),
         rebootMs: 1000 * count('--reboot-seconds', options.rebootSeconds, 3600),
         seed: options.seed,
+        listen: options.listen,
         keep: options.keep ?? false,
         events: view?.events ?? log,
         signal: context.signal,

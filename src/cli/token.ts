@@ -29,7 +29,7 @@ export function addToken(program: Command, context: CliContext): void {
       'after',
       '\nExamples:\n  reflash token --id laptop --file tokens.yaml\n' +
         '  reflash token --id prometheus --scope metrics --expires 90d --file tokens.yaml\n' +
-        '  reflash run fleet/ --listen 0.0.0.0:8443 --token-file tokens.yaml --tls-cert cert.pem --tls-key key.pem',
+        '  reflash run fleet/ --listen 0.0.0.0:8443 --token-file tokens.yaml --tls-cert c.pem --tls-key k.pem',
     )
     .action(async ({ id, scope = ['read'], namespace, expires, file }: TokenOptions) => {
       const { issueToken } = await import('../app.ts')

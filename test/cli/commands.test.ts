@@ -19,13 +19,15 @@ const commands = [
   'events',
   'logs',
   'wait',
+  'token',
+  'completion',
 ] as const
 
 describe('the command line', { timeout: 20_000 }, () => {
   test.each(['', ...commands])('explains itself, with an example: reflash %s', async (command) => {
     const { code, stdout, stderr } = await reflash([...(command === '' ? [] : [command]), '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/\nExamples?:\n {2}reflash /)
+    expect(stdout).toMatch(/\nExamples?:\n {2}.*\breflash /)
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
   })
 
