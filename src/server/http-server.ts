@@ -120,11 +120,22 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
   }
 
   const localHosts = options.needsToken ? undefined : localNames(listen)
-  const answering = new Set<Duplex>()
+  /** The last answer of each connection that is not over. */
+  const answering = new Map<Duplex, ServerResponse>()
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const { socket } = incoming
-    answering.add(socket)
-    outgoing.once('close', () => answering.delete(socket))
+    const before = answering.get(socket)
+    answering.set(socket, outgoing)
+    outgoing.once('close', () => {
+      if (answering.get(socket) === outgoing) answering.delete(socket)
+    })
+    // One after the other: answers to all that was sent at once would wait in memory for the slowest.
+    if (before) before.once('close', () => onTurn(incoming, outgoing))
+    else onTurn(incoming, outgoing)
+  }
+  const onTurn = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // The connection ended with the answer before.
+    if (!outgoing.socket) return void answering.delete(incoming.socket)
     const refusal = refusalOf(incoming, localHosts)
     if (refusal) refuse({ incoming, outgoing }, refusal, clock)
     else void route(incoming, outgoing)

@@ -153,6 +153,25 @@ describe('what arrives at the port', () => {
     expect(answers.map(({ body }) => body)).toEqual(many(10, (n) => `GET /${n}`))
   })
 
+  test('what is asked behind an endless answer waits for its turn, and costs nothing', async () => {
+    let asked = 0
+    const { url } = await serve({
+      fetch: ({ url: of }) => {
+        asked += 1
+        return new Response(of.endsWith('/endless') ? new ReadableStream() : 'x'.repeat(1_000_000))
+      },
+    })
+    const connection = connectRaw(url)
+    connection.write(request('GET /endless') + many(300, () => request('GET /page')).join(''))
+    await until('the first is answered', () => connection.received().includes('\r\n\r\n'))
+    const [other] = await exchange(url, request('GET /other'))
+    expect(other!.status).toBe(200)
+    expect(asked).toBe(2)
+    connection.socket.destroy()
+    await exchange(url, request('GET /other'))
+    expect(asked).toBe(3)
+  })
+
   test('what follows a refused request is not answered', async () => {
     const { url } = await serve()
     const answers = await exchange(url, request('GET //x') + request('GET /secret'))
