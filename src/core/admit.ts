@@ -170,8 +170,14 @@ function checkBuild({ device, request, target }: Subject): Blocked | undefined {
   const board = device.status.board
   if (board === undefined) return undefined
   const match = imageForBoard(board, candidates)
-  if (match.kind === 'None')
-    return no('NoImage', `build ${name} has no image for board ${board}${unreadyImages(board, candidates)}`)
+  if (match.kind === 'None') {
+    const unready = unreadyImages(board, candidates)
+    // It may well be the one: whether there is none is known when it has been read.
+    const reason = unready.some((image) => readinessOf(image).reason === 'Loading')
+      ? 'BuildNotReady'
+      : 'NoImage'
+    return no(reason, `build ${name} has no image for board ${board}${namesOf(unready)}`)
+  }
   if (match.kind === 'Ambiguous') {
     return no(
       'AmbiguousImage',
@@ -183,18 +189,20 @@ function checkBuild({ device, request, target }: Subject): Blocked | undefined {
 
 const maxNamed = 5
 
-/** The image that is missing may be there, and not be usable: which those are, and why. */
-function unreadyImages(board: string, images: readonly FirmwareImage[]): string {
-  const unready = images.filter(
-    (image) => !isReadyImage(image) && (image.spec.boards ?? [board]).includes(board),
-  )
-  const conditionOf = (image: FirmwareImage) => getCondition(image.status.conditions, 'Ready')
+/** The image that is missing may be there, and not be usable. */
+const unreadyImages = (board: string, images: readonly FirmwareImage[]): FirmwareImage[] =>
+  images.filter((image) => !isReadyImage(image) && (image.spec.boards ?? [board]).includes(board))
+
+const readinessOf = (image: FirmwareImage): { reason: string; message: string } =>
+  getCondition(image.status.conditions, 'Ready') ?? { reason: 'Loading', message: 'Loading' }
+
+/** Which those are, and why. */
+function namesOf(unready: readonly FirmwareImage[]): string {
   const [only, ...others] = unready
-  if (only && others.length === 0)
-    return `; not Ready: ${only.metadata.name} (${conditionOf(only)?.message ?? 'Loading'})`
+  if (only && others.length === 0) return `; not Ready: ${only.metadata.name} (${readinessOf(only).message})`
   const named = unready
     .slice(0, maxNamed)
-    .map((image) => `${image.metadata.name} (${conditionOf(image)?.reason ?? 'Loading'})`)
+    .map((image) => `${image.metadata.name} (${readinessOf(image).reason})`)
   const more = unready.length > maxNamed ? ` and ${unready.length - maxNamed} more` : ''
   return named.length === 0 ? '' : `; not Ready: ${named.join(', ')}${more}`
 }

@@ -113,6 +113,18 @@ const rows: [reason: string, check: string, subject: Subject, words: RegExp][] =
     /build new has no image for board else/,
   ],
   [
+    'BuildNotReady',
+    'build',
+    subject({
+      device: device({}, { board: 'else' }),
+      target: {
+        build: build(),
+        images: [image(), image('late', { status: { observedGeneration: 0, conditions: [] } })],
+      },
+    }),
+    /build new has no image for board else; not Ready: late \(Loading\)$/,
+  ],
+  [
     'AmbiguousImage',
     'build',
     subject({ target: { build: build(), images: [image('b'), image('a')] } }),
