@@ -1,16 +1,11 @@
 import fc from 'fast-check'
 import type { HttpBindings } from '@hono/node-server'
 import { describe, expect, test } from 'vitest'
-import { createStatusReader } from '../../src/controllers/fleet-status.ts'
 import type { Access } from '../../src/server/access.ts'
-import { createNamespaceCollection } from '../../src/server/namespace-collection.ts'
-import { createEventCollection } from '../../src/server/event-collection.ts'
-import { createRedaction } from '../../src/server/redaction.ts'
-import { createResourceCollections } from '../../src/server/resource-collections.ts'
-import { createServerApp } from '../../src/server/server.ts'
 import type { TokenGate } from '../../src/server/tokens.ts'
 import { apart, createToySource } from '../support/api-source.ts'
 import { imageDigest } from '../support/toy-fleet.ts'
+import { createWholeApp } from '../support/whole-app.ts'
 
 /** `REFLASH_SEEDS=100000 REFLASH_SEED=7` asks more, or the same again. */
 const requests = Number(process.env['REFLASH_SEEDS'] ?? 3000)
@@ -21,38 +16,14 @@ const maxWatches = 5
 /** Every route over a fleet at rest, without the port before it. */
 async function serveEverything(tokens?: TokenGate) {
   const source = await createToySource()
-  const { ports, store } = source
-  const { clock, fleet, governor, images } = ports
-  const stop = new AbortController()
-  const resources = createResourceCollections(store, { clock, signal: stop.signal })
-  await resources.ready
-  const bugs: unknown[] = []
-  const collections = [
-    ...resources.all,
-    createNamespaceCollection(resources),
-    createEventCollection(source.eventLog),
-  ]
-  const app = createServerApp({
-    ...source,
-    clock,
-    collections,
-    collectionsLoaded: () => true,
-    fleet,
-    status: createStatusReader({ fleet, governor, clock, version: '0.0.0' }),
-    images,
-    redaction: createRedaction(resources.of('Device'), resources.of('UpgradeOperation')),
-    health: { live: [{ name: 'ping', holds: () => true }], ready: [] },
-    tokens,
-    limits: { maxWatches, maxWatchesPerToken: maxWatches },
-    onBug: (error) => bugs.push(error),
-  })
+  const { app, bugs, stop } = await createWholeApp(source, { tokens, maxWatches })
   const env = { incoming: { socket: { remoteAddress: '127.0.0.1' } } } as HttpBindings
   const { name } = source.operation.metadata
   return {
     bugs,
     paths: [...new Set(app.routes.map(({ path }) => path))].filter((path) => !path.includes('*')),
     names: ['default', 'default', 'ap-1', 'ap-2', 'all', 'new', 'image', name, imageDigest, apart.namespace],
-    version: async () => (await store.list('Device')).resourceVersion,
+    version: async () => (await source.store.list('Device')).resourceVersion,
     /** The whole answer; what would go on for ever is left as soon as it has begun. */
     ask: async (asked: Asked): Promise<Answer> => {
       const { method, path, headers } = asked
@@ -65,7 +36,7 @@ async function serveEverything(tokens?: TokenGate) {
       const type = response.headers.get('Content-Type')
       return { ...asked, status: response.status, type, body: await body }
     },
-    stop: () => stop.abort(),
+    stop,
   }
 }
 
