@@ -11,8 +11,8 @@ import { asEvents, asText } from './log-format.ts'
 import { problem } from './problem.ts'
 import { readNumber, readQuery, readWord } from './query.ts'
 import { accessOf, mayNotRead, mayReadIn, notThere, type Redact } from './status-routes.ts'
-import { createStreamSlots, type StreamSlots } from './stream-slots.ts'
 import { streamHeaders, streamText } from './text-stream.ts'
+import { createWatchCount, type WatchCount } from './watch-count.ts'
 
 export interface LogRouteOptions {
   fleet: Fleet
@@ -21,13 +21,15 @@ export interface LogRouteOptions {
   redact: Redact
   /** Logs that are followed at once. */
   maxStreams: number
+  /** The same with one token; as many as for all unless told. */
+  maxStreamsPerToken?: number
 }
 
 const retryAfterSeconds = '10'
 
 /** The log of each operation, as server-sent events that go on after a cut, or as text. */
 export function logRoutes(options: LogRouteOptions): Hono<ServerEnv> {
-  const slots = createStreamSlots(options.maxStreams)
+  const slots = createWatchCount(options.maxStreams, options.maxStreamsPerToken ?? options.maxStreams)
   const app = new Hono<ServerEnv>()
   app.onError((error) => {
     if (hasCode(error, 'Invalid')) return problem(400, error.message)
@@ -40,7 +42,7 @@ export function logRoutes(options: LogRouteOptions): Hono<ServerEnv> {
 function answer(
   context: Context<ServerEnv>,
   key: Key,
-  options: LogRouteOptions & { slots: StreamSlots },
+  options: LogRouteOptions & { slots: WatchCount },
 ): Response {
   const access = accessOf(context)
   if (!mayReadIn(access, key.namespace)) return mayNotRead()
@@ -62,7 +64,7 @@ function answer(
   }
   if (context.req.raw.method === 'HEAD') return new Response(null, { headers })
   const { clock, fleet, feed, redact, slots } = options
-  const release = slots.take()
+  const release = slots.take(access.tokenId)
   if (!release) return tooMany()
   const device = { namespace: key.namespace, name: operation.spec.deviceRef.name }
   const reading: FollowOptions = {

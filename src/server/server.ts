@@ -68,7 +68,14 @@ export function createServerApp(parts: ServerParts): Hono<ServerEnv> {
   app.route('/', statusRoutes({ status: parts.status, redact: redaction.text }))
   app.route(
     '/',
-    logRoutes({ fleet, feed: parts.live, clock, redact: redaction.text, maxStreams: limits.maxWatches }),
+    logRoutes({
+      fleet,
+      feed: parts.live,
+      clock,
+      redact: redaction.text,
+      maxStreams: limits.maxWatches,
+      maxStreamsPerToken: limits.maxWatchesPerToken,
+    }),
   )
   app.route('/', imageRoutes({ fleet, images: parts.images, clock, maxDownloads }))
   app.route('/', apiDocsRoutes({ version }))

@@ -1,10 +1,14 @@
-/** Slots for watches: for all, and for each token. */
-export function createWatchCount(max: number, maxPerToken: number) {
+/** Slots for what goes on for long: for all, and for each token. */
+export interface WatchCount {
+  /** Undefined when there is none left; else what gives the slot back. */
+  take(tokenId: string | undefined): (() => void) | undefined
+}
+
+export function createWatchCount(max: number, maxPerToken: number): WatchCount {
   let open = 0
   const byToken = new Map<string, number>()
   return {
-    /** Undefined when there is none left; else what gives the slot back. */
-    take(tokenId: string | undefined): (() => void) | undefined {
+    take(tokenId) {
       const own = tokenId === undefined ? 0 : (byToken.get(tokenId) ?? 0)
       if (open >= max || own >= maxPerToken) return undefined
       open += 1

@@ -33,7 +33,14 @@ function eventsIn(text: string): Said[] {
 }
 
 /** One operation, its live lines, and the route; the world turns as the test says. */
-function createLogWorld(options: { access?: Partial<Access>; maxStreams?: number; maxLines?: number } = {}) {
+function createLogWorld(
+  options: {
+    access?: Partial<Access>
+    maxStreams?: number
+    maxStreamsPerToken?: number
+    maxLines?: number
+  } = {},
+) {
   const clock = createManualClock(Date.parse('2026-01-01T00:00:00Z'))
   const fleet = new Fleet(clock)
   const listeners = new Set<object>()
@@ -80,6 +87,7 @@ function createLogWorld(options: { access?: Partial<Access>; maxStreams?: number
       redact: (text, _device, { sensitive }) =>
         sensitive ? text : text.replaceAll('192.0.2.1', '<address>'),
       maxStreams: options.maxStreams ?? 10,
+      ...(options.maxStreamsPerToken ? { maxStreamsPerToken: options.maxStreamsPerToken } : {}),
     }),
   )
 
@@ -175,6 +183,12 @@ describe('a follower', () => {
     await world.clock.advance(15_000)
     expect(world.listeners()).toBe(0)
     expect((await world.follow()).response.status).toBe(200)
+  })
+
+  test('cannot be followed too often with one token', async () => {
+    const world = createLogWorld({ access: { tokenId: 'some' }, maxStreamsPerToken: 2 })
+    world.enter('Connecting', 'connecting')
+    for (const status of [200, 200, 429]) expect((await world.app.request(path)).status).toBe(status)
   })
 
   test('that stops reading is cut off', async () => {
