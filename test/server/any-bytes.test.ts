@@ -152,8 +152,7 @@ test(`${rounds} rounds of bytes of any kind harm nothing`, { timeout: 600_000 },
   await check(Math.floor(rounds / 2))
   await until('all connections are closed again', () => connections() === 1)
   await until('no round leaves anything behind', () => keptBytes() - before < 5 * 2 ** 20)
-  for (const status of ['200', '400', '405', '408', '413', '431'])
-    expect(seen.get(status), status).toBeDefined()
+  for (const status of ['200', '400', '405', '413']) expect(seen.get(status), status).toBeDefined()
 })
 
 test('50 requests at once are answered in their order', async () => {

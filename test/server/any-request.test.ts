@@ -262,7 +262,8 @@ describe(`${requests} requests of any kind`, { timeout: 600_000 }, () => {
       if (method !== 'HEAD') words.add(status === 401 ? 'not without a token' : `${status} ${body}`)
     })
     // Only what is known of a probe's path may be said.
-    expect([...words].toSorted()).toEqual(['200 ok', '404 404 page not found\n', 'not without a token'])
+    const known = ['200 ok', '404 404 page not found\n', 'not without a token']
+    expect([...words].filter((word) => !known.includes(word))).toEqual([])
     served.stop()
   })
 })
