@@ -93,14 +93,16 @@ export function addApiFlags(command: Command): Command {
       ),
     )
     .addOption(
-      flag('--max-watches <n>', 'watches and logs followed at once', 'MAX_WATCHES').default(
+      flag('--max-watches <n>', 'watches at once, and as many followed logs', 'MAX_WATCHES').default(
         apiDefaults.maxWatches,
       ),
     )
     .addOption(
-      flag('--max-watches-per-token <n>', 'watches at once with one token', 'MAX_WATCHES_PER_TOKEN').default(
-        apiDefaults.maxWatchesPerToken,
-      ),
+      flag(
+        '--max-watches-per-token <n>',
+        'watches at once with one token, and as many followed logs',
+        'MAX_WATCHES_PER_TOKEN',
+      ).default(apiDefaults.maxWatchesPerToken),
     )
     .option('--metrics-per-device', 'at /metrics, name each device with what it runs and when it was seen')
 }
