@@ -11,6 +11,7 @@ import {
   updated,
   withStatus,
 } from '../core/stored-object.ts'
+import { hasCode } from '../core/errors.ts'
 import { toTime } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ResourceStore } from '../ports/resource-store.ts'
@@ -77,7 +78,23 @@ export function createTableStore(parts: {
       const items = Array.from(table.list(kind, namespace), (text) => JSON.parse(text) as KindMap[K])
       return { items, resourceVersion: String(table.latest()) }
     },
-    watch: (options) => log.watch(options),
+    async *follow({ kinds, signal }) {
+      while (!signal.aborted) {
+        // All of one moment, however long a reader takes for each.
+        const from = String(table.latest())
+        const texts = kinds.map((kind) => ({ kind, objects: [...table.list(kind, undefined)] }))
+        for (const { kind, objects } of texts) {
+          const parsed = objects.map((text) => JSON.parse(text) as AnyResource)
+          yield { type: 'Listed', kind, objects: parsed, resourceVersion: from }
+        }
+        try {
+          yield* log.watch({ kinds, from, signal })
+          return
+        } catch (error) {
+          if (!hasCode(error, 'Expired')) throw error
+        }
+      }
+    },
     async create(manifest) {
       if (read(manifest.kind, manifest.metadata)) throw taken(manifest)
       return create(manifest)

@@ -42,7 +42,7 @@ describe('a disk that is full', () => {
       items: [first],
       resourceVersion: first.metadata.resourceVersion,
     })
-    const watch = store.watch({
+    const watch = log.watch({
       kinds: ['Category'],
       from: first.metadata.resourceVersion,
       signal: new AbortController().signal,
