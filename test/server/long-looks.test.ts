@@ -54,9 +54,7 @@ describe('others get their turns while nothing is found', () => {
 
   test('by a watch that takes up what was missed', async () => {
     await serveMany()
-    const reader = readWatch(
-      await served.get(`${categoriesPath}?watch=true&resourceVersion=1&${nothing}`),
-    )
+    const reader = readWatch(await served.get(`${categoriesPath}?watch=true&resourceVersion=1&${nothing}`))
     const next = reader.next()
     const found = served.store.create(category('late', { labels: { site: 'nowhere' } })).then(() => next)
     expect(await turnsDuring(found)).toBeGreaterThanOrEqual(count / 20 - 1)
