@@ -168,7 +168,8 @@ function toRecord(map: YAMLMap, path: Path, reading: Reading): Record<string, un
       continue
     }
     const at = [...path, name]
-    if (name in record) report(reading, key, at, { reason: 'Duplicate', message: 'is there twice in one map' })
+    if (name in record)
+      report(reading, key, at, { reason: 'Duplicate', message: 'is there twice in one map' })
     else record[name] = toValue(value, at, reading)
   }
   return record
