@@ -128,7 +128,7 @@ export interface RunOptions {
   events: EventSink
   signal: AbortSignal
   /** Of the program, as the API shows it. */
-  version?: string
+  version: string
   /** Hears of the fleet as soon as it has been read. */
   onFleet?: (fleet: Fleet) => void
   /** Hears where the API is served. */
@@ -141,7 +141,7 @@ export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
 
 /** Keeps the fleet at what a directory declares, until the signal is aborted. @throws ReflashError for a bad start. */
 export async function runDirectory(config: RunConfig, options: RunOptions): Promise<Ending> {
-  const { once, version = '' } = options
+  const { once, version } = options
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const startedAt = systemClock.now()
@@ -437,6 +437,8 @@ export interface DemoOptions {
   listen: string
   /** Leave the folder with manifests and state behind. */
   keep: boolean
+  /** Of the program, as the API shows it. */
+  version: string
   events: EventSink
   signal: AbortSignal
   env: Readonly<Record<string, string | undefined>>
