@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reflash } from '../support/cli.ts'
 import { makeCertificate } from '../support/certificate.ts'
-import { kubectlPrograms, missingKubectls } from '../support/kubectl-programs.ts'
+import { builtPrograms, notBuilt } from '../support/built-programs.ts'
 import { makeKubectl } from '../support/kubectl.ts'
 import { missingPrograms } from '../support/programs.ts'
 import { unlessMissing } from '../support/requires.ts'
@@ -11,7 +11,7 @@ import { startServedApi, type ServedApi } from '../support/served-api.ts'
 import { startServedFleet, type ServedFleet } from '../support/served-fleet.ts'
 import { until } from '../support/until.ts'
 
-const programs = kubectlPrograms()
+const programs = builtPrograms('kubectl')
 
 const labText = `apiVersion: reflash.dev/v1alpha1
 kind: Category
@@ -19,7 +19,7 @@ metadata: {name: cameras, namespace: lab}
 spec: {}
 `
 
-unlessMissing([...missingKubectls(programs), ...missingPrograms('openssl')])('kubectl with a token', () => {
+unlessMissing([...notBuilt(programs), ...missingPrograms('openssl')])('kubectl with a token', () => {
   let fleet: ServedFleet
   let served: ServedApi
   let cert: string

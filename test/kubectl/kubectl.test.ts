@@ -2,14 +2,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { kubectlPrograms, missingKubectls } from '../support/kubectl-programs.ts'
+import { builtPrograms, notBuilt } from '../support/built-programs.ts'
 import { makeKubectl, type Kubectl } from '../support/kubectl.ts'
 import { unlessMissing } from '../support/requires.ts'
 import { startServedApi, type ServedApi } from '../support/served-api.ts'
 import { startServedFleet, type ServedFleet } from '../support/served-fleet.ts'
 import { until } from '../support/until.ts'
 
-const programs = kubectlPrograms()
+const programs = builtPrograms('kubectl')
 const devices = ['ap-001', 'ap-002', 'ap-003', 'ap-004', 'ap-005']
 const policyFile = 'settings/UpgradePolicy-access-points.yaml'
 const api = '/apis/reflash.dev/v1alpha1'
@@ -31,7 +31,7 @@ function tableOf(text: string): Row[] {
 
 const column = (text: string, name: string): string[] => tableOf(text).map((row) => row[name]!)
 
-unlessMissing(missingKubectls(programs))('kubectl without a cluster', () => {
+unlessMissing(notBuilt(programs))('kubectl without a cluster', () => {
   let fleet: ServedFleet
   let controller: ServedApi
   let server: string

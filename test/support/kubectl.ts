@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { ended, type CliResult } from './cli.ts'
-import type { KubectlProgram } from './kubectl-programs.ts'
+import type { BuiltProgram } from './built-programs.ts'
 import { until } from './until.ts'
 
 /** No command of a test takes so long, unless it hangs. */
@@ -28,7 +28,7 @@ export interface Followed {
 
 /** A kubectl that knows nothing but this server: no configuration of the user, no cache from before. */
 export function makeKubectl(
-  { path, version }: KubectlProgram,
+  { path, version }: BuiltProgram,
   server: string,
   folder: string,
   flags: readonly string[] = [],

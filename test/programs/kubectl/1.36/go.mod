@@ -1,4 +1,4 @@
-module reflash.dev/test/kubectl
+module reflash.dev/test/programs/kubectl
 
 go 1.26.0
 
