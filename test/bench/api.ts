@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { kubectlPrograms, missingKubectls } from '../support/kubectl-programs.ts'
+import { freePort } from '../support/free-port.ts'
+import { builtPrograms, notBuilt } from '../support/built-programs.ts'
 import { atMost, type Bench, finding, type Finding, mebibytes, seconds, withFolder } from './bench.ts'
 import { makeKnownFleet } from './known-fleet.ts'
 import { type Measured, measure, reflash, residentBytes } from './measure.ts'
@@ -19,15 +20,6 @@ const idleWatches = 500
 const slowWatches = 50
 const listPath = '/apis/reflash.dev/v1alpha1/devices'
 const tableAccept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
-
-/** A port that nobody listens on at this moment. */
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 interface Answer {
   url: string
@@ -191,8 +183,8 @@ const run = (): Promise<Finding[]> =>
           name: 'reflash get devices -A',
           command: (url: string) => measure(reflash('get', 'devices', '-A', '--server', url)),
         },
-        ...kubectlPrograms()
-          .filter((program) => missingKubectls([program]).length === 0)
+        ...builtPrograms('kubectl')
+          .filter((program) => notBuilt([program]).length === 0)
           .map(({ version, path }) => ({
             name: `kubectl ${version} get devices -A`,
             command: (url: string) => {

@@ -15,36 +15,32 @@ import { requires } from '../support/requires.ts'
 const root = fileURLToPath(new URL('../../manifests/argocd/reflash.dev/', import.meta.url))
 const readYaml = (path: string): unknown => parse(readFileSync(join(root, path), 'utf8'))
 
-interface Case {
-  kind: Kind
-  file: string
-  expected: Health
-}
-const cases = globSync('*/health_test.yaml', { cwd: root }).flatMap((path) => {
-  const { tests } = readYaml(path) as { tests: { healthStatus: Health; inputPath: string }[] }
-  return tests.map(
-    ({ healthStatus, inputPath }): Case => ({
-      kind: dirname(path) as Kind,
-      file: join(dirname(path), inputPath),
-      expected: healthStatus,
-    }),
-  )
-})
-
 interface Seen {
   kind: Kind
   metadata: { generation: number }
   spec: { state?: string }
   status?: { phase?: string; observedGeneration?: number; conditions?: Condition[] }
 }
-const objectIn = (file: string): Seen => readYaml(file) as Seen
+interface Case {
+  kind: Kind
+  file: string
+  object: Seen
+  expected: Health
+}
+const cases = globSync('*/health_test.yaml', { cwd: root }).flatMap((path) => {
+  const { tests } = readYaml(path) as { tests: { healthStatus: Health; inputPath: string }[] }
+  return tests.map(({ healthStatus: expected, inputPath }): Case => {
+    const file = join(dirname(path), inputPath)
+    return { kind: dirname(path) as Kind, file, object: readYaml(file) as Seen, expected }
+  })
+})
 const statesOf = (kind: Kind): Seen[] =>
-  cases.filter((item) => item.kind === kind).map(({ file }) => objectIn(file))
+  cases.filter((item) => item.kind === kind).map(({ object }) => object)
 
 requires('lua5.1')('the health that Argo CD sees', () => {
-  test.each(cases)('$file is $expected.status', ({ kind, file, expected }) => {
+  test.each(cases)('$file is $expected.status', ({ kind, object, expected }) => {
     const script = readFileSync(join(root, kind, 'health.lua'), 'utf8')
-    expect(argoHealth(script, objectIn(file))).toEqual(expected)
+    expect(argoHealth(script, object)).toEqual(expected)
   })
 
   test('is asked of a Lua that has no more than Argo CD gives it', () => {
@@ -63,8 +59,8 @@ describe('the states that it is tried on', () => {
     )
   })
 
-  test.each(cases)('$file is one that the controller writes', ({ kind, file }) => {
-    const { status, ...manifest } = objectIn(file)
+  test.each(cases)('$file is one that the controller writes', ({ kind, object }) => {
+    const { status, ...manifest } = object
     expect(manifest.kind).toBe(kind)
     expect(acceptManifest(manifest, { mode: 'server' })).toMatchObject({ ok: true })
     if (!status) return

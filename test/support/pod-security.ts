@@ -19,7 +19,7 @@ interface SecurityContext {
 interface Container {
   name: string
   securityContext?: SecurityContext
-  ports?: { hostPort?: number }[]
+  ports?: { name?: string; containerPort: number; hostPort?: number }[]
 }
 
 export interface PodSpec {
