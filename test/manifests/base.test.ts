@@ -3,12 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { cliResult } from '../support/cli-call.ts'
 import { restrictedProblems, type PodSpec } from '../support/pod-security.ts'
-import { missingRenderers, objectOf, renderBase, type RenderedObject } from '../support/rendered-manifests.ts'
+import {
+  missingRenderers,
+  objectOf,
+  renderBase,
+  renderOverlay,
+  type RenderedObject,
+} from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
+const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const { version } = JSON.parse(read('package.json')) as { version: string }
 
 interface Port {
   port: number | string
@@ -156,6 +161,17 @@ unlessMissing(missingRenderers())('what kubectl apply -k brings', () => {
   })
 })
 
+unlessMissing(missingRenderers())('the kustomization of the README', () => {
+  const [, text] = /```yaml\n(# kustomization\.yaml[^`]*)```/.exec(read('README.md'))!
+  const objects = renderOverlay((here) => parse(text!.replaceAll('../reflash', here('.'))) as object)
+
+  test('brings base and components, with an image of ones own', () => {
+    const { spec } = objectOf<Workload>(objects, 'Deployment', 'reflash-controller')
+    expect(spec.template.spec.containers[0]!.image).toBe(`registry.example.com/reflash:${version}`)
+    expect(objects.length).toBe(renderBase('monitoring', 'view-and-edit').length)
+  })
+})
+
 unlessMissing(missingRenderers())('monitoring', () => {
   const objects = renderBase('monitoring')
 
@@ -192,10 +208,9 @@ unlessMissing(missingRenderers())('monitoring', () => {
     const alertsOf = ({ groups }: Groups): string[] =>
       groups.flatMap(({ rules }) => rules.map(({ alert }) => alert))
     const rule = objectOf<RenderedObject & { spec: Groups }>(objects, 'PrometheusRule', 'reflash')
-    const file = readFileSync(new URL('../../manifests/monitoring/rules.yaml', import.meta.url), 'utf8')
     const ofDirectories = ['ReflashSourceStale', 'ReflashSourceInvalid']
     expect([...alertsOf(rule.spec), ...ofDirectories].toSorted()).toEqual(
-      alertsOf(parse(file) as Groups).toSorted(),
+      alertsOf(parse(read('manifests/monitoring/rules.yaml')) as Groups).toSorted(),
     )
   })
 })

@@ -31,15 +31,18 @@ export type Component = 'monitoring' | 'view-and-edit'
 /** What `kubectl apply -k` would apply: `manifests/base`, with components over it. */
 export function renderBase(...components: Component[]): RenderedObject[] {
   if (components.length === 0) return renderFolder('manifests/base')
+  return renderOverlay((here) => ({
+    resources: [here('manifests/base')],
+    components: components.map((name) => here(`manifests/components/${name}`)),
+  }))
+}
+
+/** What a kustomization outside of the repository makes of it; `here` gives a path that kustomize takes, which is relative. */
+export function renderOverlay(overlay: (here: (path: string) => string) => object): RenderedObject[] {
   const folder = mkdtempSync(join(tmpdir(), 'reflash-overlay-'))
   try {
-    // It takes no absolute path.
-    const inManifests = (path: string): string => relative(folder, join(root, 'manifests', path))
-    const overlay = {
-      resources: [inManifests('base')],
-      components: components.map((name) => inManifests(`components/${name}`)),
-    }
-    writeFileSync(join(folder, 'kustomization.yaml'), stringify(overlay))
+    const kustomization = overlay((path) => relative(folder, join(root, path)))
+    writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization))
     return objectsOf(output(kubectl!.path, ['kustomize', folder]))
   } finally {
     rmSync(folder, { recursive: true, force: true })
