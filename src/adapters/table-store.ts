@@ -11,6 +11,7 @@ import {
   updated,
   withStatus,
 } from '../core/stored-object.ts'
+import { hasCode } from '../core/errors.ts'
 import { toTime } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ResourceStore } from '../ports/resource-store.ts'
@@ -18,15 +19,20 @@ import type { Change, WatchLog } from './watch-log.ts'
 
 /**
  * Where a store of this process keeps its objects: JSON texts by kind, namespace and name, and the version of the latest
- * change. All of it is synchronous, so that nothing comes between a read and the write that depends on it.
+ * change. Reads and writes are synchronous, so that nothing comes between a read and the write that depends on it.
  */
 export interface ObjectTable {
   latest(): number
   get(kind: Kind, key: Key): string | undefined
   /** Ordered by namespace, then name. */
   list(kind: Kind, namespace: string | undefined): Iterable<string>
-  /** Stores or, for `Deleted`, removes the text together with the version: both or neither, and for good when it returns. */
+  /** Stores or, for `Deleted`, removes the text, and takes the version for the latest. Only within the work of a `commit`. */
   write(key: Key, change: Change): void
+  /**
+   * Runs `work`, sooner or later but in the order of calls. Resolves with its result when everything that it wrote is
+   * stored for good, right after `onCommitted`; rejects when nothing of it is.
+   */
+  commit<T>(work: () => T, onCommitted: (result: T) => void): Promise<T>
 }
 
 /** The store over a table: what a write makes of an object, what it is called, and who hears of it. */
@@ -46,13 +52,17 @@ export function createTableStore(parts: {
   }
   const nextVersion = (): string => String(table.latest() + 1)
 
-  /** Writes what has become of an object, if anything, and gives back the caller's own copy. */
-  const write = <R extends AnyResource>(
+  /** What has become of an object: the text of the caller's own copy, and the change if there is one. */
+  interface Written {
+    text: string
+    change?: Change
+  }
+  const write = (
     type: Change['type'],
     before: AnyResource | undefined,
     next: AnyResource | undefined,
-  ): R => {
-    if (!next) return before as R
+  ): Written => {
+    if (!next) return { text: JSON.stringify(before) }
     const text = JSON.stringify(next)
     const change = {
       type: isGone(next) ? 'Deleted' : type,
@@ -61,10 +71,13 @@ export function createTableStore(parts: {
       text,
     } as const
     table.write(next.metadata, change)
-    log.append(change)
+    return { text, change }
+  }
+  const commit = async <R extends AnyResource>(work: () => Written): Promise<R> => {
+    const { text } = await table.commit(work, ({ change }) => change && log.append(change))
     return JSON.parse(text) as R
   }
-  const create = <K extends Kind>(manifest: Manifest<K>): KindMap[K] => {
+  const create = (manifest: Manifest): Written => {
     const stamp = { resourceVersion: nextVersion(), uid: newUid(), time: toTime(clock.now()) }
     return write('Added', undefined, created(manifest, stamp))
   }
@@ -77,31 +90,62 @@ export function createTableStore(parts: {
       const items = Array.from(table.list(kind, namespace), (text) => JSON.parse(text) as KindMap[K])
       return { items, resourceVersion: String(table.latest()) }
     },
-    watch: (options) => log.watch(options),
-    async create(manifest) {
-      if (read(manifest.kind, manifest.metadata)) throw taken(manifest)
-      return create(manifest)
+    async *follow({ kinds, signal }) {
+      while (!signal.aborted) {
+        // All of one moment, however long a reader takes for each.
+        const from = String(table.latest())
+        const texts = kinds.map((kind) => ({ kind, objects: [...table.list(kind, undefined)] }))
+        for (const { kind, objects } of texts) {
+          const parsed = objects.map((text) => JSON.parse(text) as AnyResource)
+          yield { type: 'Listed', kind, objects: parsed, resourceVersion: from }
+        }
+        try {
+          yield* log.watch({ kinds, from, signal })
+          return
+        } catch (error) {
+          if (!hasCode(error, 'Expired')) throw error
+        }
+      }
     },
-    async apply<K extends Kind>(manifest: Manifest<K>) {
-      const before = read(manifest.kind, manifest.metadata)
-      if (!before) return create(manifest)
-      return write<KindMap[K]>('Modified', before, applied(before, manifest, nextVersion()))
+    create: <K extends Kind>(manifest: Manifest<K>) => {
+      const own = structuredClone(manifest)
+      return commit<KindMap[K]>(() => {
+        if (read(own.kind, own.metadata)) throw taken(own)
+        return create(own)
+      })
     },
-    async update<R extends AnyResource>(object: R) {
-      const before = stored(object)
-      return write<R>('Modified', before, updated(before, object, nextVersion()))
+    apply: <K extends Kind>(manifest: Manifest<K>) => {
+      const own = structuredClone(manifest)
+      return commit<KindMap[K]>(() => {
+        const before = read(own.kind, own.metadata)
+        return before ? write('Modified', before, applied(before, own, nextVersion())) : create(own)
+      })
     },
-    async saveStatus<R extends AnyResource>(object: R) {
-      const before = stored(object)
-      return write<R>('Modified', before, withStatus(before, object, nextVersion()))
+    update: <R extends AnyResource>(object: R) => {
+      const own = structuredClone(object)
+      return commit<R>(() => {
+        const before = stored(own)
+        return write('Modified', before, updated(before, own, nextVersion()))
+      })
+    },
+    saveStatus: <R extends AnyResource>(object: R) => {
+      const own = structuredClone(object)
+      return commit<R>(() => {
+        const before = stored(own)
+        return write('Modified', before, withStatus(before, own, nextVersion()))
+      })
     },
     async delete(kind, key, { resourceVersion } = {}) {
-      const before = read(kind, key)
-      if (!before) return
-      if (resourceVersion !== undefined) requireVersion(before, resourceVersion)
-      const time = toTime(clock.now())
-      if (before.metadata.finalizers?.length) write('Modified', before, deleting(before, nextVersion(), time))
-      else write('Deleted', before, removed(before, nextVersion()))
+      const work = (): Change | undefined => {
+        const before = read(kind, key)
+        if (!before) return undefined
+        if (resourceVersion !== undefined) requireVersion(before, resourceVersion)
+        const time = toTime(clock.now())
+        return before.metadata.finalizers?.length
+          ? write('Modified', before, deleting(before, nextVersion(), time)).change
+          : write('Deleted', before, removed(before, nextVersion())).change
+      }
+      await table.commit(work, (change) => change && log.append(change))
     },
   }
 }

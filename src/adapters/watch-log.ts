@@ -1,6 +1,5 @@
 import type { AnyResource, Kind } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
-import type { WatchEvent } from '../ports/resource-store.ts'
 
 /** One change of one object, as it was stored. Versions of consecutive changes are consecutive numbers. */
 export interface Change {
@@ -11,10 +10,18 @@ export interface Change {
   text: string
 }
 
+export type WatchEvent =
+  | { type: Change['type']; object: AnyResource }
+  /** Everything up to this version has been delivered. */
+  | { type: 'Bookmark'; resourceVersion: string }
+
 /** The latest changes of a store, for watches: bounded, so a watcher that is too slow has to list again. */
 export interface WatchLog {
   append(change: Change): void
-  /** Every change after `from`, a bookmark at the version where the past ends, then what comes. */
+  /**
+   * Every change after `from`, once and in order, then as it happens; a bookmark whenever there is nothing more to
+   * deliver. @throws ReflashError `Expired` when `from` is older than what is kept.
+   */
   watch(options: { kinds: readonly Kind[]; from: string; signal: AbortSignal }): AsyncIterable<WatchEvent>
   /** Ends all watches. */
   close(): void
@@ -73,7 +80,7 @@ export function createWatchLog(latest: number, limits: WatchLogLimits = defaultL
       const wanted = new Set<Kind>(kinds)
       let seen = parseVersion(from)
       if (seen > newest) throw expired(`version ${from} is not of this state`)
-      let caughtUp = false
+      let told = -1
       while (!signal.aborted && !closed) {
         if (seen < oldest()) throw expired(`changes after version ${seen} are not kept any more`)
         const change = changes[seen - oldest()]
@@ -82,10 +89,10 @@ export function createWatchLog(latest: number, limits: WatchLogLimits = defaultL
           if (wanted.has(change.kind)) {
             yield { type: change.type, object: JSON.parse(change.text) as AnyResource }
           }
-        } else if (caughtUp) {
+        } else if (told === seen) {
           await either(wake.promise, signal)
         } else {
-          caughtUp = true
+          told = seen
           yield { type: 'Bookmark', resourceVersion: String(seen) }
         }
       }

@@ -2,12 +2,12 @@ import { kinds } from '../api/kinds.ts'
 import type { AnyResource, Device, Key, Kind, UpgradeOperation } from '../api/resources.ts'
 import { isTrue } from '../core/conditions.ts'
 import { parseDuration } from '../core/duration.ts'
-import { hasCode } from '../core/errors.ts'
+import { messageOf } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { isFinished, isFlashing, isLost, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { noMetrics, type Metrics } from '../ports/metrics.ts'
-import { compareVersions, type ResourceStore } from '../ports/resource-store.ts'
+import type { ResourceStore } from '../ports/resource-store.ts'
 import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from './fleet.ts'
 import { pruneDevice } from './history.ts'
 import type { Ports, Requeue } from './ports.ts'
@@ -233,13 +233,12 @@ export function createControllers(
       let stopListening = (): void => {}
       try {
         chores.add(choresKey, { after: choresEveryMs })
-        // Half a fleet decides wrongly: a claim whose operation has not been read yet would look stale.
-        const from = await loadFleet(ports.store, fleet)
-        for (const kind of allKinds)
-          for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
-        stopListening = fleet.onChange(onChange)
-        markReady()
-        await follow(ports.store, fleet, { from, signal })
+        await followStore(ports, signal, () => {
+          for (const kind of allKinds)
+            for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
+          stopListening = fleet.onChange(onChange)
+          markReady()
+        })
       } finally {
         stopListening()
         await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
@@ -264,37 +263,31 @@ async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
 
 const allKinds = kinds.map(({ kind }) => kind)
 
-/** Follows the watch; when that has expired, lists again and finds out what is gone. */
-async function follow(
-  store: ResourceStore,
-  fleet: Fleet,
-  { from: start, signal }: { from: string; signal: AbortSignal },
+/**
+ * Brings everything that the store tells into the fleet. `onLoaded` is called once, when every kind has been read: half a
+ * fleet decides wrongly, since a claim whose operation has not been read yet would look stale.
+ */
+async function followStore(
+  { store, fleet, events }: Ports,
+  signal: AbortSignal,
+  onLoaded: () => void,
 ): Promise<void> {
-  for (let from = start; !signal.aborted; from = await loadFleet(store, fleet)) {
-    try {
-      for await (const event of store.watch({ kinds: allKinds, from, signal })) fleet.applyEvent(event)
-    } catch (error) {
-      if (signal.aborted) return
-      if (!hasCode(error, 'Expired')) throw error
+  const missing = new Set<Kind>(allKinds)
+  for await (const event of store.follow({ kinds: allKinds, signal })) {
+    fleet.applyEvent(event)
+    if (event.type === 'Listed' && missing.delete(event.kind) && missing.size === 0) onLoaded()
+    if (event.type === 'Interrupted') {
+      events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(event.error) })
     }
   }
 }
 
-/** The lists are taken one after the other, so the watch starts from the first: what is seen twice is ignored. */
-export async function loadFleet(store: ResourceStore, fleet: Fleet): Promise<string> {
-  let from: string | undefined
+/** Reads all of the store into the fleet, once. */
+export async function loadFleet(store: ResourceStore, fleet: Fleet): Promise<void> {
   for (const kind of allKinds) {
     const { items, resourceVersion } = await store.list(kind)
-    from ??= resourceVersion
-    const present = new Set(items.map((item) => keyString(keyOf(item))))
-    for (const known of fleet.list(kind)) {
-      // What is younger than the list may well be missing in it.
-      const isOlder = compareVersions(known.metadata.resourceVersion, resourceVersion) <= 0
-      if (isOlder && !present.has(keyString(keyOf(known)))) fleet.apply('Deleted', known)
-    }
-    for (const item of items) fleet.apply('Added', item)
+    fleet.replace({ kind, objects: items, resourceVersion })
   }
-  return from!
 }
 
 /** Whether anything changed but the status: spec, labels, annotations, or the wish to delete it. */

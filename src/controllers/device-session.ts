@@ -25,7 +25,7 @@ export async function readCredentials(
   return { username, password }
 }
 
-/** Where and as whom a device is reached. @throws ReflashError `CredentialsInvalid`. */
+/** Where and as whom a device is reached, in no hurry. @throws ReflashError `CredentialsInvalid`. */
 export async function targetOf(
   device: Device,
   category: Category | undefined,
@@ -42,6 +42,7 @@ export async function targetOf(
     hostKeys: spec.hostKeys ?? (isStrict ? [] : (status.hostKeys ?? [])),
     acceptNewHostKeys: !isStrict,
     legacyAlgorithms: spec.legacyAlgorithms,
+    urgent: false,
     ...(jump
       ? {
           jumpHost: {
@@ -70,10 +71,10 @@ export function upgraderOf(device: Device, ports: Ports): Upgrader {
 /** Opens a session on a device. @throws what `Connector.connect` throws, and `CredentialsInvalid`. */
 export async function openSession(
   device: Device,
-  deadlineMs: number,
+  { deadlineMs, urgent }: { deadlineMs: number; urgent: boolean },
   ports: Ports,
   signal: AbortSignal,
 ): Promise<Session> {
   const target = await targetOf(device, categoryOf(device, ports), ports)
-  return ports.connector.connect(target, deadlineMs, signal)
+  return ports.connector.connect({ ...target, urgent }, deadlineMs, signal)
 }

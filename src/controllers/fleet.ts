@@ -21,7 +21,7 @@ import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
 import { toMs } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import { compareVersions, type ResourceStore, type WatchEvent } from '../ports/resource-store.ts'
+import { compareVersions, type ResourceStore, type StoreEvent } from '../ports/resource-store.ts'
 import { createCandidates, type Candidates } from './candidates.ts'
 
 export interface Change {
@@ -165,9 +165,21 @@ export class Fleet {
     }
   }
 
-  /** Takes in an event of the store's watch. */
-  applyEvent(event: WatchEvent): void {
-    if (event.type !== 'Bookmark') this.apply(event.type, event.object)
+  /** Takes in what the store tells of itself. */
+  applyEvent(event: StoreEvent): void {
+    if (event.type === 'Listed') this.replace(event)
+    else if ('object' in event) this.apply(event.type, event.object)
+  }
+
+  /** Takes in all objects of a kind as they were at one version. */
+  replace(list: { kind: Kind; objects: readonly AnyResource[]; resourceVersion: string }): void {
+    const present = new Set(list.objects.map((object) => keyString(keyOf(object))))
+    for (const known of this.list(list.kind)) {
+      // What is younger than the list may well be missing in it.
+      const isOlder = compareVersions(known.metadata.resourceVersion, list.resourceVersion) <= 0
+      if (isOlder && !present.has(keyString(keyOf(known)))) this.apply('Deleted', known)
+    }
+    for (const object of list.objects) this.apply('Added', object)
   }
 
   #index(object: AnyResource): void {
@@ -496,7 +508,7 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
   return {
     get: (kind, key) => store.get(kind, key),
     list: (kind, options) => store.list(kind, options),
-    watch: (options) => store.watch(options),
+    follow: (options) => store.follow(options),
     create: (manifest) => seen(store.create(manifest)),
     apply: (manifest) => seen(store.apply(manifest)),
     update: (object) => seen(store.update(object)),

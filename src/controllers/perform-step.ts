@@ -119,10 +119,13 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
   }
 }
 
+const openOwnSession = (device: Device, deadlineMs: number, run: OperationRun, ports: Ports) =>
+  openSession(device, { deadlineMs, urgent: true }, ports, run.signal)
+
 async function connect(run: OperationRun, ports: Ports): Promise<Outcome> {
   const device = deviceOf(run)
   say(connectingWords(device), run, ports)
-  run.session = await openSession(device, settingsOf(operationOf(run), ports).connectMs, ports, run.signal)
+  run.session = await openOwnSession(device, settingsOf(operationOf(run), ports).connectMs, run, ports)
   say(`connected to ${run.session.address}`, run, ports)
   return { kind: 'Connected' }
 }
@@ -266,7 +269,7 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
   const settings = settingsOf(operationOf(run), ports)
   try {
     await run.session?.close()
-    run.session = await openSession(device, settings.connectMs, ports, run.signal)
+    run.session = await openOwnSession(device, settings.connectMs, run, ports)
     const upgrader = upgraderOf(device, ports)
     const facts = await upgrader.probe(run.session, { commandMs: settings.commandMs }, run.signal)
     run.probe = { facts, at: ports.clock.monotonic() }
@@ -297,7 +300,7 @@ async function undo(
   if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return true
   const { commandMs, connectMs } = settingsOf(operation, ports)
   try {
-    run.session ??= await openSession(device, connectMs, ports, run.signal)
+    run.session ??= await openOwnSession(device, connectMs, run, ports)
     await upgraderOf(device, ports).abandon({ keepImage, commandMs }, run.session, run.signal)
     say('what was prepared on the device is undone', run, ports)
     return true
@@ -316,7 +319,7 @@ export async function putBackAtExit(run: OperationRun, ports: Ports): Promise<vo
   const deadline = new AbortController()
   const cancel = ports.clock.after(putBackMs, () => deadline.abort(new DOMException('stopped', 'AbortError')))
   try {
-    const session = await openSession(device, putBackMs, ports, deadline.signal)
+    const session = await openSession(device, { deadlineMs: putBackMs, urgent: true }, ports, deadline.signal)
     try {
       await upgraderOf(device, ports).abandon(
         { keepImage: true, commandMs: putBackMs },

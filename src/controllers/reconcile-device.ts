@@ -86,7 +86,7 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
   ports.fleet.noteAsked(keyString(keyOf(device)))
   try {
     const upgrader = upgraderOf(device, ports)
-    const session = await openSession(device, probeConnectMs, ports, signal)
+    const session = await openSession(device, { deadlineMs: probeConnectMs, urgent: false }, ports, signal)
     try {
       const found = await upgrader.probe(session, { commandMs: probeCommandMs }, signal)
       if (!acceptsIdentity(device, found.identity)) {

@@ -2,6 +2,7 @@ import type { Key, UpgradePolicy } from '../api/resources.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { operationName } from '../core/names.ts'
+import type { Candidates } from './candidates.ts'
 import { operationFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
@@ -24,13 +25,33 @@ async function startCandidates(policy: UpgradePolicy, ports: Ports): Promise<voi
       policy.spec.limits.maxConcurrent - fleet.slotsUsed(policyKey),
       governor.settings.maxInFlight - fleet.allSlotsUsed(),
     ) - fleet.queuedNow(policyKey)
-  while (candidates && room() > 0) {
-    const id = candidates.first()
-    if (id === undefined) return
-    const candidate = fleet.assessment(id)?.candidate
-    if (candidate) await createOperation(policy, parseKey(id).name, candidate, ports)
-    candidates.remove(id)
+  for (let free = room(); candidates && free > 0; free = room()) {
+    const chosen = take(candidates, free)
+    if (chosen.length === 0) return
+    // Together, so that they share one write of the store.
+    const outcomes = await Promise.allSettled(
+      chosen.map(async (id) => {
+        const candidate = fleet.assessment(id)?.candidate
+        if (candidate) await createOperation(policy, parseKey(id).name, candidate, ports)
+      }),
+    )
+    // Who could not be helped is a candidate again for the next turn.
+    for (const [place, { status }] of outcomes.entries())
+      if (status === 'rejected') fleet.reassess(chosen[place]!)
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
+}
+
+/** The next candidates in order, at most so many. They are candidates no more. */
+function take(candidates: Candidates, limit: number): string[] {
+  const taken: string[] = []
+  while (taken.length < limit) {
+    const id = candidates.first()
+    if (id === undefined) break
+    candidates.remove(id)
+    taken.push(id)
+  }
+  return taken
 }
 
 async function createOperation(

@@ -68,6 +68,7 @@ export const eventReasons = {
   TokenRefused: 'A request had no valid token; told at most once a minute.',
   CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
+  StoreInterrupted: 'Changes of a kind are not heard of for now; it is tried again.',
   InternalError: 'A bug in Reflash; the log has more. It is tried again.',
 } as const satisfies Record<string, string>
 

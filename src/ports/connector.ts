@@ -8,6 +8,8 @@ export interface Target {
   /** With nothing pinned: accept and report what is offered (true), or refuse (false). */
   acceptNewHostKeys: boolean
   legacyAlgorithms: boolean
+  /** Goes before the others where connections have to take turns: an upgrade is waiting for this one. */
+  urgent: boolean
   jumpHost?: { address: string; port: number; credentials: Credentials; hostKeys: readonly string[] }
 }
 

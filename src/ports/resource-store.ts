@@ -1,9 +1,14 @@
 import type { AnyResource, Key, Kind, KindMap, Manifest } from '../api/resources.ts'
+import type { ReflashError } from '../core/errors.ts'
 
-export type WatchEvent =
+export type StoreEvent =
+  /** All objects of a kind, and the version at which that was so: what else is known of that kind is gone. */
+  | { type: 'Listed'; kind: Kind; objects: AnyResource[]; resourceVersion: string }
   | { type: 'Added' | 'Modified' | 'Deleted'; object: AnyResource }
-  /** Everything up to this version has been delivered. */
-  | { type: 'Bookmark'; resourceVersion: string }
+  /** Everything up to this version has been delivered: of one kind or, where none is named, of all. */
+  | { type: 'Bookmark'; kind?: Kind; resourceVersion: string }
+  /** What happens to this kind is not heard of for now. The next event of the kind says that it is again. */
+  | { type: 'Interrupted'; kind: Kind; error: ReflashError }
 
 /**
  * Desired and observed state, by kind, namespace and name. One contract for memory, SQLite and Kubernetes;
@@ -15,18 +20,18 @@ export type WatchEvent =
 export interface ResourceStore {
   get<K extends Kind>(kind: K, key: Key): Promise<KindMap[K] | undefined>
 
-  /** All objects of a kind, and the store-wide version at which that was so. Ordered by namespace, then name. */
+  /** All objects of a kind, and the version of the store at which that was so. Ordered by namespace, then name. */
   list<K extends Kind>(
     kind: K,
     options?: { namespace?: string },
   ): Promise<{ items: KindMap[K][]; resourceVersion: string }>
 
   /**
-   * Every change after `from`, once and in order, of the given kinds, then as it happens; a `Bookmark` when the past
-   * has been delivered. Ends when the signal is aborted.
-   * @throws ReflashError `Expired` when `from` is older than what is kept: list again.
+   * The objects of the given kinds as one `Listed` a kind, then every later change once, in the order of a kind's
+   * versions; between kinds there is no order. Where changes may have been missed the kind is `Listed` again. Ends when
+   * the signal is aborted. @throws ReflashError for what waiting does not cure.
    */
-  watch(options: { kinds: readonly Kind[]; from: string; signal: AbortSignal }): AsyncIterable<WatchEvent>
+  follow(options: { kinds: readonly Kind[]; signal: AbortSignal }): AsyncIterable<StoreEvent>
 
   /** Adds a new object with empty status, generation 1 and a new uid. @throws ReflashError `AlreadyExists`. */
   create<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
@@ -58,6 +63,6 @@ export interface ResourceStore {
   delete(kind: Kind, key: Key, options?: { resourceVersion?: string }): Promise<void>
 }
 
-/** Orders two resourceVersions of one store: decimal numbers without leading zeros, of any length. */
+/** Orders two resourceVersions of one kind in one store: decimal numbers without leading zeros, of any length. */
 export const compareVersions = (a: string, b: string): number =>
   a.length !== b.length ? a.length - b.length : a < b ? -1 : a > b ? 1 : 0

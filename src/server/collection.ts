@@ -51,7 +51,7 @@ export interface CollectionChange {
  */
 export interface Collection {
   readonly info: ResourceInfo
-  /** The version up to which `list` and `get` show every change; it moves with other kinds of the same store as well. */
+  /** The version up to which `list` and `get` show every change; it may move with other kinds of the same store as well. */
   version(): number
   /** Ordered by namespace, then name. O(1) for the whole list when nothing came or went since the last call. */
   list(namespace?: string): readonly ApiObject[]

@@ -35,7 +35,7 @@ const always = 'default'
 
 /** The namespaces in which objects are, as `v1` Namespaces. It lives as long as the resources do. */
 export function createNamespaceCollection(resources: ResourceCollections): Collection {
-  const version = (): number => resources.all[0]!.version()
+  const version = (): number => Math.max(...resources.all.map((collection) => collection.version()))
   const kept = createKeptCollection(info, version)
   /** How many objects are in each. */
   const counts = new Map<string, number>()

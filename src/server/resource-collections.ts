@@ -2,10 +2,8 @@ import { objectSchema } from '../api/crd.ts'
 import { kinds } from '../api/kinds.ts'
 import type { AnyResource, Kind } from '../api/resources.ts'
 import { group, version, type KindInfo } from '../api/schema.ts'
-import { hasCode } from '../core/errors.ts'
-import { keyOf, keyString } from '../core/keys.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { ResourceStore, WatchEvent } from '../ports/resource-store.ts'
+import type { ResourceStore, StoreEvent } from '../ports/resource-store.ts'
 import type { ApiObject, Collection, CollectionChange, ResourceInfo } from './collection.ts'
 import { createKeptCollection, type HistoryLimits, type KeptCollection } from './kept-collection.ts'
 
@@ -24,6 +22,13 @@ export interface ResourceCollections {
 /** A store that cannot be read is asked again after this. */
 const retryMs = 1000
 
+/** What of a kind is in memory, and how far the store has been seen. */
+interface Followed {
+  kept: KeptCollection
+  version: number
+  following: boolean
+}
+
 /**
  * What the store holds, in memory and followed by one subscription however many readers there are. It ends with the
  * signal. `onError` hears of a store that could not be read; it is tried again.
@@ -38,36 +43,48 @@ export function createResourceCollections(
   },
 ): ResourceCollections {
   const { clock, signal, history, onError = () => undefined } = options
-  let seen = 0
-  let following = false
-  const kept = new Map<Kind, KeptCollection>(
-    kinds.map((info) => [info.kind, createKeptCollection(resourceInfo(info), () => seen, history)]),
+  const followed = new Map<Kind, Followed>(
+    kinds.map((info) => {
+      const entry = { version: 0, following: false }
+      const kept = createKeptCollection(resourceInfo(info), () => entry.version, history)
+      return [info.kind, Object.assign(entry, { kept })]
+    }),
   )
+  const all = [...followed.values()]
+  const synced = (): boolean => all.every(({ following }) => following)
   const { promise: ready, resolve: markReady } = Promise.withResolvers<void>()
 
-  const onEvent = (event: WatchEvent): void => {
-    if (event.type === 'Bookmark') return
-    const at = Number(event.object.metadata.resourceVersion)
-    // The version first: a listener that is told of a change may ask how far that is.
-    seen = Math.max(seen, at)
-    const collection = kept.get(event.object.kind)!
-    collection.apply({ type: changeTypes[event.type], object: asApi(event.object), version: at })
-    collection.tell()
+  /** The version first: a listener that is told of a change may ask how far that is. */
+  const seen = (entry: Followed, resourceVersion: string): number => {
+    const at = Number(resourceVersion)
+    entry.version = Math.max(entry.version, at)
+    entry.following = true
+    return at
   }
 
-  /** Reads all of it, then follows; comes back only by an error or when the signal is aborted. */
-  const follow = async (): Promise<void> => {
-    const snapshot = await takeLists(store)
-    for await (const event of store.watch({ kinds: allKinds, from: snapshot.from, signal })) {
-      if (following) onEvent(event)
-      else if (event.type !== 'Bookmark') snapshot.take(event)
-      else {
-        const at = Number(event.resourceVersion)
-        for (const [kind, collection] of kept) replace(collection, snapshot.objects(kind), seen, at)
-        seen = at
-        following = true
-        for (const collection of kept.values()) collection.tell()
-        markReady()
+  const onEvent = (event: StoreEvent): void => {
+    switch (event.type) {
+      case 'Interrupted':
+        followed.get(event.kind)!.following = false
+        return onError(event.error)
+      case 'Bookmark':
+        for (const entry of event.kind ? [followed.get(event.kind)!] : all) seen(entry, event.resourceVersion)
+        return
+      case 'Listed': {
+        const entry = followed.get(event.kind)!
+        const before = entry.version
+        const at = seen(entry, event.resourceVersion)
+        replace(entry.kept, event.objects.map(asApi), before, at)
+        if (synced()) markReady()
+        return entry.kept.tell()
+      }
+      case 'Added':
+      case 'Modified':
+      case 'Deleted': {
+        const entry = followed.get(event.object.kind)!
+        const version = seen(entry, event.object.metadata.resourceVersion)
+        entry.kept.apply({ type: changeTypes[event.type], object: asApi(event.object), version })
+        return entry.kept.tell()
       }
     }
   }
@@ -75,12 +92,12 @@ export function createResourceCollections(
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        await follow()
+        for await (const event of store.follow({ kinds: allKinds, signal })) onEvent(event)
       } catch (error) {
         if (signal.aborted) return
-        if (!hasCode(error, 'Expired')) onError(error)
+        onError(error)
       } finally {
-        following = false
+        for (const entry of all) entry.following = false
       }
       await clock.sleep(retryMs, signal).catch(() => undefined)
     }
@@ -88,11 +105,11 @@ export function createResourceCollections(
   void run()
 
   return {
-    all: Array.from(kept.values(), ({ collection }) => collection),
-    of: (kind) => kept.get(kind)!.collection,
+    all: all.map(({ kept }) => kept.collection),
+    of: (kind) => followed.get(kind)!.kept.collection,
     ready,
-    loaded: () => seen > 0,
-    synced: () => following,
+    loaded: () => all.every(({ version }) => version > 0),
+    synced,
   }
 }
 
@@ -115,30 +132,6 @@ const resourceInfo = (info: KindInfo): ResourceInfo => ({
   description: info.description,
   schema: objectSchema(info),
 })
-
-/**
- * One list a kind. They are taken one after the other, so the watch starts from the first of them, and only when its past
- * has been taken in as well is all of it the state at one version.
- */
-async function takeLists(store: ResourceStore) {
-  let from: string | undefined
-  const lists = new Map<Kind, Map<string, AnyResource>>()
-  for (const kind of allKinds) {
-    const { items, resourceVersion } = await store.list(kind)
-    from ??= resourceVersion
-    lists.set(kind, new Map(items.map((item) => [keyString(keyOf(item)), item])))
-  }
-  return {
-    from: from!,
-    take({ type, object }: Exclude<WatchEvent, { type: 'Bookmark' }>): void {
-      const list = lists.get(object.kind)!
-      const key = keyString(keyOf(object))
-      if (type === 'Deleted') list.delete(key)
-      else list.set(key, object)
-    },
-    objects: (kind: Kind): ApiObject[] => Array.from(lists.get(kind)!.values(), asApi),
-  }
-}
 
 /** Brings a collection from the version `seen` to these objects, which are the state at `at`. */
 function replace(kept: KeptCollection, objects: ApiObject[], seen: number, at: number): void {

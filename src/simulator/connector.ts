@@ -131,7 +131,13 @@ export const createSimulatedConnector = (clock: Clock, network: Network): Connec
     if (jumpHost === undefined) return open(target, deadlineMs, signal)
     const { address, ...rest } = jumpHost
     const startedMs = clock.monotonic()
-    const jump: Target = { ...rest, addresses: [address], acceptNewHostKeys: false, legacyAlgorithms: false }
+    const jump: Target = {
+      ...rest,
+      addresses: [address],
+      acceptNewHostKeys: false,
+      legacyAlgorithms: false,
+      urgent: false,
+    }
     const first = await open(jump, deadlineMs, signal)
     try {
       const second = await open(target, deadlineMs - (clock.monotonic() - startedMs), signal)

@@ -41,6 +41,7 @@ const uploadOurs = async (connector: Connector, server: RunningServer, image: Bu
     credentials: { username: 'root', privateKey: userKeys.ed25519.private },
     hostKeys: server.hostKeys,
     acceptNewHostKeys: false,
+    urgent: false,
     legacyAlgorithms: false,
   }
   const session = await connector.connect(target, 10_000, signal)

@@ -14,6 +14,7 @@ const targetAt = (address: string, port: number): Target => ({
   credentials: { username: 'root', password: 'correct-horse' },
   hostKeys: [],
   acceptNewHostKeys: true,
+  urgent: false,
   legacyAlgorithms: false,
 })
 

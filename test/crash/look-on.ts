@@ -39,7 +39,7 @@ export function lookOn({ store, records, connector }: Outside, notice: Notice): 
 const watchedStore = (store: ResourceStore, around: Around): ResourceStore => ({
   get: (kind, key) => store.get(kind, key),
   list: (kind, options) => store.list(kind, options),
-  watch: (options) => store.watch(options),
+  follow: (options) => store.follow(options),
   create: (manifest) => around(`create ${manifest.kind}`, () => store.create(manifest)),
   apply: (manifest) => around(`apply ${manifest.kind}`, () => store.apply(manifest)),
   update: (object) => around(`update ${object.kind}`, () => store.update(object)),

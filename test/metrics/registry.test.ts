@@ -169,6 +169,7 @@ describe('connects', () => {
     credentials: { username: 'root', password: 'hunter2' },
     hostKeys: [],
     acceptNewHostKeys: true,
+    urgent: false,
     legacyAlgorithms: false,
   }
   const never = new AbortController().signal

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import { ReflashError } from '../../src/core/errors.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { ResourceStore, StoreEvent } from '../../src/ports/resource-store.ts'
 import type { ApiObject, Collection } from '../../src/server/collection.ts'
 import { createKeptCollection } from '../../src/server/kept-collection.ts'
 import { createNamespaceCollection } from '../../src/server/namespace-collection.ts'
@@ -21,10 +21,12 @@ function createWorld(changes = 10_000) {
   const inner = createMemoryStore({ clock, history: { changes, characters: 1_000_000 } })
   let isHeld = false
   let failure: Error | undefined
+  const extra: StoreEvent[] = []
   const store: ResourceStore = {
     ...inner,
-    async *watch(options) {
-      for await (const event of inner.watch(options)) {
+    async *follow(options) {
+      for await (const event of inner.follow(options)) {
+        yield* extra.splice(0)
         while (isHeld) await clock.sleep(100, options.signal)
         if (failure) throw failure
         yield event
@@ -47,6 +49,8 @@ function createWorld(changes = 10_000) {
     hold: () => (isHeld = true),
     release: () => (isHeld = false),
     fail: (error: Error | undefined) => (failure = error),
+    /** Comes before what the store tells next. */
+    interject: (event: StoreEvent) => void extra.push(event),
   }
 }
 
@@ -98,7 +102,7 @@ test('a list that was given out stays as it was', async () => {
 test('a store that ran ahead is read again, and followers are told the differences, each with a version of its own', async () => {
   const world = createWorld(5)
   for (const name of ['a', 'b', 'c', 'd']) await world.store.create(category(name))
-  await world.resources.ready
+  await caughtUp(world)
   const collection = world.resources.of('Category')
   const from = collection.version()
   const namespaces = createNamespaceCollection(world.resources)
@@ -148,6 +152,21 @@ test('a store that cannot be followed is tried again, and that is told', async (
   await caughtUp(world)
   expect(world.resources.synced()).toBe(true)
   expect(listed(world.resources)).toHaveLength(1)
+})
+
+test('a kind of which nothing is heard makes it out of step, until something is', async () => {
+  const world = createWorld()
+  await world.resources.ready
+  const error = new ReflashError('Expired', 'nobody answers')
+  world.interject({ type: 'Interrupted', kind: 'Device', error })
+  world.hold()
+  await world.store.create(category('a'))
+  await world.clock.runUntil(() => world.errors.length > 0, 60_000)
+  expect(world.errors).toEqual([error])
+  expect(world.resources.synced()).toBe(false)
+  world.release()
+  await caughtUp(world)
+  expect(world.resources.synced()).toBe(true)
 })
 
 test('nothing is left to do once it is stopped', async () => {

@@ -28,6 +28,7 @@ const behindJumpHost = () => {
     credentials,
     hostKeys: [],
     acceptNewHostKeys: true,
+    urgent: false,
     legacyAlgorithms: false,
     jumpHost,
   }

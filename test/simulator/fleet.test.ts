@@ -115,6 +115,7 @@ it('answers over real SSH, many routers in one process', { timeout: 60_000 }, as
         credentials: { username: 'root', ...fleet.secret },
         hostKeys: [],
         acceptNewHostKeys: true,
+        urgent: false,
         legacyAlgorithms: false,
       }
       const session = await connector.connect(target, 10_000, quiet)

@@ -39,6 +39,7 @@ it.each(['18.06.9', '24.10.0'] as const)('upgrades a router from %s over real SS
       credentials: { username: 'root', password: 'correct-horse' },
       hostKeys: served.hostKeys(),
       acceptNewHostKeys: false,
+      urgent: false,
       legacyAlgorithms: false,
     }
     const job = {

@@ -42,7 +42,7 @@ describe('a disk that is full', () => {
       items: [first],
       resourceVersion: first.metadata.resourceVersion,
     })
-    const watch = store.watch({
+    const watch = log.watch({
       kinds: ['Category'],
       from: first.metadata.resourceVersion,
       signal: new AbortController().signal,
@@ -60,8 +60,7 @@ describe('a disk that is full', () => {
 describe('a file that breaks under a running process', () => {
   it('is not trusted again, even when it looks whole later', async () => {
     const database = openDatabase(place.path, { readOnly: false })
-    const read = (): unknown =>
-      database.read(() => database.connection.prepare('SELECT * FROM records').all())
+    const read = (): unknown => database.run(() => database.connection.prepare('SELECT * FROM records').all())
     const whole = await readFile(place.path)
     await truncate(place.path, 100)
     const message = await refusal('StateCorrupt', read)

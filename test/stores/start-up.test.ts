@@ -254,15 +254,12 @@ describe('the directory of a state', () => {
   })
 })
 
-it('says after the end that the state is closed, and ends its watches', async () => {
+it('says after the end that the state is closed, and ends what follows it', async () => {
   const state = await place.open()
-  const watch = state.resources.watch({
-    kinds: ['Category'],
-    from: '1',
-    signal: new AbortController().signal,
-  })
-  const iterator = watch[Symbol.asyncIterator]()
-  await iterator.next()
+  const { signal } = new AbortController()
+  const iterator = state.resources.follow({ kinds: ['Category'], signal })[Symbol.asyncIterator]()
+  expect(await iterator.next()).toMatchObject({ value: { type: 'Listed' } })
+  expect(await iterator.next()).toMatchObject({ value: { type: 'Bookmark' } })
   const next = iterator.next()
   await state.close()
   expect(await next).toMatchObject({ done: true })

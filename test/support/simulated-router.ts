@@ -34,6 +34,7 @@ export const simulatedRouter = (
     credentials: { username: 'root', password: 'correct-horse' },
     hostKeys: [],
     acceptNewHostKeys: true,
+    urgent: false,
     legacyAlgorithms: true,
   }
   const bytes = makeFirmware({ ...knownReleases['24.10.8'], boards: [board], ...options.image })

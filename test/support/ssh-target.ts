@@ -8,6 +8,7 @@ export const targetOf = (port: number, more: Partial<Target> = {}): Target => ({
   credentials: { username: 'root', privateKey: userKeys.rsa.private },
   hostKeys: [],
   acceptNewHostKeys: true,
+  urgent: false,
   legacyAlgorithms: false,
   ...more,
 })

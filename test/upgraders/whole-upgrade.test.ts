@@ -27,6 +27,7 @@ const connectTo = (router: NamespaceRouter) =>
       credentials: { username: 'root', password: router.password },
       hostKeys: router.hostKeyLines,
       acceptNewHostKeys: false,
+      urgent: false,
       legacyAlgorithms: false,
     },
     10_000,

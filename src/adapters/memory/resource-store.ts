@@ -49,5 +49,10 @@ function createMemoryTable(initial: readonly AnyResource[]): ObjectTable {
       else textsOf(kind).set(idOf(key), text)
       latest = version
     },
+    async commit(work, onCommitted) {
+      const result = work()
+      onCommitted(result)
+      return result
+    },
   }
 }

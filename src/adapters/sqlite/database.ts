@@ -6,7 +6,8 @@ import { resultCodeOf, stateError } from './foreign-error.ts'
 /** One connection. Whatever goes wrong in it comes out as `StateUnusable` or `StateCorrupt` naming the file. */
 export interface Database {
   readonly connection: DatabaseSync
-  readonly read: <T>(work: () => T) => T
+  /** Reads, or writes within a transaction. */
+  readonly run: <T>(work: () => T) => T
   /** Runs `work` in one transaction, which would survive a power cut when this returns. */
   readonly write: (work: () => void) => void
   /** May be called twice. */
@@ -27,12 +28,12 @@ export function openDatabase(path: string, options: { readOnly: boolean }): Data
   )
   const database = guarded(path, connection)
   try {
-    database.read(() =>
+    database.run(() =>
       connection.exec('PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON'),
     )
     // fullfsync: on macOS a plain fsync leaves the bytes in the drive's cache.
     if (!options.readOnly) {
-      database.read(() =>
+      database.run(() =>
         connection.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON'),
       )
     }
@@ -85,12 +86,13 @@ function guarded(path: string, connection: DatabaseSync): Database {
   }
   return {
     connection,
-    read: run,
+    run,
     write: (work) =>
       run(() => {
         connection.exec('BEGIN IMMEDIATE')
         try {
           work()
+          if (failure) throw failure
           connection.exec('COMMIT')
         } catch (error) {
           // SQLite has rolled back by itself after some errors.

@@ -3,14 +3,14 @@ import type { EventTable } from '../../ports/event-table.ts'
 import type { Database } from './database.ts'
 
 /** Events in the state file, without checksums: a row that is not as it was written is a line that nobody reads. */
-export function createEventTable({ connection, read, write }: Database): EventTable {
+export function createEventTable({ connection, run, write }: Database): EventTable {
   const all = connection.prepare('SELECT json FROM events')
   const put = connection.prepare('INSERT OR REPLACE INTO events (namespace, name, json) VALUES (?, ?, ?)')
   const remove = connection.prepare('DELETE FROM events WHERE namespace = ? AND name = ?')
 
   return {
     load: () =>
-      read(() => Array.from(all.iterate(), (row) => parse(String(row['json']))))
+      run(() => Array.from(all.iterate(), (row) => parse(String(row['json']))))
         .filter((event) => event !== undefined)
         .toSorted((a, b) => a.version - b.version),
     save(changes) {

@@ -16,8 +16,8 @@ export interface Meta {
 }
 
 /** Everything in the table. @throws ReflashError `StateCorrupt`, `StateUnusable`. */
-export function readMeta({ connection, read }: Database): Partial<Meta> {
-  return read(() => {
+export function readMeta({ connection, run }: Database): Partial<Meta> {
+  return run(() => {
     const meta: Record<string, string> = {}
     for (const { name, value, sum } of connection.prepare('SELECT name, value, sum FROM meta').iterate()) {
       requireSum(`meta ${String(name)}`, sum, 'meta', name, value)

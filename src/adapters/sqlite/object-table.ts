@@ -1,6 +1,7 @@
 import type { Kind } from '../../api/resources.ts'
 import type { ObjectTable } from '../table-store.ts'
 import type { Database } from './database.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { prepareMetaWriter } from './meta.ts'
 import { requireSum, rowSum } from './row-sum.ts'
 
@@ -27,7 +28,7 @@ export const allObjectRows = ({ connection }: Database): Iterable<Record<string,
   connection.prepare(`SELECT ${columns} FROM resources ORDER BY kind, namespace, name`).iterate()
 
 /** Objects as rows of JSON text; `latest` is the version of the latest change. Keeps no copy of any object. */
-export function createObjectTable(database: Database, latest: number): ObjectTable {
+export function createObjectTable(database: Database, latest: number): ObjectTable & { flush(): void } {
   const { connection } = database
   const one = connection.prepare(
     `SELECT ${columns} FROM resources WHERE kind = ? AND namespace = ? AND name = ?`,
@@ -43,21 +44,35 @@ export function createObjectTable(database: Database, latest: number): ObjectTab
   const rowsOf = (kind: Kind, namespace: string | undefined): Iterable<Record<string, unknown>> =>
     namespace === undefined ? all.iterate(kind) : some.iterate(kind, namespace)
 
+  const group = createGroupCommit(connection, (work) => {
+    const before = latest
+    try {
+      database.write(() => {
+        work()
+        if (latest !== before) putMeta('version', String(latest))
+      })
+    } catch (error) {
+      latest = before
+      throw error
+    }
+  })
+
   return {
     latest: () => latest,
     get: (kind, { namespace, name }) =>
-      database.read(() => {
+      database.run(() => {
         const row = one.get(kind, namespace, name)
         return row && textOfRow(row)
       }),
-    list: (kind, namespace) => database.read(() => Array.from(rowsOf(kind, namespace), textOfRow)),
+    list: (kind, namespace) => database.run(() => Array.from(rowsOf(kind, namespace), textOfRow)),
     write({ namespace, name }, { type, kind, version, text }) {
-      database.write(() => {
+      database.run(() => {
         if (type === 'Deleted') remove.run(kind, namespace, name)
         else put.run(kind, namespace, name, version, text, rowSum(kind, namespace, name, version, text))
-        putMeta('version', String(version))
       })
       latest = version
     },
+    commit: group.submit,
+    flush: group.flush,
   }
 }

@@ -15,7 +15,7 @@ export const allRecordRows = ({ connection }: Database): Iterable<Record<string,
 
 /** Records in the state file, with a checksum each. */
 export function createRecordStore(database: Database): RecordStore {
-  const { connection, read, write } = database
+  const { connection, run, write } = database
   const one = connection.prepare('SELECT name, json, sum FROM records WHERE name = ?')
   const some = connection.prepare(
     'SELECT name, json, sum FROM records WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name',
@@ -25,7 +25,7 @@ export function createRecordStore(database: Database): RecordStore {
 
   return {
     async get(name) {
-      return read(() => {
+      return run(() => {
         const row = one.get(name)
         return row && valueOfRow(row)
       })
@@ -38,7 +38,7 @@ export function createRecordStore(database: Database): RecordStore {
       write(() => void remove.run(name))
     },
     async list(prefix) {
-      return read(() =>
+      return run(() =>
         Array.from(some.iterate(prefix), (row) => ({ name: String(row['name']), value: valueOfRow(row) })),
       )
     },

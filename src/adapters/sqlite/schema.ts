@@ -56,7 +56,7 @@ export function migrate({ connection }: Database, meta: Meta, put: MetaWriter): 
 
 /** What the file says of itself. @throws ReflashError when it is no state file, or one of a newer Reflash. */
 export function identify(path: string, database: Database): Meta {
-  const found = database.read(
+  const found = database.run(
     () => database.connection.prepare('PRAGMA application_id').get()?.['application_id'],
   )
   if (found !== applicationId) {
@@ -90,7 +90,7 @@ export function identify(path: string, database: Database): Meta {
 
 /** Reads every row of the file. @throws ReflashError `StateCorrupt` naming the first that is not as it was written. */
 export function verify(path: string, database: Database, meta: Meta): void {
-  database.read(() => {
+  database.run(() => {
     const [verdict] = database.connection.prepare('PRAGMA quick_check(1)').all()
     if (verdict?.['quick_check'] !== 'ok') {
       throw new ReflashError(

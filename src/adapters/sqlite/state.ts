@@ -82,7 +82,7 @@ export async function readState(path: string): Promise<StateSnapshot> {
   const database = openDatabase(path, { readOnly: true })
   try {
     const { directory } = identify(path, database)
-    return database.read(() => ({ directory, ...snapshot(database) }))
+    return database.run(() => ({ directory, ...snapshot(database) }))
   } finally {
     database.close()
   }
@@ -139,6 +139,7 @@ function assemble(parts: {
     records: createRecordStore(database),
     events: createEventTable(database),
     async close() {
+      table.flush()
       log.close()
       database.close()
       release()

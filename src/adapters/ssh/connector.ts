@@ -5,7 +5,7 @@ import { keyTypeOf, ourOffer } from './algorithms.ts'
 import { authenticationFor } from './authentication.ts'
 import { type HostKey, hostKeyLine, hostKeyType, parseHostKeyLine } from './host-key.ts'
 import { type Link, openLink } from './link.ts'
-import { createPace } from './pace.ts'
+import { createPace, type Pace } from './pace.ts'
 import { directRoute, openJumpRoute, type Route } from './route.ts'
 import { createSession } from './session.ts'
 import { endpoint, openTcp } from './tcp.ts'
@@ -32,8 +32,7 @@ interface Attempt {
   address: string
   endsMs: number
   strictPeers: Set<string>
-  /** Resolves when it is this handshake's turn. */
-  turn: (signal: AbortSignal) => Promise<void>
+  turn: Pace
   clock: Clock
   signal: AbortSignal
 }
@@ -41,7 +40,7 @@ interface Attempt {
 const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> => {
   const { target, pins, route, address, endsMs, strictPeers, turn, clock, signal } = attempt
   const { port } = target
-  await turn(signal)
+  await turn({ urgent: target.urgent, signal })
   const limitMs = () => Math.max(0, endsMs - clock.monotonic())
   const stream = await route.open({ address, port, limitMs: limitMs(), clock, signal })
   const lines = pins.map(hostKeyLine)
