@@ -2,7 +2,8 @@ import { createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { createSshConnector } from '../../src/adapters/ssh/connector.ts'
-import { freePort, startScriptedServer } from '../support/ssh-servers.ts'
+import { freePort } from '../support/free-port.ts'
+import { startScriptedServer } from '../support/ssh-servers.ts'
 import { targetOf } from '../support/ssh-target.ts'
 
 const never = new AbortController().signal

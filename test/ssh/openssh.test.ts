@@ -3,15 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { createSshConnector } from '../../src/adapters/ssh/connector.ts'
 import type { Target } from '../../src/ports/connector.ts'
+import { freePort } from '../support/free-port.ts'
 import { requires } from '../support/requires.ts'
-import {
-  freePort,
-  password,
-  type RunningServer,
-  sshdPrograms,
-  startSshd,
-  userKeys,
-} from '../support/ssh-servers.ts'
+import { password, type RunningServer, sshdPrograms, startSshd, userKeys } from '../support/ssh-servers.ts'
 import { targetOf } from '../support/ssh-target.ts'
 
 const never = new AbortController().signal

@@ -24,7 +24,7 @@ import {
   uciScript,
   upgradedScript,
 } from './router-scripts.ts'
-import { freePort } from './ssh-servers.ts'
+import { freePort } from './free-port.ts'
 import { until } from './until.ts'
 
 /** What `startRouter` needs of the machine. */
