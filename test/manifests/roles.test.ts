@@ -1,5 +1,6 @@
-/** What each account and each role may do: this table is the whole of it. */
+/** What each account and each role may do, and that it is no more than is said. */
 import { describe, expect, test } from 'vitest'
+import { controllerRights, type Rights } from '../support/controller-rights.ts'
 import { missingRenderers, objectOf, renderBase, type RenderedObject } from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
 
@@ -18,10 +19,13 @@ interface Binding extends RenderedObject {
   subjects: { kind: string; name: string; namespace: string }[]
 }
 
-/** What may be done, by `group/resource` and, where only some are meant, their names. */
-type Table = Record<string, string>
+/** Of the role that every cluster has for those who ask it about others. */
+const authDelegator: Rights = {
+  'authentication.k8s.io/tokenreviews': 'create',
+  'authorization.k8s.io/subjectaccessreviews': 'create',
+}
 
-function tableOf(rules: readonly Rule[]): Table {
+function rightsIn(rules: readonly Rule[]): Rights {
   const verbs = new Map<string, Set<string>>()
   const allow = (what: string, rule: Rule): void => {
     const names = rule.resourceNames ? ` ${rule.resourceNames.join(' ')}` : ''
@@ -45,18 +49,17 @@ unlessMissing(missingRenderers())('what may be done', () => {
   const objects = renderBase('monitoring', 'view-and-edit')
   const roles = objects.filter(({ kind }) => /^(?:Cluster)?Role$/.test(kind)) as Role[]
   const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding')) as Binding[]
-  const tableOfRole = (kind: string, name: string): Table =>
-    tableOf(objectOf<Role>(objects, kind, name).rules)
+  const rightsOfRole = (kind: string, name: string): Rights =>
+    rightsIn(objectOf<Role>(objects, kind, name).rules)
 
-  /** By namespace, or in all of them: what an account may do. A role that every cluster has stands for itself. */
-  function rightsOf(account: string): Record<string, Table> {
-    const rights: Record<string, Table> = {}
+  /** By namespace, or in all of them: what an account may do. */
+  function rightsOf(account: string): Record<string, Rights> {
+    const rights: Record<string, Rights> = {}
     for (const { kind, metadata, roleRef, subjects } of bindings) {
       if (!subjects.some(({ name }) => name === account)) continue
       const scope = kind === 'ClusterRoleBinding' ? 'everywhere' : metadata.namespace!
-      const table = roleRef.name.startsWith('system:')
-        ? { [roleRef.name]: '' }
-        : tableOfRole(roleRef.kind, roleRef.name)
+      const table =
+        roleRef.name === 'system:auth-delegator' ? authDelegator : rightsOfRole(roleRef.kind, roleRef.name)
       for (const [what, verbs] of Object.entries(table)) {
         expect(rights[scope]?.[what], `${what} in ${scope} is said twice`).toBeUndefined()
         rights[scope] = { ...rights[scope], [what]: verbs }
@@ -65,40 +68,14 @@ unlessMissing(missingRenderers())('what may be done', () => {
     return rights
   }
 
-  test('by the controller', () => {
-    expect(rightsOf('reflash-controller')).toEqual({
-      everywhere: {
-        'reflash.dev/categories': read,
-        'reflash.dev/upgradepolicies': read,
-        'reflash.dev/builds': 'get list patch watch',
-        'reflash.dev/firmwareimages': 'get list patch watch',
-        'reflash.dev/devices': 'get list patch watch',
-        'reflash.dev/upgradeoperations': 'create delete get list patch watch',
-        'reflash.dev/categories/status': 'patch',
-        'reflash.dev/upgradepolicies/status': 'patch',
-        'reflash.dev/builds/status': 'patch',
-        'reflash.dev/firmwareimages/status': 'patch',
-        'reflash.dev/devices/status': 'patch',
-        'reflash.dev/upgradeoperations/status': 'patch',
-        'events.k8s.io/events': 'create patch',
-        'system:auth-delegator': '',
-      },
-      'reflash-system': {
-        'coordination.k8s.io/leases': 'create',
-        'coordination.k8s.io/leases reflash': 'get update',
-        '/configmaps': 'create delete get list update',
-        '/namespaces reflash-system': 'get',
-      },
-      default: { '/secrets': 'get' },
-    })
-  })
+  test('by the controller', () => expect(rightsOf('reflash-controller')).toEqual(controllerRights))
 
   test('by Prometheus', () => {
     expect(rightsOf('reflash-metrics')).toEqual({ everywhere: { '/metrics': 'get' } })
   })
 
   const kinds = ['builds', 'categories', 'devices', 'firmwareimages', 'upgradeoperations', 'upgradepolicies']
-  const eachKind = (verbs: string): Table =>
+  const eachKind = (verbs: string): Rights =>
     Object.fromEntries(kinds.map((plural) => [`reflash.dev/${plural}`, verbs]))
 
   test.each([
@@ -106,7 +83,7 @@ unlessMissing(missingRenderers())('what may be done', () => {
     ['reflash-edit', eachKind(write), { 'rbac.authorization.k8s.io/aggregate-to-edit': 'true' }],
     ['reflash-sensitive-viewer', { 'reflash.dev/devices/sensitive': 'get' }, {}],
   ])('by whoever has %s', (name, rights, aggregation) => {
-    expect(tableOfRole('ClusterRole', name)).toEqual(rights)
+    expect(rightsOfRole('ClusterRole', name)).toEqual(rights)
     const { labels = {} } = objectOf(objects, 'ClusterRole', name).metadata
     const aggregating = Object.entries(labels).filter(([label]) => label.includes('aggregate'))
     expect(Object.fromEntries(aggregating)).toEqual(aggregation)
@@ -133,14 +110,14 @@ unlessMissing(missingRenderers())('what may be done', () => {
   })
 })
 
-describe('the table', () => {
-  test('adds up what several rules allow, names apart', () => {
+describe('rights', () => {
+  test('add up what several rules allow, names apart', () => {
     const rules = [
       { apiGroups: ['a'], resources: ['x', 'y'], verbs: ['get'] },
       { apiGroups: ['a'], resources: ['x'], verbs: ['list', 'get'] },
       { apiGroups: ['a'], resources: ['x'], resourceNames: ['n'], verbs: ['update'] },
       { nonResourceURLs: ['/u'], verbs: ['get'] },
     ]
-    expect(tableOf(rules)).toEqual({ 'a/x': 'get list', 'a/y': 'get', 'a/x n': 'update', '/u': 'get' })
+    expect(rightsIn(rules)).toEqual({ 'a/x': 'get list', 'a/y': 'get', 'a/x n': 'update', '/u': 'get' })
   })
 })

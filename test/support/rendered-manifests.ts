@@ -7,13 +7,13 @@ import { parseAllDocuments, stringify } from 'yaml'
 import { builtPrograms, notBuilt } from './built-programs.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const [kubectl] = builtPrograms('kubectl').toSorted((a, b) =>
-  b.version.localeCompare(a.version, 'en', { numeric: true }),
-)
+export const newestKubectl = builtPrograms('kubectl')
+  .toSorted((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }))
+  .at(-1)!
 const [helm] = builtPrograms('helm')
 
 /** What this machine lacks to render manifests: for `unlessMissing`. */
-export const missingRenderers = (): string[] => notBuilt([kubectl!, helm!])
+export const missingRenderers = (): string[] => notBuilt([newestKubectl, helm!])
 
 export interface RenderedObject {
   apiVersion: string
@@ -43,7 +43,7 @@ export function renderOverlay(overlay: (here: (path: string) => string) => objec
   try {
     const kustomization = overlay((path) => relative(folder, join(root, path)))
     writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization))
-    return objectsOf(output(kubectl!.path, ['kustomize', folder]))
+    return objectsOf(output(newestKubectl.path, ['kustomize', folder]))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -51,7 +51,7 @@ export function renderOverlay(overlay: (here: (path: string) => string) => objec
 
 /** What kustomize makes of a folder of the repository. */
 export const renderFolder = (path: string): RenderedObject[] =>
-  objectsOf(output(kubectl!.path, ['kustomize', join(root, path)]))
+  objectsOf(output(newestKubectl.path, ['kustomize', join(root, path)]))
 
 export interface Release {
   name: string
