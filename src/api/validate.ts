@@ -1,11 +1,11 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { isKind, kindInfo, kinds } from './kinds.ts'
-import { describe, invalid, isRecord, isReservedKey, readMetadata, unknownField } from './metadata.ts'
+import { describe, invalid, isRecord, readMetadata, unknownField } from './metadata.ts'
 import { nearest } from './nearest.ts'
 import type { Path, Problem } from './problem.ts'
 import type { Kind, Manifest } from './resources.ts'
 import { brokenRules } from './rules.ts'
-import { apiVersion, type Schema } from './schema.ts'
+import { apiVersion, labelKeyPattern, type Schema } from './schema.ts'
 
 export interface AcceptOptions {
   /** In a file an unknown field and a null are errors; an API server drops both. */
@@ -29,13 +29,15 @@ export function acceptManifest(value: unknown, options: AcceptOptions): Acceptan
     unknownFields: options.mode === 'file' ? 'refuse' : 'drop',
   })
   const { spec: specSchema, rules } = kindInfo(kind)
+  const problemsBefore = report.problems.length
   const spec = value['spec'] === undefined ? undefined : prune(value['spec'], specSchema, ['spec'], report)
+  const hasLost = report.problems.length > problemsBefore
   const candidate: Record<string, unknown> = spec === undefined ? {} : { spec }
   const validate = validatorOf(kind)
-  if (!validate(candidate))
-    for (const error of validate.errors ?? []) addSchemaError(error, candidate, report)
+  const errors = validate(candidate) ? [] : (validate.errors ?? [])
+  for (const error of errors) addSchemaError(error, candidate, report)
   checkLists(candidate['spec'], specSchema, ['spec'], report)
-  if (report.problems.length === 0) {
+  if (!hasLost && !errors.some(({ keyword }) => keepsRulesBack.has(keyword))) {
     for (const { message, fieldPath } of brokenRules(rules, candidate['spec'] as object)) {
       report.add({
         reason: 'Invalid',
@@ -49,6 +51,9 @@ export function acceptManifest(value: unknown, options: AcceptOptions): Acceptan
   if (report.problems.length > 0) return { ok: false, problems: report.problems }
   return { ok: true, manifest: { apiVersion, kind, metadata, spec: candidate['spec'] } as Manifest }
 }
+
+/** After these an API server tries no rule, nor do we after a field is lost: what is not there breaks rules that nobody broke. */
+const keepsRulesBack = new Set(['required', 'type', 'enum', 'maxLength', 'maxItems', 'maxProperties'])
 
 /** What may not change between two accepted versions of one object, but did. */
 export const changeProblems = (before: Manifest, after: Manifest): Problem[] =>
@@ -148,14 +153,15 @@ function pruneObject(value: Record<string, unknown>, schema: Schema, path: Path,
     const place = [...path, key]
     const itemSchema =
       properties && Object.hasOwn(properties, key) ? properties[key] : additionalProperties || undefined
-    if (isReservedKey(key)) {
+    if (!itemSchema) {
+      if (report.mode === 'file') report.add(unknownField(place, Object.keys(properties ?? {})))
+    } else if (key === '__proto__') {
+      // As a key of `copy` it would be no key.
       const message = 'is a name that is not allowed as a key'
       report.add({ reason: 'BadName', path: place, message, expected: 'another key', found: key })
-    } else if (itemSchema) {
+    } else {
       const kept = prune(item, itemSchema, place, report)
       if (kept !== undefined) copy[key] = kept
-    } else if (report.mode === 'file') {
-      report.add(unknownField(place, Object.keys(properties ?? {})))
     }
   }
   return copy
@@ -222,19 +228,16 @@ function validatorOf(kind: Kind): ValidateFunction {
 function createAjv(): Ajv {
   const instance = new Ajv({ strict: true, useDefaults: true, allErrors: true, verbose: true })
   instance.addVocabulary(['x-kubernetes-list-type', 'x-kubernetes-list-map-keys'])
-  instance.addFormat('date-time', isDateTime)
+  instance.addFormat('date-time', hasDay)
   return instance
 }
 
-/** RFC 3339, with a day and a time that exist. */
-function isDateTime(text: string): boolean {
-  const match =
-    /^(\d{4})-(\d{2})-(\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/.exec(
-      text,
-    )
-  if (!match) return false
-  const [year, month, day] = match.slice(1, 4).map(Number)
-  const date = new Date(Date.UTC(year!, month! - 1, day))
+/** Whether it begins with a day that exists; the rest is what the pattern beside the format says. */
+function hasDay(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})T/.exec(text)?.map(Number) ?? []
+  if (year === undefined) return false
+  const date = new Date(0)
+  date.setUTCFullYear(year, month! - 1, day)
   return date.getUTCMonth() === month! - 1 && date.getUTCDate() === day
 }
 
@@ -324,10 +327,15 @@ export const patternWords: Readonly<Record<string, string>> = {
   '^[0-9a-f]{64}$': 'be 64 lower-case hexadecimal digits',
   '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$': 'be the name of an object: lower-case letters, digits, "-" and "."',
   '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$': 'be lower-case letters, digits and "-"',
-  '^(ssh-[a-z0-9-]+|ecdsa-sha2-nistp[0-9]+) [A-Za-z0-9+/=]+( .*)?$':
+  '^(ssh-[a-z0-9-]+|ecdsa-sha2-nistp[0-9]+) [A-Za-z0-9+/=]+( [^\\r\\n]*)?$':
     'be an OpenSSH public-key line such as "ssh-ed25519 AAAA..."',
   '^[A-Za-z0-9]([A-Za-z0-9._:%-]*[A-Za-z0-9])?$|^::1$|^::$':
     'be a host name or an IP address, without a port',
+  '^[0-9-]+T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$':
+    'be a time such as 2026-11-23T18:00:00Z',
+  [labelKeyPattern]: 'be a label key, such as site or example.com/site',
+  '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$':
+    'be letters, digits, "-", "_" and ".", beginning and ending with a letter or digit',
   '^https?://': 'begin with https:// or http://',
 }
 
@@ -350,8 +358,8 @@ function words(keyword: string, schema: Schema): string {
       return `have at most ${schema.maxItems} entries`
     case 'maxProperties':
       return `have at most ${schema.maxProperties} entries`
+    // A format has the pattern beside it.
     case 'format':
-      return 'be a time such as 2026-11-23T18:00:00Z'
     case 'pattern':
       return patternWords[schema.pattern!] ?? `match ${schema.pattern}`
     default:

@@ -6,6 +6,7 @@ import type { Manifest } from '../../src/api/resources.ts'
 import { ruleChecks } from '../../src/api/rules.ts'
 import { apiVersion, type Schema } from '../../src/api/schema.ts'
 import { acceptManifest, changeProblems, patternWords } from '../../src/api/validate.ts'
+import { rows } from '../cluster/manifest-table.ts'
 
 const named = (name: string) => ({ name })
 const device = { categoryRef: named('ap'), addresses: ['192.0.2.1'], credentialsRef: named('routers') }
@@ -83,8 +84,8 @@ describe('an accepted manifest', () => {
   it('keeps labels and annotations', () => {
     const metadata = {
       name: 'a',
-      labels: { site: 'lobby', 'a.b/c': '' },
-      annotations: { note: 'any text\n' },
+      labels: { site: 'lobby', 'a.b/c': '', constructor: 'x' },
+      annotations: { note: 'any text\n', 'A.b/C': '' },
     }
     expect(accept(manifest('Device', device, metadata)).metadata).toEqual({
       namespace: 'default',
@@ -101,6 +102,15 @@ describe('an accepted manifest', () => {
       metadata: { name: 'a', namespace: 'x', finalizers: ['reflash.dev/x'] },
       spec: { ...device, port: 22, legacyAlgorithms: false },
     })
+  })
+})
+
+describe('the table that API servers agree with', () => {
+  it.each(rows)('$kind: $what', ({ kind, metadata, spec, wrong }) => {
+    const value = { apiVersion, kind, metadata, ...(spec === undefined ? {} : { spec }) }
+    const result = inFile(value)
+    const paths = result.ok ? [] : result.problems.map(({ path }) => formatPath(path))
+    expect(paths.toSorted()).toEqual([...wrong].toSorted())
   })
 })
 
@@ -292,11 +302,20 @@ describe('a refused manifest says where and why', () => {
       ['metadata.annotations: must be at most 262144 bytes together, found 262145'],
     ],
     [
-      'a name of JavaScript as a label',
-      manifest('Category', {}, { name: 'a', labels: { constructor: 'x' } }),
+      'a label to select by that cannot be one',
+      manifest('UpgradePolicy', { ...policy, selector: { matchLabels: { 'a/b/c': 'two words' } } }),
       [
-        'metadata.labels.constructor: must be a label key, such as site or example.com/site, found "constructor"',
+        'spec.selector.matchLabels["a/b/c"]: must be letters, digits, "-", "_" and ".", beginning and ending with a letter or digit, found "two words"',
+        'spec.selector.matchLabels: labels need keys such as site or example.com/site',
       ],
+    ],
+    [
+      'an operator without its values',
+      manifest('UpgradePolicy', {
+        ...policy,
+        selector: { matchExpressions: [{ key: 'site', operator: 'In' }] },
+      }),
+      ['spec.selector.matchExpressions: In and NotIn need values, Exists and DoesNotExist have none'],
     ],
     [
       'a name of JavaScript as a key',
@@ -309,10 +328,7 @@ describe('a refused manifest says where and why', () => {
     [
       'a name of JavaScript as a field',
       manifest('Category', JSON.parse('{"__proto__":{"upgrader":"x"},"prototype":1}') as object),
-      [
-        'spec.__proto__: is a name that is not allowed as a key',
-        'spec.prototype: is a name that is not allowed as a key',
-      ],
+      ['spec.__proto__: is not a known field', 'spec.prototype: is not a known field'],
     ],
   ]
   it.each(cases)('%s', (_, value, expected) => {

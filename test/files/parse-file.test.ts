@@ -144,11 +144,21 @@ describe('a mistake is shown at its place', () => {
       category('{description: !vault x}'),
       'fleet.yaml:4:28: spec.description: must not have a tag (!); remove it, or quote the value',
     ],
+    [
+      'text that kubectl reads as true',
+      category('{description: yes}'),
+      'fleet.yaml:4:21: spec.description: is true, false or a number to kubectl; quote it, or write true or false',
+    ],
+    [
+      'a key that kubectl reads as false',
+      manifestText('UpgradePolicy', 'a', '{selector: {matchLabels: {off: x}}}'),
+      'fleet.yaml:4:33: spec.selector.matchLabels.off: is true, false or a number to kubectl; quote it',
+    ],
     ['a number as a key', category('{5: x}'), 'fleet.yaml:4:8: spec: has a key that is no text; quote it'],
     [
       '__proto__',
       category('{__proto__: {upgrader: x}}'),
-      'fleet.yaml:4:8: spec.__proto__: is a name that is not allowed as a key',
+      'fleet.yaml:4:8: spec.__proto__: is not a known field',
     ],
     [
       'an open quote',

@@ -91,7 +91,7 @@ export async function startApiServer(): Promise<ApiServer> {
     ca,
     adminToken,
     folder,
-    request: requests.send,
+    request: (...asked) => requests.send(...asked),
     writeKubeconfig: async (token, namespace = 'default') => {
       const path = join(folder, `kubeconfig-${randomBytes(4).toString('hex')}`)
       await writeFile(path, stringify(kubeconfig({ url, ca, token, namespace })), { mode: 0o600 })

@@ -15,6 +15,7 @@ import {
 import { formatPath, type Path } from '../../api/problem.ts'
 import { boundedTokens, limitWords } from './bounded-tokens.ts'
 import { type Finding, finding, type Place } from './diagnostic.ts'
+import { isOtherInYaml11 } from './other-in-yaml-11.ts'
 
 /** One document of a YAML text, with the way back from values to places. */
 export interface YamlDocument {
@@ -140,6 +141,15 @@ interface Reading {
 
 const plainTag = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/
 
+const isOtherToKubectl = (node: Node): boolean =>
+  isScalar(node) &&
+  node.type === 'PLAIN' &&
+  node.tag === undefined &&
+  typeof node.value === 'string' &&
+  isOtherInYaml11(node.value)
+
+const otherToKubectl = 'is true, false or a number to kubectl; quote it'
+
 function toValue(node: Node | null, path: Path, reading: Reading): unknown {
   if (node === null) return null
   // What an alias or a tag is called is left out: in a Secret it could be an unquoted password.
@@ -152,6 +162,7 @@ function toValue(node: Node | null, path: Path, reading: Reading): unknown {
   if (node.tag !== undefined && !plainTag.test(node.tag)) {
     report(reading, node, path, 'must not have a tag (!); remove it, or quote the value')
   }
+  if (isOtherToKubectl(node)) report(reading, node, path, `${otherToKubectl}, or write true or false`)
   if (isMap(node)) return toRecord(node, path, reading)
   if (isSeq(node))
     return node.items.map((item, index) => toValue(item as Node | null, [...path, index], reading))
@@ -167,6 +178,7 @@ function toRecord(map: YAMLMap, path: Path, reading: Reading): Record<string, un
       report(reading, key, path, `has a key that is no text${isCollection(key) ? '' : '; quote it'}`)
       continue
     }
+    if (isOtherToKubectl(key)) report(reading, key, [...path, name], otherToKubectl)
     if (name in record) report(reading, key, [...path, name], 'is there twice in one map')
     else record[name] = toValue(value, [...path, name], reading)
   }

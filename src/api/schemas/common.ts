@@ -1,5 +1,6 @@
 /** Building blocks of every schema, in the vocabulary that a structural CRD accepts verbatim. */
 import { Type, type Static, type TObject, type TProperties, type TSchemaOptions } from 'typebox'
+import { labelKeyPattern } from '../schema.ts'
 
 type Options = TSchemaOptions & { description: string }
 
@@ -19,7 +20,15 @@ export const integer = (minimum: number, maximum: number, options: Options) =>
 export const duration = (options: Options) =>
   Type.String({ pattern: '^([0-9]+(ms|s|m|h|d))+$', minLength: 2, maxLength: 32, ...options })
 
-export const time = (options: Options) => Type.String({ format: 'date-time', maxLength: 64, ...options })
+/** RFC 3339. What an API server takes for the format alone is more: a small t, an hour +99:99, text behind the end. */
+export const time = (options: Options) =>
+  Type.String({
+    format: 'date-time',
+    pattern:
+      '^[0-9-]+T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$',
+    maxLength: 64,
+    ...options,
+  })
 
 /** Lower-case hexadecimal SHA-256, whole: a shortened digest would match by chance. */
 export const sha256 = (options: Options) =>
@@ -34,26 +43,27 @@ export const reference = (options: Options) =>
     options,
   )
 
-export const stringMap = (options: Options) =>
-  Type.Unsafe<Record<string, string>>({
-    type: 'object',
-    additionalProperties: { type: 'string', maxLength: 63 },
-    maxProperties: 64,
-    ...options,
-  })
+const labelValue = { type: 'string', pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$', maxLength: 63 } as const
 
 export const labelSelector = (options: Options) =>
   closed(
     {
-      matchLabels: Type.Optional(stringMap({ description: 'Labels that must all be equal.' })),
+      matchLabels: Type.Optional(
+        Type.Unsafe<Record<string, string>>({
+          type: 'object',
+          additionalProperties: labelValue,
+          maxProperties: 64,
+          description: 'Labels that must all be equal.',
+        }),
+      ),
       matchExpressions: Type.Optional(
         Type.Array(
           closed(
             {
-              key: text(317, { description: 'Label key.' }),
+              key: Type.String({ pattern: labelKeyPattern, maxLength: 317, description: 'Label key.' }),
               operator: oneOf(['In', 'NotIn', 'Exists', 'DoesNotExist'], { description: 'How to compare.' }),
               values: Type.Optional(
-                Type.Array(Type.String({ maxLength: 63, description: 'A label value.' }), {
+                Type.Array(Type.Unsafe<string>({ ...labelValue, description: 'A label value.' }), {
                   maxItems: 64,
                   description: 'Values for In and NotIn; absent for the others.',
                 }),
@@ -67,6 +77,20 @@ export const labelSelector = (options: Options) =>
     },
     options,
   )
+
+/** What an API server asks of the selectors of its own kinds and a schema alone cannot say. */
+export const selectorRules = [
+  {
+    rule: `!has(self.selector.matchLabels) || self.selector.matchLabels.all(key, key.matches('${labelKeyPattern}'))`,
+    message: 'labels need keys such as site or example.com/site',
+    fieldPath: '.selector.matchLabels',
+  },
+  {
+    rule: "!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(one, (one.operator in ['In', 'NotIn']) == (has(one.values) && size(one.values) > 0))",
+    message: 'In and NotIn need values, Exists and DoesNotExist have none',
+    fieldPath: '.selector.matchExpressions',
+  },
+] as const
 
 export const conditions = Type.Optional(
   Type.Array(

@@ -4,7 +4,7 @@ import { closed, conditions, integer, observedGeneration, reference, sha256, tex
 const hostKeys = (description: string) =>
   Type.Array(
     Type.String({
-      pattern: '^(ssh-[a-z0-9-]+|ecdsa-sha2-nistp[0-9]+) [A-Za-z0-9+/=]+( .*)?$',
+      pattern: '^(ssh-[a-z0-9-]+|ecdsa-sha2-nistp[0-9]+) [A-Za-z0-9+/=]+( [^\\r\\n]*)?$',
       maxLength: 2048,
       description: 'An OpenSSH public-key line.',
     }),
@@ -34,7 +34,14 @@ export const device = {
     { name: 'Seen', jsonPath: '.status.lastProbeTime', type: 'date', priority: 1 },
     { name: 'Message', jsonPath: '.status.blocked.message', type: 'string', priority: 1 },
   ],
-  rules: [],
+  rules: [
+    {
+      // A format lets an API server take a list for a text.
+      rule: '!has(self.hold) || !has(self.hold.until) || type(self.hold.until) == google.protobuf.Timestamp',
+      message: 'a hold ends at a time',
+      fieldPath: '.hold.until',
+    },
+  ],
   spec: closed(
     {
       categoryRef: reference({ description: 'The category whose firmware it runs.' }),

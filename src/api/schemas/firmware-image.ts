@@ -28,7 +28,7 @@ export const firmwareImage = {
       fieldPath: '.source',
     },
     {
-      rule: 'has(self.source.path) || has(self.sha256)',
+      rule: '!has(self.source.url) || has(self.sha256)',
       message: 'an image from a url needs its sha256',
       fieldPath: '.sha256',
     },

@@ -8,6 +8,7 @@ import {
   observedGeneration,
   oneOf,
   reference,
+  selectorRules,
   text,
   time,
   upgradeOptions,
@@ -48,7 +49,7 @@ export const upgradePolicy = {
     { name: 'Revision', jsonPath: '.status.revision', type: 'string', priority: 1 },
     { name: 'Message', jsonPath: '.status.conditions[?(@.type=="Ready")].message', type: 'string', priority: 1 },
   ],
-  rules: [],
+  rules: selectorRules,
   spec: closed(
     {
       categoryRef: reference({ description: 'Devices of this category only.' }),
