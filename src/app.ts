@@ -25,7 +25,7 @@ import { defaults, readConfig, type ApiConfig, type RunConfig } from './config.t
 import { createControllers, loadFleet, type Controllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
-import { Fleet, writeThrough } from './controllers/fleet.ts'
+import { declareThrough, Fleet } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
 import { createLiveFeed } from './controllers/live-feed.ts'
 import { lookOnce } from './controllers/look-once.ts'
@@ -43,7 +43,7 @@ import type { Brake } from './ports/brake.ts'
 import type { Connector } from './ports/connector.ts'
 import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
-import type { ResourceStore } from './ports/resource-store.ts'
+import type { DeclaredStore } from './ports/resource-store.ts'
 import type { Upgrader } from './ports/upgrader.ts'
 import { noMetrics, type Metrics } from './ports/metrics.ts'
 import type { HttpServer } from './server/http-server.ts'
@@ -65,7 +65,7 @@ export async function customResourceDefinitions(): Promise<string> {
 
 /** Where a running Reflash meets what outlives it: its state and the devices. */
 export interface Outside {
-  store: ResourceStore
+  store: DeclaredStore
   records: RecordStore
   connector: Connector
 }
@@ -78,11 +78,14 @@ interface Parts extends Outside {
   probesSince?: number
 }
 
-async function assemble(config: RunConfig, source: DirectorySource, parts: Parts): Promise<Ports> {
+/** What acts in the home of one directory. */
+type StandalonePorts = Ports & { store: DeclaredStore }
+
+async function assemble(config: RunConfig, source: DirectorySource, parts: Parts): Promise<StandalonePorts> {
   const clock = systemClock
   const { fleet } = parts
   return {
-    store: writeThrough(parts.store, fleet),
+    store: declareThrough(parts.store, fleet),
     fleet,
     records: parts.records,
     secrets: createSecrets({
@@ -318,7 +321,7 @@ async function whenAborted(signal: AbortSignal): Promise<Ending> {
 /** Brings each revision of the directory into the store; `first` resolves when the first one is there. */
 function followDirectory(
   source: DirectorySource,
-  { ports, onSecrets }: { ports: Ports; onSecrets: Controllers['onSecrets'] },
+  { ports, onSecrets }: { ports: StandalonePorts; onSecrets: Controllers['onSecrets'] },
   signal: AbortSignal,
 ): { first: Promise<void>; done: Promise<void> } {
   const first = Promise.withResolvers<void>()

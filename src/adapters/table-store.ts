@@ -8,13 +8,13 @@ import {
   removed,
   requireVersion,
   taken,
-  updated,
+  withFinalizers,
   withStatus,
 } from '../core/stored-object.ts'
 import { hasCode } from '../core/errors.ts'
 import { toTime } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { ResourceStore } from '../ports/resource-store.ts'
+import type { DeclaredStore } from '../ports/resource-store.ts'
 import type { Change, WatchLog } from './watch-log.ts'
 
 /**
@@ -41,7 +41,7 @@ export function createTableStore(parts: {
   log: WatchLog
   clock: Clock
   newUid: () => string
-}): ResourceStore {
+}): DeclaredStore {
   const { table, log, clock, newUid } = parts
 
   const read = (kind: Kind, key: Key): AnyResource | undefined => parse(table.get(kind, key))
@@ -121,13 +121,11 @@ export function createTableStore(parts: {
         return before ? write('Modified', before, applied(before, own, nextVersion())) : create(own)
       })
     },
-    update: <R extends AnyResource>(object: R) => {
-      const own = structuredClone(object)
-      return commit<R>(() => {
-        const before = stored(own)
-        return write('Modified', before, updated(before, own, nextVersion()))
-      })
-    },
+    setFinalizers: <R extends AnyResource>(object: R, finalizers: readonly string[]) =>
+      commit<R>(() => {
+        const before = stored(object)
+        return write('Modified', before, withFinalizers(before, object, finalizers, nextVersion()))
+      }),
     saveStatus: <R extends AnyResource>(object: R) => {
       const own = structuredClone(object)
       return commit<R>(() => {

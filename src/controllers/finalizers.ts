@@ -15,13 +15,14 @@ export async function ensureFinalizer<R extends AnyResource>(
 ): Promise<R> {
   const finalizers = object.metadata.finalizers ?? []
   if (finalizers.includes(finalizer)) return object
-  const metadata = { ...object.metadata, finalizers: [...finalizers, finalizer] }
-  return (await ports.store.update({ ...object, metadata } as AnyResource)) as R
+  return ports.store.setFinalizers(object, [...finalizers, finalizer])
 }
 
 export async function dropFinalizer(object: AnyResource, finalizer: string, ports: Ports): Promise<void> {
   const finalizers = object.metadata.finalizers ?? []
   if (!finalizers.includes(finalizer)) return
-  const metadata = { ...object.metadata, finalizers: finalizers.filter((other) => other !== finalizer) }
-  await ports.store.update({ ...object, metadata } as AnyResource)
+  await ports.store.setFinalizers(
+    object,
+    finalizers.filter((other) => other !== finalizer),
+  )
 }

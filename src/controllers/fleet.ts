@@ -21,7 +21,12 @@ import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
 import { toMs } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import { compareVersions, type ResourceStore, type StoreEvent } from '../ports/resource-store.ts'
+import {
+  compareVersions,
+  type DeclaredStore,
+  type ResourceStore,
+  type StoreEvent,
+} from '../ports/resource-store.ts'
 import { createCandidates, type Candidates } from './candidates.ts'
 
 export interface Change {
@@ -510,9 +515,18 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
     list: (kind, options) => store.list(kind, options),
     follow: (options) => store.follow(options),
     create: (manifest) => seen(store.create(manifest)),
-    apply: (manifest) => seen(store.apply(manifest)),
-    update: (object) => seen(store.update(object)),
+    setFinalizers: (object, finalizers) => seen(store.setFinalizers(object, finalizers)),
     saveStatus: (object) => seen(store.saveStatus(object)),
     delete: (kind, key, options) => store.delete(kind, key, options),
   }
 }
+
+/** The same for a store whose declared state is written here. */
+export const declareThrough = (store: DeclaredStore, fleet: Fleet): DeclaredStore => ({
+  ...writeThrough(store, fleet),
+  async apply(manifest) {
+    const object = await store.apply(manifest)
+    fleet.apply('Modified', object)
+    return object
+  },
+})

@@ -40,9 +40,8 @@ const endOf = (operation: UpgradeOperation): number =>
   toMs(operation.status.times?.[phaseOf(operation)] ?? operation.metadata.creationTimestamp)
 
 async function removeOperation(operation: UpgradeOperation, ports: Ports): Promise<void> {
-  const metadata = { ...operation.metadata, finalizers: [] }
   try {
-    const bare = await ports.store.update({ ...operation, metadata })
+    const bare = await ports.store.setFinalizers(operation, [])
     await ports.store.delete('UpgradeOperation', keyOf(operation), {
       resourceVersion: bare.metadata.resourceVersion,
     })

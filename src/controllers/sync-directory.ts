@@ -4,7 +4,7 @@ import { folderAnnotation, sourceAnnotation, sourceErrorAnnotation } from '../co
 import { keyOf } from '../core/keys.ts'
 import { sameValue } from '../core/same-value.ts'
 import type { EventSink } from '../ports/event-sink.ts'
-import type { ResourceStore } from '../ports/resource-store.ts'
+import type { DeclaredStore } from '../ports/resource-store.ts'
 import { deviceFinalizer, inUseFinalizer, operationFinalizer } from './finalizers.ts'
 
 /** One object as a directory declares it. */
@@ -47,7 +47,7 @@ export interface DirectorySync {
   restore(id: string): Promise<void>
 }
 
-export function createDirectorySync(store: ResourceStore, events: EventSink): DirectorySync {
+export function createDirectorySync(store: DeclaredStore, events: EventSink): DirectorySync {
   // What the store was brought to; undefined until the first revision has been compared with the whole store.
   let applied: Map<string, Declared> | undefined
   let inForce: DeclaredRevision | undefined

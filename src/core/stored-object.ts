@@ -49,24 +49,25 @@ export function applied(
 }
 
 /**
- * The object with the metadata and spec of another; undefined when nothing changes.
+ * The object with these finalizers; undefined when nothing changes.
  * @throws ReflashError `Conflict`, and `Invalid` when a finalizer is put on an object that is going.
  */
-export function updated(
+export function withFinalizers(
   before: AnyResource,
   object: AnyResource,
+  finalizers: readonly string[],
   resourceVersion: string,
 ): AnyResource | undefined {
   requireVersion(before, object.metadata.resourceVersion)
-  const { labels, annotations, finalizers } = object.metadata
-  const added = finalizers?.find((finalizer) => !before.metadata.finalizers?.includes(finalizer))
+  const added = finalizers.find((finalizer) => !before.metadata.finalizers?.includes(finalizer))
   if (before.metadata.deletionTimestamp !== undefined && added !== undefined) {
     throw new ReflashError(
       'Invalid',
       `${idOf(before)} is being deleted and takes no new finalizer, such as ${added}`,
     )
   }
-  const next = replaced(before, { labels, annotations, finalizers, spec: object.spec })
+  const { labels, annotations } = before.metadata
+  const next = replaced(before, { labels, annotations, finalizers: [...finalizers], spec: before.spec })
   return next && stamped(next, resourceVersion)
 }
 

@@ -11,7 +11,7 @@ export type StoreEvent =
   | { type: 'Interrupted'; kind: Kind; error: ReflashError }
 
 /**
- * Desired and observed state, by kind, namespace and name. One contract for memory, SQLite and Kubernetes;
+ * Desired and observed state, by kind, namespace and name. Of the desired state only operations can be made through it. One contract for memory, SQLite and Kubernetes;
  * `test/contract/resource-store.ts` is the contract as tests.
  *
  * A returned object belongs to the caller: changing it changes nothing in the store, nor the other way round.
@@ -37,21 +37,15 @@ export interface ResourceStore {
   create<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
 
   /**
-   * Makes labels, annotations and spec as the manifest says, creating the object if need be. Finalizers and status are
-   * left as they are (a new object gets the manifest's finalizers). An identical apply writes nothing and returns the
-   * same resourceVersion; a changed spec adds 1 to generation.
+   * Replaces the finalizers alone, provided that `resourceVersion` is still the stored one. Removing the last one of an
+   * object that is being deleted removes it. The same finalizers write nothing.
+   * @throws ReflashError `Conflict` when it has changed meanwhile, `NotFound` when it is gone, `Invalid` when one is put on
+   * an object that is being deleted.
    */
-  apply<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
+  setFinalizers<R extends AnyResource>(object: R, finalizers: readonly string[]): Promise<R>
 
   /**
-   * Replaces metadata (labels, annotations, finalizers) and spec, provided that `resourceVersion` is still the stored
-   * one; ignores status. Removing the last finalizer of an object that is being deleted removes it.
-   * @throws ReflashError `Conflict` when it has changed meanwhile, `NotFound` when it is gone.
-   */
-  update<R extends AnyResource>(object: R): Promise<R>
-
-  /**
-   * Replaces the status alone, under the same condition and with the same errors as `update`. An identical status
+   * Replaces the status alone, under the same condition and with the same errors. An identical status
    * writes nothing. The returned promise resolves only when the write would survive a power cut.
    */
   saveStatus<R extends AnyResource>(object: R): Promise<R>
@@ -61,6 +55,16 @@ export interface ResourceStore {
    * Deleting what is gone or going does nothing. @throws ReflashError `Conflict` when `resourceVersion` is given and old.
    */
   delete(kind: Kind, key: Key, options?: { resourceVersion?: string }): Promise<void>
+}
+
+/** A store whose declared state is written by this process too, as that of a directory is. */
+export interface DeclaredStore extends ResourceStore {
+  /**
+   * Makes labels, annotations and spec as the manifest says, creating the object if need be. Finalizers and status are
+   * left as they are (a new object gets the manifest's finalizers). An identical apply writes nothing and returns the
+   * same resourceVersion; a changed spec adds 1 to generation.
+   */
+  apply<K extends Kind>(manifest: Manifest<K>): Promise<KindMap[K]>
 }
 
 /** Orders two resourceVersions of one kind in one store: decimal numbers without leading zeros, of any length. */

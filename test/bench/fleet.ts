@@ -9,7 +9,7 @@ import { measure, reflash } from './measure.ts'
 const devices = 500
 const maxConcurrent = 50
 const rebootMs = 5000
-const reconnectRetry = '250ms'
+const reconnectRetry = '100ms'
 const imageBytes = 256 * 1024
 const maxRatio = 1.15
 

@@ -4,13 +4,13 @@ import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { openDirectory } from '../../src/adapters/files/directory-source.ts'
 import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { openState } from '../../src/adapters/sqlite/state.ts'
-import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { lookOnce } from '../../src/controllers/look-once.ts'
 import type { Ports } from '../../src/controllers/ports.ts'
 import { createDirectorySync } from '../../src/controllers/sync-directory.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createSimulatedConnector } from '../../src/simulator/connector.ts'
 import { createFleet } from '../../src/simulator/fleet.ts'
 import { createMemoryImages } from '../../src/simulator/images.ts'
@@ -19,11 +19,11 @@ import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 type Simulated = ReturnType<typeof createFleet>
 
 /** Everything that a reconciler wants, over simulated routers that answer at once. */
-export const portsOver = async (store: ResourceStore, simulated: Simulated): Promise<Ports> => {
+export const portsOver = async (store: DeclaredStore, simulated: Simulated): Promise<Ports> => {
   const fleet = new Fleet(systemClock)
   const records = createMemoryRecords()
   return {
-    store: writeThrough(store, fleet),
+    store: declareThrough(store, fleet),
     fleet,
     records,
     secrets: { read: async () => simulated.secret },
@@ -68,7 +68,7 @@ export const makeKnownFleet = async (folder: string, devices: number): Promise<K
   const state = await openState(stateFile, { directory, clock: systemClock })
   try {
     const ports = await portsOver(state.resources, simulated)
-    await createDirectorySync(ports.store, ports.events).take(revision)
+    await createDirectorySync(declareThrough(state.resources, ports.fleet), ports.events).take(revision)
     await lookOnce(ports, { probe: true, concurrency: 64, signal: new AbortController().signal })
   } finally {
     await state.close()

@@ -31,7 +31,7 @@ const planOnce = async ({ directory, stateFile, simulated }: KnownFleet) => {
   mark('read the state')
   const store = createMemoryStore({ clock: systemClock, initial: known.resources })
   const ports = await portsOver(store, simulated)
-  await createDirectorySync(ports.store, ports.events).take(revision)
+  await createDirectorySync(store, ports.events).take(revision)
   await loadFleet(ports.store, ports.fleet)
   mark('load the fleet')
   await lookOnce(ports, { probe: false, concurrency: 64, signal })

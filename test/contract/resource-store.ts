@@ -1,15 +1,17 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { AnyResource, Category, Kind } from '../../src/api/resources.ts'
+import type { AnyResource, Category, Kind, Manifest } from '../../src/api/resources.ts'
 import { hasCode, type ErrorCode } from '../../src/core/errors.ts'
 import { keyOf } from '../../src/core/keys.ts'
-import { compareVersions, type ResourceStore } from '../../src/ports/resource-store.ts'
+import { compareVersions, type DeclaredStore, type ResourceStore } from '../../src/ports/resource-store.ts'
 import { followStore, type Follower, type StoreChange } from '../support/store-follower.ts'
 import { build, category } from '../support/category.ts'
 
 /** An empty store, and what a test needs to do to it. */
 export interface StoreWorld {
   store: ResourceStore
+  /** What an operator does: labels, annotations and spec become what the manifest says. */
+  declare(manifest: Manifest<'Category'> | Manifest<'Build'>): Promise<unknown>
   close(): Promise<void>
   /** Makes the store forget every change so far, as it does by itself after many; only where a test can bring that about. */
   expire?(): Promise<void>
@@ -147,80 +149,39 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       })
     })
 
-    describe('apply', () => {
-      it('creates with the finalizers of the manifest', async () => {
-        const object = await store.apply(category('ap', { finalizers: ['reflash.dev/x'] }))
-        expect(object.metadata).toMatchObject({ generation: 1, finalizers: ['reflash.dev/x'] })
-        expect(object.status).toEqual({})
+    describe('setFinalizers', () => {
+      it('replaces the finalizers alone', async () => {
+        const first = await store.create(category('ap', { labels: { a: 'b' } }))
+        const changed = {
+          ...described(first, 'not mine to change'),
+          metadata: { ...first.metadata, labels: { not: 'mine' } },
+          status: readyStatus('nobody said so'),
+        }
+        const second = await store.setFinalizers(changed, ['reflash.dev/x'])
+        expect(second).toEqual({
+          ...first,
+          metadata: {
+            ...first.metadata,
+            resourceVersion: versionOf(second),
+            finalizers: ['reflash.dev/x'],
+          },
+        })
+        expect(compareVersions(versionOf(first), versionOf(second))).toBeLessThan(0)
+        expect(await stored()).toEqual(second)
+        const third = await store.setFinalizers(second, [])
+        expect(third.metadata).not.toHaveProperty('finalizers')
       })
 
       it('writes nothing when nothing changes', async () => {
-        const manifest = category('ap', { labels: {}, annotations: { a: 'b' }, finalizers: [] })
-        const object = await store.apply(manifest)
-        expect(await store.apply(manifest)).toEqual(object)
-        expect(await stored()).toEqual(object)
-      })
-
-      it('adds 1 to generation with a changed spec only', async () => {
-        await store.apply(category('ap'))
-        const labelled = await store.apply(category('ap', { labels: { site: 'lobby' } }))
-        expect(labelled.metadata).toMatchObject({ generation: 1, labels: { site: 'lobby' } })
-        const changed = await store.apply(category('ap', { description: 'second' }))
-        expect(changed.metadata.generation).toBe(2)
-        expect(changed.metadata).not.toHaveProperty('labels')
-        expect(compareVersions(versionOf(labelled), versionOf(changed))).toBeLessThan(0)
-      })
-
-      it('leaves uid, creation, finalizers and status alone', async () => {
         const first = await store.create(category('ap', { finalizers: ['reflash.dev/x'] }))
-        const saved = await store.saveStatus({ ...first, status: readyStatus('ready') })
-        const second = await store.apply(
-          category('ap', { description: 'second', finalizers: ['reflash.dev/other'] }),
-        )
-        expect(second.status).toEqual(saved.status)
-        expect(second.metadata).toMatchObject({
-          uid: first.metadata.uid,
-          creationTimestamp: first.metadata.creationTimestamp,
-          finalizers: ['reflash.dev/x'],
-        })
-      })
-    })
-
-    describe('update', () => {
-      it('replaces spec, labels, annotations and finalizers, and ignores status', async () => {
-        const first = await store.create(category('ap', { labels: { a: 'b' } }))
-        const { labels: _labels, ...metadata } = first.metadata
-        const second = await store.update({
-          ...described(first, 'second'),
-          metadata: { ...metadata, annotations: { c: 'd' }, finalizers: ['reflash.dev/x'] },
-          status: readyStatus('nobody said so'),
-        })
-        expect(second.spec.description).toBe('second')
-        expect(second.metadata).toMatchObject({
-          generation: 2,
-          annotations: { c: 'd' },
-          finalizers: ['reflash.dev/x'],
-        })
-        expect(second.metadata).not.toHaveProperty('labels')
-        expect(second.status).toEqual({})
-        expect(await stored()).toEqual(second)
-      })
-
-      it('leaves what the server owns alone', async () => {
-        const first = await store.create(category('ap'))
-        const metadata = {
-          ...first.metadata,
-          uid: 'mine',
-          generation: 7,
-          creationTimestamp: '2001-01-01T00:00:00Z',
-        }
-        expect(await store.update({ ...first, metadata })).toEqual(first)
+        expect(await store.setFinalizers(first, ['reflash.dev/x'])).toEqual(first)
+        expect(await stored()).toEqual(first)
       })
 
       it('refuses an old version, and writes nothing', async () => {
         const first = await store.create(category('ap'))
-        const second = await store.update(described(first, 'second'))
-        const message = await rejection(store.update(described(first, 'third')), 'Conflict')
+        const second = await store.setFinalizers(first, ['reflash.dev/x'])
+        const message = await rejection(store.setFinalizers(first, ['reflash.dev/y']), 'Conflict')
         expect(message).toContain('Category default/ap')
         expect(await stored()).toEqual(second)
       })
@@ -228,15 +189,17 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       it('refuses what is gone, also when it has come again', async () => {
         const first = await store.create(category('ap'))
         await store.delete('Category', ap)
-        expect(await rejection(store.update(first), 'NotFound')).toContain('Category default/ap')
+        expect(await rejection(store.setFinalizers(first, ['reflash.dev/x']), 'NotFound')).toContain(
+          'Category default/ap',
+        )
         await store.create(category('ap'))
-        await rejection(store.update(first), 'Conflict')
+        await rejection(store.setFinalizers(first, ['reflash.dev/x']), 'Conflict')
       })
 
       it('lets one of two writers through', async () => {
         const first = await store.create(category('ap'))
         const outcomes = await Promise.allSettled(
-          ['a', 'b', 'c'].map((each) => store.update(described(first, each))),
+          ['a', 'b', 'c'].map((each) => store.setFinalizers(first, [`reflash.dev/${each}`])),
         )
         expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
       })
@@ -295,10 +258,11 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
 
       it('refuses an old version', async () => {
         const first = await store.create(category('ap'))
-        const second = await store.update(described(first, 'second'))
+        const second = await store.setFinalizers(first, ['reflash.dev/x'])
         await rejection(store.delete('Category', ap, { resourceVersion: versionOf(first) }), 'Conflict')
         expect(await stored()).toEqual(second)
-        await store.delete('Category', ap, { resourceVersion: versionOf(second) })
+        const third = await store.setFinalizers(second, [])
+        await store.delete('Category', ap, { resourceVersion: versionOf(third) })
         expect(await store.get('Category', ap)).toBeUndefined()
       })
 
@@ -311,12 +275,9 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
         await store.delete('Category', ap)
         expect(await stored()).toEqual(going)
 
-        const one = await store.update({
-          ...going,
-          metadata: { ...going.metadata, finalizers: ['reflash.dev/y'] },
-        })
+        const one = await store.setFinalizers(going, ['reflash.dev/y'])
         expect(one.metadata.deletionTimestamp).toBe(going.metadata.deletionTimestamp)
-        const none = await store.update({ ...one, metadata: { ...one.metadata, finalizers: [] } })
+        const none = await store.setFinalizers(one, [])
         expect(await store.get('Category', ap)).toBeUndefined()
 
         const changes = await follower.changesUntil(({ type }) => type === 'Deleted')
@@ -328,11 +289,14 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       it('lets an object that is going be changed, but not be held by a new finalizer', async () => {
         await store.create(category('ap', { finalizers: ['reflash.dev/x'] }))
         await store.delete('Category', ap)
-        const applied = await store.apply(category('ap', { description: 'second' }))
-        expect(applied.metadata).toHaveProperty('deletionTimestamp')
-        const saved = await store.saveStatus({ ...applied, status: readyStatus('going') })
-        const held = { ...saved.metadata, finalizers: ['reflash.dev/x', 'reflash.dev/late'] }
-        const message = await rejection(store.update({ ...saved, metadata: held }), 'Invalid')
+        await world.declare(category('ap', { description: 'second' }))
+        const declared = await stored()
+        expect(declared.metadata).toHaveProperty('deletionTimestamp')
+        const saved = await store.saveStatus({ ...declared, status: readyStatus('going') })
+        const message = await rejection(
+          store.setFinalizers(saved, ['reflash.dev/x', 'reflash.dev/late']),
+          'Invalid',
+        )
         expect(message).toContain('reflash.dev/late')
         expect(await stored()).toEqual(saved)
       })
@@ -348,9 +312,9 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
         ])
         const one = await store.create(category('one'))
         const two = await store.create(category('two'))
-        const changed = await store.update(described(one, 'second'))
+        const changed = await store.setFinalizers(one, ['reflash.dev/x'])
         const ready = await store.saveStatus({ ...two, status: readyStatus('ready') })
-        await store.delete('Category', keyOf(one))
+        await store.delete('Category', keyOf(two))
         const changes = await follower.changesUntil(({ type }) => type === 'Deleted')
         const end = versionOf(changes.at(-1)!.object)
         expect(changes.map(brief)).toEqual([
@@ -358,7 +322,7 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
           `Added two ${versionOf(two)}`,
           `Modified one ${versionOf(changed)}`,
           `Modified two ${versionOf(ready)}`,
-          `Deleted one ${end}`,
+          `Deleted two ${end}`,
         ])
         expect(changes[3]).toEqual({ type: 'Modified', object: ready })
         expect(compareVersions(versionOf(ready), end)).toBeLessThan(0)
@@ -384,11 +348,11 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       })
 
       it('says nothing when nothing was written', async () => {
-        const first = await store.apply(category('ap'))
+        const first = await store.create(category('ap'))
         const follower = await follow()
-        await store.apply(category('ap'))
+        await world.declare(category('ap'))
         await store.saveStatus(first)
-        await store.update(first)
+        await store.setFinalizers(first, [])
         await store.create(category('end'))
         const changes = await follower.changesUntil(({ object }) => object.metadata.name === 'end')
         expect(changes).toHaveLength(1)
@@ -458,15 +422,7 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
 
     it('holds after any operations: whoever follows ends with the list', { timeout: 120_000 }, async () => {
       const operation = fc.record({
-        what: fc.constantFrom(
-          'create',
-          'apply',
-          'update',
-          'status',
-          'delete',
-          'finalize',
-          'release' as const,
-        ),
+        what: fc.constantFrom('create', 'declare', 'status', 'delete', 'finalize', 'release' as const),
         name: fc.constantFrom('a', 'b', 'c'),
         value: fc.constantFrom('1', '2', '3'),
       })
@@ -474,17 +430,14 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       const perform = async ({ what, name: each, value }: Operation): Promise<void> => {
         const key = { namespace: 'default', name: each }
         if (what === 'create') return void (await store.create(category(each, { description: value })))
-        if (what === 'apply')
-          return void (await store.apply(category(each, { description: value, labels: { value } })))
+        if (what === 'declare')
+          return void (await world.declare(category(each, { description: value, labels: { value } })))
         if (what === 'delete') return store.delete('Category', key)
         const object = await store.get('Category', key)
         if (!object) return
-        const { metadata } = object
-        if (what === 'update') await store.update(described(object, value))
         if (what === 'status') await store.saveStatus({ ...object, status: readyStatus(value) })
-        if (what === 'finalize')
-          await store.update({ ...object, metadata: { ...metadata, finalizers: [`x.dev/${value}`] } })
-        if (what === 'release') await store.update({ ...object, metadata: { ...metadata, finalizers: [] } })
+        if (what === 'finalize') await store.setFinalizers(object, [`x.dev/${value}`])
+        if (what === 'release') await store.setFinalizers(object, [])
       }
       let ends = 0
       const tolerant = (each: Operation): Promise<void> =>
@@ -497,8 +450,14 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
           for (const each of operations.slice(0, at)) await tolerant(each)
           const follower = await follow(['Category'])
           for (const each of operations.slice(at)) await tolerant(each)
-          const end = await store.apply(category('end', { description: `${(ends += 1)}` }))
-          const changes = await follower.changesUntil(({ object }) => versionOf(object) === versionOf(end))
+          const mark = `${(ends += 1)}`
+          await world.declare(category('end', { description: mark }))
+          const changes = await follower.changesUntil(
+            ({ object }) =>
+              object.kind === 'Category' &&
+              object.spec.description === mark &&
+              object.metadata.name === 'end',
+          )
           const { items } = await store.list('Category')
           const objects = new Map<string, AnyResource>(
             follower.lists()[0]!.objects.map((object) => [object.metadata.name, object]),
@@ -535,6 +494,62 @@ export const resourceStoreContract = (name: string, open: () => Promise<StoreWor
       const next = await store.create(build('gone'))
       expect(compareVersions(list.resourceVersion, versionOf(next))).toBeLessThan(0)
       await rejection(store.saveStatus({ ...first, status: readyStatus('late') }), 'Conflict')
+    })
+  })
+}
+
+/** What a store adds whose declared state is written by this process too. */
+export const declaredStoreContract = (
+  name: string,
+  open: () => Promise<{ store: DeclaredStore; close(): Promise<void> }>,
+): void => {
+  describe(`declared store: ${name}`, () => {
+    let store: DeclaredStore
+    let close: () => Promise<void>
+    beforeEach(async () => {
+      const world = await open()
+      store = world.store
+      close = () => world.close()
+    })
+    afterEach(() => close())
+
+    describe('apply', () => {
+      it('creates with the finalizers of the manifest', async () => {
+        const object = await store.apply(category('ap', { finalizers: ['reflash.dev/x'] }))
+        expect(object.metadata).toMatchObject({ generation: 1, finalizers: ['reflash.dev/x'] })
+        expect(object.status).toEqual({})
+      })
+
+      it('writes nothing when nothing changes', async () => {
+        const manifest = category('ap', { labels: {}, annotations: { a: 'b' }, finalizers: [] })
+        const object = await store.apply(manifest)
+        expect(await store.apply(manifest)).toEqual(object)
+        expect(await store.get('Category', ap)).toEqual(object)
+      })
+
+      it('adds 1 to generation with a changed spec only', async () => {
+        await store.apply(category('ap'))
+        const labelled = await store.apply(category('ap', { labels: { site: 'lobby' } }))
+        expect(labelled.metadata).toMatchObject({ generation: 1, labels: { site: 'lobby' } })
+        const changed = await store.apply(category('ap', { description: 'second' }))
+        expect(changed.metadata.generation).toBe(2)
+        expect(changed.metadata).not.toHaveProperty('labels')
+        expect(compareVersions(versionOf(labelled), versionOf(changed))).toBeLessThan(0)
+      })
+
+      it('leaves uid, creation, finalizers and status alone', async () => {
+        const first = await store.create(category('ap', { finalizers: ['reflash.dev/x'] }))
+        const saved = await store.saveStatus({ ...first, status: readyStatus('ready') })
+        const second = await store.apply(
+          category('ap', { description: 'second', finalizers: ['reflash.dev/other'] }),
+        )
+        expect(second.status).toEqual(saved.status)
+        expect(second.metadata).toMatchObject({
+          uid: first.metadata.uid,
+          creationTimestamp: first.metadata.creationTimestamp,
+          finalizers: ['reflash.dev/x'],
+        })
+      })
     })
   })
 }

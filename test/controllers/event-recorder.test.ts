@@ -138,7 +138,7 @@ describe('what describe shows', () => {
     const app = await settle(world, minutes(5))
     world.halt('HALT exists')
     const policy = (await world.store.list('UpgradePolicy')).items[0]!
-    await world.store.update({ ...policy, spec: { ...policy.spec, state: 'Run' } })
+    await world.store.apply({ ...policy, spec: { ...policy.spec, state: 'Run' } })
     await world.clock.advance(minutes(5))
     world.halt(undefined)
     await world.clock.advance(minutes(20))

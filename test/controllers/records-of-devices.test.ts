@@ -100,7 +100,7 @@ describe('history', () => {
     const { ports, ended, names } = await rest()
     await ended('latest', 1)
     const old = await ended('old', 2)
-    await ports.store.update({ ...old, metadata: { ...old.metadata, finalizers: ['reflash.dev/operation'] } })
+    await ports.store.setFinalizers(old, ['reflash.dev/operation'])
     await pruneHistory('default/ap-1', ports, { operationsPerDevice: 1, keepFor: '90d' })
     expect(await names()).toEqual(['latest'])
   })

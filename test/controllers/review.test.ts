@@ -7,7 +7,7 @@ import { openGovernor } from '../../src/controllers/governor.ts'
 import { standing } from '../../src/controllers/settled.ts'
 import { targetOf } from '../../src/controllers/device-session.ts'
 import { ReflashError } from '../../src/core/errors.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Probe, Upgrader } from '../../src/ports/upgrader.ts'
 import { createToyFleet, manifest } from '../support/toy-fleet.ts'
 
@@ -32,7 +32,7 @@ test('a claim survives a restart whose store is slow to list operations', async 
   // Its clock only stamps creations.
   const memory = createMemoryStore({ clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')) })
   let slow = false
-  const store: ResourceStore = {
+  const store: DeclaredStore = {
     ...memory,
     list: async (kind, options) => {
       const listed = await memory.list(kind, options)
@@ -112,7 +112,7 @@ test.each([
 function countingStore() {
   const memory = createMemoryStore({ clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')) })
   let writes = 0
-  const store: ResourceStore = {
+  const store: DeclaredStore = {
     ...memory,
     saveStatus: async (object) => {
       if (object.kind === 'UpgradeOperation') writes += 1
@@ -174,7 +174,7 @@ test('a device that answers again is not left waiting for the time of its next a
   const device = await deviceOf(world, 1)
   expect(device.status.blocked?.reason).toBe('Retrying')
   // A changed device is asked at once.
-  await world.store.update({ ...device, spec: { ...device.spec, legacyAlgorithms: true } })
+  await world.store.apply({ ...device, spec: { ...device.spec, legacyAlgorithms: true } })
   await world.clock.advance(minutes(5))
   expect(flashes(world)).toEqual([1])
   await app.stop()
@@ -190,7 +190,7 @@ test('a time that has passed is not waited for: what is paused meanwhile is stuc
     minutes(10),
   )
   const policy = (await world.store.get('UpgradePolicy', key('all')))!
-  await world.store.update({ ...policy, spec: { ...policy.spec, state: 'Pause' } })
+  await world.store.apply({ ...policy, spec: { ...policy.spec, state: 'Pause' } })
   await world.clock.advance(minutes(10))
   expect((await operationsOf(world))[0]!.status).toMatchObject({ phase: 'Queued', reason: 'PolicyPaused' })
   expect((await standing(app.ports)).kind).toBe('Stuck')
@@ -369,7 +369,7 @@ test('operations are kept no longer than asked, and those of a removed device no
   const app = await world.start()
   await world.clock.advance(minutes(10))
   const policy = (await world.store.get('UpgradePolicy', key('all')))!
-  await world.store.update({ ...policy, spec: { ...policy.spec, retryToken: 'second' } })
+  await world.store.apply({ ...policy, spec: { ...policy.spec, retryToken: 'second' } })
   await world.clock.advance(minutes(10))
   const count = async (index: number): Promise<number> =>
     (await operationsOf(world)).filter(({ spec }) => spec.deviceRef.name === `ap-${index}`).length

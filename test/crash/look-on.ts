@@ -4,7 +4,7 @@ import { keyOf } from '../../src/core/keys.ts'
 import { phaseOf } from '../../src/core/operation.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { nameOf } from '../../src/simulator/command.ts'
 
 /** `during` is an upload of which half has been sent. */
@@ -36,13 +36,14 @@ export function lookOn({ store, records, connector }: Outside, notice: Notice): 
   }
 }
 
-const watchedStore = (store: ResourceStore, around: Around): ResourceStore => ({
+const watchedStore = (store: DeclaredStore, around: Around): DeclaredStore => ({
   get: (kind, key) => store.get(kind, key),
   list: (kind, options) => store.list(kind, options),
   follow: (options) => store.follow(options),
   create: (manifest) => around(`create ${manifest.kind}`, () => store.create(manifest)),
   apply: (manifest) => around(`apply ${manifest.kind}`, () => store.apply(manifest)),
-  update: (object) => around(`update ${object.kind}`, () => store.update(object)),
+  setFinalizers: (object, finalizers) =>
+    around(`finalizers of ${object.kind}`, () => store.setFinalizers(object, finalizers)),
   delete: (kind, key, options) => around(`delete ${kind}`, () => store.delete(kind, key, options)),
   saveStatus: async (object) => {
     const before = await store.get(object.kind, keyOf(object))

@@ -54,7 +54,7 @@ export const points = {
   /** A device does not come back. */
   lost: [...write('put record'), ...write('phase Failed'), ...write('free')],
   /** The manifest of an upgraded device is taken away. */
-  removed: [...write('delete Device'), ...write('put record'), ...write('update Device')],
+  removed: [...write('delete Device'), ...write('put record'), ...write('finalizers of Device')],
   /** It is put back. */
   returned: [...write('apply Device'), ...write('status of Device'), ...write('delete record')],
 } as const satisfies Record<string, readonly Point[]>

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import { ReflashError } from '../../src/core/errors.ts'
-import type { ResourceStore, StoreEvent } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore, StoreEvent } from '../../src/ports/resource-store.ts'
 import type { ApiObject, Collection } from '../../src/server/collection.ts'
 import { createKeptCollection } from '../../src/server/kept-collection.ts'
 import { createNamespaceCollection } from '../../src/server/namespace-collection.ts'
@@ -22,7 +22,7 @@ function createWorld(changes = 10_000) {
   let isHeld = false
   let failure: Error | undefined
   const extra: StoreEvent[] = []
-  const store: ResourceStore = {
+  const store: DeclaredStore = {
     ...inner,
     async *follow(options) {
       for await (const event of inner.follow(options)) {

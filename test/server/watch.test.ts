@@ -344,7 +344,10 @@ describe('whatever is written', () => {
       return void (await store.saveStatus({ ...object, status: { observedGeneration: Number(value) } }))
     const going = metadata.deletionTimestamp !== undefined
     const finalizers = what === 'finalize' && !going ? ['x.dev/a'] : []
-    await store.update({ ...object, metadata: { ...metadata, finalizers, labels: { site } } })
+    await store.setFinalizers(
+      await store.apply({ ...object, metadata: { ...metadata, labels: { site } } }),
+      finalizers,
+    )
   }
 
   /** A client's copy, kept as clients do. */

@@ -4,14 +4,14 @@ import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { AnyResource, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
-import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { holdsSlot, isFlashing, phaseOf } from '../../src/core/operation.ts'
 import { canMove } from '../../src/core/transitions.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createSimulatedConnector } from '../../src/simulator/connector.ts'
 import { createFleet } from '../../src/simulator/fleet.ts'
 import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
@@ -116,7 +116,7 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
     const mirror = new Fleet(mortal(clock, life))
     const ownClock = mortal(clock, life)
     const ports = {
-      store: writeThrough(mortal(store, life), mirror),
+      store: declareThrough(mortal(store, life), mirror),
       fleet: mirror,
       records: mortal(records, life),
       secrets: { read: async () => fleet.secret },
@@ -146,7 +146,7 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
 
   async function edit(spec: Partial<UpgradePolicy['spec']>): Promise<void> {
     const current = await policy()
-    await store.update({ ...current, spec: { ...current.spec, ...spec } })
+    await store.apply({ ...current, spec: { ...current.spec, ...spec } })
   }
 
   async function dump(): Promise<void> {
@@ -260,7 +260,7 @@ function mortalConnector(connector: Connector, life: Life): Connector {
 
 /** A store that notes every accepted intent, and every status that no operation should have. */
 function watched(
-  store: ResourceStore,
+  store: DeclaredStore,
   seen: {
     clock: ManualClock
     intents: Intent[]
@@ -268,7 +268,7 @@ function watched(
     maxConcurrent: number
     routers: readonly Router[]
   },
-): ResourceStore {
+): DeclaredStore {
   const slots = new Set<string>()
   const phases = new Map<string, { phase: Phase; failureClass: UpgradeOperation['status']['failureClass'] }>()
   return {

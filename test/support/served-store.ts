@@ -4,7 +4,7 @@ import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { WatchLogLimits } from '../../src/adapters/watch-log.ts'
 import type { AnyResource, Key } from '../../src/api/resources.ts'
 import type { EventChange, EventLog, RecordedEvent } from '../../src/ports/event-log.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { fullAccess, type Access, type ServerEnv } from '../../src/server/access.ts'
 import type { Collection } from '../../src/server/collection.ts'
 import { createEventCollection } from '../../src/server/event-collection.ts'
@@ -51,7 +51,7 @@ export function createToyEvents(): ToyEvents {
 
 export interface ServedStore {
   clock: ManualClock
-  store: ResourceStore
+  store: DeclaredStore
   resources: ResourceCollections
   collections: readonly Collection[]
   events: ToyEvents
@@ -71,7 +71,7 @@ export async function serveStore(
     initial?: readonly AnyResource[]
     storeHistory?: WatchLogLimits
     history?: HistoryLimits
-    store?: (store: ResourceStore) => ResourceStore
+    store?: (store: DeclaredStore) => DeclaredStore
     /** Whether to wait until everything has been read; true unless told. */
     waits?: boolean
   } & Partial<ResourceRoutesOptions> = {},

@@ -6,7 +6,7 @@ import { defaultOf } from '../../src/api/defaults.ts'
 import { kindInfo } from '../../src/api/kinds.ts'
 import type { Kind, KindMap, Manifest } from '../../src/api/resources.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
-import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import type { Ports } from '../../src/controllers/ports.ts'
 import { countUpgrades } from '../../src/controllers/upgrade-metrics.ts'
@@ -16,7 +16,7 @@ import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { Metrics } from '../../src/ports/metrics.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
-import type { ResourceStore } from '../../src/ports/resource-store.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Upgrader } from '../../src/ports/upgrader.ts'
 
 /** The smallest router that can be upgraded: a release, a boot, and switches for what goes wrong. */
@@ -74,7 +74,7 @@ export function manifest<K extends Kind>(
 export async function createToyFleet(options: {
   routers: number
   policy?: object
-  store?: ResourceStore
+  store?: DeclaredStore
   records?: RecordStore
   maxInFlight?: number
   /** How long an upload takes; 0 unless told. */
@@ -136,7 +136,7 @@ export async function createToyFleet(options: {
     if (metrics) countUpgrades(fleet, metrics)
     const stop = new AbortController()
     const ports: Ports = {
-      store: writeThrough(store, fleet),
+      store: declareThrough(store, fleet),
       fleet,
       records,
       secrets: { read: async () => ({ username: 'root', password: 'toy' }) },

@@ -1,6 +1,6 @@
 import type { AnyResource, Key, Kind } from '../../api/resources.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { ResourceStore } from '../../ports/resource-store.ts'
+import type { DeclaredStore } from '../../ports/resource-store.ts'
 import { createTableStore, type ObjectTable } from '../table-store.ts'
 import { createWatchLog, type WatchLogLimits } from '../watch-log.ts'
 
@@ -9,7 +9,7 @@ export function createMemoryStore(options: {
   clock: Clock
   initial?: readonly AnyResource[]
   history?: WatchLogLimits
-}): ResourceStore {
+}): DeclaredStore {
   const { clock, initial = [], history } = options
   const table = createMemoryTable(initial)
   let uids = 0

@@ -18,18 +18,30 @@ interface Submitted {
 }
 
 /**
- * One transaction for all that comes in one turn of the event loop: a commit costs the disk as much for many changes as
- * for one, and nothing else runs meanwhile.
+ * One transaction for all that comes in one turn of the event loop, or while the process rests from the one before for
+ * as long as that took: a commit costs the disk as much for many changes as for one, and nothing else runs meanwhile.
  */
 export function createGroupCommit(
   connection: DatabaseSync,
   transaction: (work: () => void) => void,
 ): GroupCommit {
   let submitted: Submitted[] = []
-  let timer: NodeJS.Immediate | undefined
+  let restsUntil = -Infinity
+  let cancel = (): void => undefined
 
+  const schedule = (): void => {
+    const restMs = restsUntil - performance.now()
+    if (restMs > 0) {
+      const timer = setTimeout(flush, restMs)
+      cancel = () => clearTimeout(timer)
+    } else {
+      const timer = setImmediate(flush)
+      cancel = () => clearImmediate(timer)
+    }
+  }
   const flush = (): void => {
-    clearImmediate(timer)
+    cancel()
+    const begun = performance.now()
     const group = submitted
     submitted = []
     if (group.length === 0) return
@@ -50,6 +62,7 @@ export function createGroupCommit(
       for (const { fail } of group) fail(error)
       return
     }
+    restsUntil = 2 * performance.now() - begun
     for (const settle of settled) settle()
   }
 
@@ -63,7 +76,7 @@ export function createGroupCommit(
             resolve(value)
           }
         }
-        if (submitted.push({ run, fail: reject }) === 1) timer = setImmediate(flush)
+        if (submitted.push({ run, fail: reject }) === 1) schedule()
       }),
     flush,
   }

@@ -7,7 +7,7 @@ import { toTime } from '../../core/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { EventTable } from '../../ports/event-table.ts'
 import type { RecordStore } from '../../ports/record-store.ts'
-import type { ResourceStore } from '../../ports/resource-store.ts'
+import type { DeclaredStore } from '../../ports/resource-store.ts'
 import { createTableStore } from '../table-store.ts'
 import { createWatchLog, type WatchLogLimits } from '../watch-log.ts'
 import { openDatabase, requireDurable, type Database } from './database.ts'
@@ -20,7 +20,7 @@ import { createSchema, identify, migrate, requireDirectory, verify } from './sch
 import { createDurably, lookAtStateFile, prepareStatePath, requireLocalDisk } from './state-file.ts'
 
 export interface State {
-  resources: ResourceStore
+  resources: DeclaredStore
   records: RecordStore
   events: EventTable
   /** Ends all watches and lets go of the file. May be called twice. */

@@ -8,7 +8,7 @@ import { type Link, openLink } from './link.ts'
 import { createPace, type Pace } from './pace.ts'
 import { directRoute, openJumpRoute, type Route } from './route.ts'
 import { createSession } from './session.ts'
-import { endpoint, openTcp } from './tcp.ts'
+import { answersTcp, endpoint } from './tcp.ts'
 
 /** From worst to mildest: what an operator has to hear first when every address failed. */
 const severity: readonly ErrorCode[] = [
@@ -160,14 +160,15 @@ const knock = async (
   if (target.jumpHost) return undefined
   const first = new AbortController()
   const either = AbortSignal.any([signal, first.signal])
-  const knocks = target.addresses.map(async (address) => {
-    const socket = await openTcp({ address, port: target.port, limitMs, clock, signal: either })
-    socket.destroy()
-    first.abort()
-  })
-  const outcomes = await Promise.allSettled(knocks)
+  const answers = await Promise.all(
+    target.addresses.map(async (address) => {
+      const isThere = await answersTcp({ address, port: target.port, limitMs, clock, signal: either })
+      if (isThere) first.abort()
+      return isThere
+    }),
+  )
   signal.throwIfAborted()
-  return outcomes.some(({ status }) => status === 'fulfilled')
+  return answers.includes(true)
 }
 
 /** Sessions over SSH, for devices such as OpenWrt's dropbear. Between two connections it only remembers who is strict. */

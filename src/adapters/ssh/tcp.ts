@@ -63,3 +63,24 @@ export const openTcp = ({ address, port, limitMs, clock, signal }: TcpOptions): 
     }
   })
 }
+
+/**
+ * Whether something accepts a connection within the limit; false as well when it is aborted. Of a device that reboots
+ * this is asked many times, so it makes no error of what is no news.
+ */
+export const answersTcp = ({ address, port, limitMs, clock, signal }: TcpOptions): Promise<boolean> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve(false)
+    const socket = connect({ host: address, port })
+    const end = (answers: boolean): void => {
+      cancelLimit()
+      signal.removeEventListener('abort', onAbort)
+      socket.destroy()
+      resolve(answers)
+    }
+    const onAbort = (): void => end(false)
+    const cancelLimit = clock.after(limitMs, onAbort)
+    signal.addEventListener('abort', onAbort, { once: true })
+    socket.on('error', onAbort)
+    socket.once('connect', () => end(true))
+  })
