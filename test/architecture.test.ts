@@ -97,7 +97,7 @@ const homes: Record<string, readonly string[]> = {
   semver: ['core'],
   ssh2: ['adapters/ssh', 'simulator'],
   typebox: ['api/schemas', 'api/resources.ts'],
-  undici: ['adapters/images'],
+  undici: ['adapters/images', 'adapters/kubernetes'],
   yaml: ['adapters/files', 'api/generate.ts'],
 }
 const packageOf = (from: string): string =>

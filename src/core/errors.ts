@@ -40,6 +40,10 @@ export const errorTable = {
   AlreadyExists: { recoverable: true },
   Expired: { recoverable: true },
   Invalid: { recoverable: false },
+  /** The API server of a cluster does not answer, or cannot now. */
+  ServerUnavailable: { recoverable: true, failureClass: 'NotStarted' },
+  /** It does not let us; its administrator may change that at any time. */
+  Forbidden: { recoverable: true },
   StateLocked: { recoverable: false },
   StateUnusable: { recoverable: false },
   StateCorrupt: { recoverable: false },

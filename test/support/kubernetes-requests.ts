@@ -35,7 +35,7 @@ export function kubernetesRequests(url: string, ca: string, defaultToken: string
           authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { 'content-type': contentType }),
         },
-        body: body === undefined || typeof body === 'string' ? (body ?? null) : JSON.stringify(body),
+        body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
         signal: AbortSignal.timeout(limitMs),
       })
       const text = await answer.body.text()

@@ -1,0 +1,208 @@
+import { messageOf, ReflashError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
+import type { Clock, Random } from '../../ports/clock.ts'
+import { failureOf } from './api-failure.ts'
+import { afterOutcome, startListWatch, type Ask, type Outcome } from './list-watch.ts'
+import type { Transport } from './transport.ts'
+
+/** What happens to the objects at one path, as the server has them. */
+export type RawEvent =
+  | { type: 'Listed'; objects: readonly RawObject[]; resourceVersion: string }
+  | { type: 'Added' | 'Modified' | 'Deleted'; object: RawObject }
+  | { type: 'Bookmark'; resourceVersion: string }
+  | { type: 'Interrupted'; error: ReflashError }
+
+export interface RawObject {
+  metadata: { name: string; namespace?: string; resourceVersion: string; [field: string]: unknown }
+  [field: string]: unknown
+}
+
+export interface FollowOptions {
+  transport: Transport
+  clock: Clock
+  random: Random
+  /** Of the collection, such as `/apis/reflash.dev/v1alpha1/devices`. */
+  path: string
+  /** Which objects; empty for all. */
+  labelSelector: string
+  signal: AbortSignal
+}
+
+/** The server ends a watch after this, so that no token and no certificate is used for ever. */
+const watchSeconds = { least: 290, most: 590 }
+/** Past its own end a watch is given this long to say so: a dead connection says nothing. */
+const endMarginMs = 5000
+/** Bookmarks come every minute, mostly; a watch in which nothing came for longer may be dead. */
+const silenceMs = 90_000
+
+const changeTypes: Readonly<Record<string, 'Added' | 'Modified' | 'Deleted'>> = {
+  ADDED: 'Added',
+  MODIFIED: 'Modified',
+  DELETED: 'Deleted',
+}
+
+/** Follows the objects at one path until the signal is aborted; whatever goes wrong is tried again. */
+export async function* followKind(options: FollowOptions): AsyncGenerator<RawEvent> {
+  const { clock, random, signal } = options
+  let machine = startListWatch()
+  while (!signal.aborted) {
+    if (machine.waitMs > 0) await clock.sleep(machine.waitMs, signal)
+    const { ask } = machine
+    const { outcome, error } = ask.kind === 'List' ? await list(ask, options) : yield* watch(ask, options)
+    if (signal.aborted) return
+    const [next, told] = afterOutcome(machine, outcome, random())
+    machine = next
+    if (told?.kind === 'Listed')
+      yield { type: 'Listed', objects: told.objects as RawObject[], resourceVersion: told.resourceVersion }
+    if (told?.kind === 'Interrupted') yield { type: 'Interrupted', error: error ?? tooShort(options.path) }
+  }
+}
+
+interface Asked {
+  outcome: Outcome
+  error?: ReflashError
+}
+
+async function list(ask: Ask & { kind: 'List' }, options: FollowOptions): Promise<Asked> {
+  const { transport, path, clock, signal } = options
+  const startedAt = clock.monotonic()
+  try {
+    const answer = await transport.request({
+      method: 'GET',
+      path,
+      query: {
+        ...selection(options),
+        ...(ask.limit === undefined ? {} : { limit: String(ask.limit) }),
+        ...(ask.continue === undefined ? {} : { continue: ask.continue }),
+      },
+      signal,
+    })
+    const failure = failureOf(answer, `list ${path}`)
+    if (failure) return failed(failure, { ...answer, lastedMs: clock.monotonic() - startedAt })
+    const { items, metadata } = answer.body as {
+      items?: RawObject[]
+      metadata: { resourceVersion: string; continue?: string }
+    }
+    return {
+      outcome: {
+        kind: 'Page',
+        objects: items ?? [],
+        resourceVersion: metadata.resourceVersion,
+        continue: metadata.continue === '' ? undefined : metadata.continue,
+      },
+    }
+  } catch (error) {
+    return failed(errorOf(error, signal), { lastedMs: clock.monotonic() - startedAt })
+  }
+}
+
+const selection = ({ labelSelector }: FollowOptions): Record<string, string> =>
+  labelSelector === '' ? {} : { labelSelector }
+
+async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): AsyncGenerator<RawEvent, Asked> {
+  const { transport, path, clock, random, signal } = options
+  const startedAt = clock.monotonic()
+  const lastedMs = (): number => clock.monotonic() - startedAt
+  const seconds = Math.round(watchSeconds.least + random() * (watchSeconds.most - watchSeconds.least))
+  const silence = new AbortController()
+  const hush = (): void => silence.abort()
+  const cancelCap = clock.after(seconds * 1000 + endMarginMs, hush)
+  let cancelSilence = clock.after(silenceMs, hush)
+  let { resourceVersion } = ask
+  let events = 0
+  const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), events } })
+  try {
+    const stream = await transport.stream({
+      method: 'GET',
+      path,
+      query: {
+        ...selection(options),
+        watch: 'true',
+        resourceVersion,
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(seconds),
+      },
+      signal: AbortSignal.any([signal, silence.signal]),
+    })
+    if (stream.status !== 200) {
+      const answer = { status: stream.status, body: parse(await stream.text()) }
+      const failure = failureOf(answer, `watch ${path}`)!
+      return failed(failure, { ...answer, ...stream, resourceVersion, lastedMs: lastedMs() })
+    }
+    yield { type: 'Bookmark', resourceVersion }
+    for await (const line of stream.lines) {
+      cancelSilence()
+      cancelSilence = clock.after(silenceMs, hush)
+      const event = parse(line) as { type?: string; object?: RawObject } | string
+      if (typeof event === 'string' || !event.object) throw unreadable(path, line)
+      const { type = '', object } = event
+      if (type === 'ERROR') {
+        const { code = 500 } = object as { code?: number }
+        const failure = failureOf({ status: code, body: object }, `watch ${path}`)
+        return failed(failure ?? unreadable(path, line), {
+          status: code,
+          resourceVersion,
+          lastedMs: lastedMs(),
+        })
+      }
+      resourceVersion = object.metadata.resourceVersion
+      const change = changeTypes[type]
+      if (!change && type !== 'BOOKMARK') throw unreadable(path, line)
+      events += 1
+      yield change ? { type: change, object } : { type: 'Bookmark', resourceVersion }
+    }
+    return ended()
+  } catch (error) {
+    // Silence alone proves nothing against the version that is known: it is watched on from there.
+    if (silence.signal.aborted && !signal.aborted) return ended()
+    return failed(errorOf(error, signal), { resourceVersion, lastedMs: lastedMs() })
+  } finally {
+    cancelCap()
+    cancelSilence()
+    silence.abort()
+  }
+}
+
+const failed = (
+  error: ReflashError,
+  {
+    status,
+    retryAfterMs,
+    resourceVersion,
+    lastedMs,
+  }: {
+    status?: number
+    retryAfterMs?: number
+    resourceVersion?: string
+    lastedMs: number
+  },
+): Asked => ({
+  error,
+  outcome: {
+    kind: 'Failed',
+    status,
+    lastedMs,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  },
+})
+
+const errorOf = (error: unknown, signal: AbortSignal): ReflashError => {
+  if (error instanceof ReflashError) return error
+  if (signal.aborted) return new ReflashError('ServerUnavailable', 'stopped', { cause: error })
+  throw error
+}
+
+const unreadable = (path: string, line: string): ReflashError =>
+  new ReflashError('ServerUnavailable', `watch ${path}: this is no event: ${printable(line, 100)}`)
+
+const tooShort = (path: string): ReflashError =>
+  new ReflashError('ServerUnavailable', `watch ${path}: the server ends it at once`)
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    return messageOf(error)
+  }
+}
