@@ -9,7 +9,7 @@ import { unlessMissing } from '../support/requires.ts'
 const startLimitMs = 120_000
 const namespaces = ['default', 'lobby', 'a', 'b', 'a-b']
 
-unlessMissing(missingApiServer(), 'the store over an API server', () => {
+unlessMissing(missingApiServer())('the store over an API server', () => {
   let server: ApiServer
   let transport: Transport
 

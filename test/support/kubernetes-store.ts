@@ -23,26 +23,17 @@ export async function openTransport(
 export const storeOver = (transport: Transport, namespaces?: readonly string[]): ResourceStore =>
   createKubernetesStore({ transport, clock: systemClock, random: systemRandom, namespaces })
 
-/** Makes labels, annotations and spec of an object as the manifest says, as an operator with kubectl does. */
+/** Makes labels, annotations and spec of an object as the manifest says, as `kubectl apply --server-side` does. */
 export async function declare(server: ApiServer, manifest: Manifest): Promise<unknown> {
   const { namespace, name } = manifest.metadata
   const { plural } = kinds.find(({ kind }) => kind === manifest.kind)!
-  const collection = `/apis/${apiVersion}/namespaces/${namespace}/${plural}`
-  const { status, body } = await server.request('GET', `${collection}/${name}`)
-  const found = body as { metadata: object; status?: object }
-  const { labels, annotations } = manifest.metadata
-  const written =
-    status === 404
-      ? await server.request('POST', collection, { body: manifest })
-      : await server.request('PUT', `${collection}/${name}`, {
-          body: {
-            ...found,
-            metadata: { ...found.metadata, labels: labels ?? {}, annotations: annotations ?? {} },
-            spec: manifest.spec,
-          },
-        })
-  if (written.status >= 300) throw new Error(`${name}: ${JSON.stringify(written.body)}`)
-  return written.body
+  const path = `/apis/${apiVersion}/namespaces/${namespace}/${plural}/${name}?fieldManager=operator&force=true`
+  const { status, body } = await server.request('PATCH', path, {
+    body: manifest,
+    contentType: 'application/apply-patch+yaml',
+  })
+  if (status >= 300) throw new Error(`${name}: ${JSON.stringify(body)}`)
+  return body
 }
 
 /** Removes every object of ours, whatever its finalizers. */

@@ -11,6 +11,8 @@ export const isChange = (event: StoreEvent): event is StoreChange =>
 export interface Follower {
   events(): readonly StoreEvent[]
   lists(): StoreList[]
+  /** The latest list of a kind that was listed. */
+  list(kind: Kind): StoreList
   changes(): StoreChange[]
   /** Resolves when the events so far are enough. @throws whatever ended the following before that. */
   until(enough: (events: readonly StoreEvent[]) => boolean): Promise<void>
@@ -54,6 +56,7 @@ export function followStore(store: ResourceStore, kinds: readonly Kind[]): Follo
   return {
     events: () => seen,
     lists,
+    list: (kind) => lists().findLast((event) => event.kind === kind)!,
     changes,
     until,
     listed: () => until(() => new Set(lists().map(({ kind }) => kind)).size === kinds.length),

@@ -143,8 +143,14 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Resource
         path: `${place(kind, metadata)}/status`,
         query: { fieldManager, force: 'true' },
         contentType: applyType,
-        // Without the version an apply overwrites whatever has come between.
-        body: { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status },
+        body: {
+          apiVersion,
+          kind,
+          // Without the version an apply overwrites whatever has come between.
+          metadata: { name, namespace, resourceVersion },
+          // Of an empty status the server would make null, and then refuse that.
+          ...(Object.keys(status).length === 0 ? {} : { status }),
+        },
       })
     },
 

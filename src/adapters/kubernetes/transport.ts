@@ -14,7 +14,7 @@ export interface ApiRequest {
   /** Of the body; `application/json` unless told. */
   contentType?: string
   signal?: AbortSignal
-  /** For the whole answer; 30 s unless told. */
+  /** For the whole answer, unless it is a stream; 30 s unless told. */
   limitMs?: number
 }
 
@@ -64,6 +64,7 @@ export function createTransport(options: {
   userAgent: string
 }): Transport {
   const { access, clock, userAgent } = options
+  const closing = new AbortController()
   let connected: { tls: TlsMaterial; dispatcher: Dispatcher } | undefined
   /** When the next request may ask a server that did not answer; undefined: it answers. */
   let nextAskAt: number | undefined
@@ -137,8 +138,8 @@ export function createTransport(options: {
   return {
     async request(request) {
       const { signal, limitMs = requestLimitMs } = request
-      const limit = AbortSignal.timeout(limitMs)
-      const response = await open(request, signal ? AbortSignal.any([signal, limit]) : limit)
+      const limits = [closing.signal, AbortSignal.timeout(limitMs), ...(signal ? [signal] : [])]
+      const response = await open(request, AbortSignal.any(limits))
       try {
         const body = parse(await response.body.text())
         return { status: response.statusCode, body, ...retryAfter(response) }
@@ -148,11 +149,8 @@ export function createTransport(options: {
       }
     },
     async stream(request) {
-      const { signal, limitMs } = request
-      const limits = [
-        ...(signal ? [signal] : []),
-        ...(limitMs === undefined ? [] : [AbortSignal.timeout(limitMs)]),
-      ]
+      const { signal } = request
+      const limits = [closing.signal, ...(signal ? [signal] : [])]
       const response = await open(request, AbortSignal.any(limits))
       const broken = (error: unknown): unknown =>
         signal?.aborted ? error : unavailable(`broke off what it was telling: ${messageOf(error)}`, error)
@@ -164,7 +162,8 @@ export function createTransport(options: {
       }
     },
     async close() {
-      await connected?.dispatcher.destroy()
+      closing.abort()
+      await connected?.dispatcher.close()
     },
   }
 }
@@ -173,6 +172,8 @@ async function openDispatcher({ proxyUrl }: ClusterAccess, tls: TlsMaterial): Pr
   // Undici takes 25 MiB, and a run over a directory does without it.
   const { Agent, ProxyAgent } = await import('undici')
   const common = {
+    // With HTTP/2 an aborted request of undici 8.12 ends the process when its connection is closed later.
+    allowH2: false,
     keepAliveTimeout: keepAliveMs,
     // The caller keeps the time of an answer, and a watch lasts.
     headersTimeout: 0,
