@@ -54,7 +54,7 @@ const settledPollMs = 100
 /** The CustomResourceDefinitions as one YAML stream. */
 export async function customResourceDefinitions(): Promise<string> {
   const folder = fileURLToPath(new URL('../crds/', import.meta.url))
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()
+  const names = (await readdir(folder)).filter((name) => /^reflash\.dev_.*\.yaml$/.test(name)).toSorted()
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
   return texts.map((text) => `---\n${text}`).join('')
 }
