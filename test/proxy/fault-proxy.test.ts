@@ -145,12 +145,19 @@ describe('without toxics', () => {
       {
         openedMs: 100,
         closedMs: 200,
-        upstream: { receivedBytes: 1, forwardedBytes: 1, lastMs: 150, ended: { atMs: 200, by: 'fin' } },
+        upstream: {
+          receivedBytes: 1,
+          forwardedBytes: 1,
+          lastMs: 150,
+          ended: { atMs: 200, by: 'fin' },
+          told: 'fin',
+        },
         downstream: {
           receivedBytes: 0,
           forwardedBytes: 0,
           lastMs: undefined,
           ended: { atMs: 200, by: 'fin' },
+          told: 'fin',
         },
       },
     ])

@@ -18,6 +18,8 @@ export interface FlowRecord {
   readonly lastMs: number | undefined
   /** When the sender ended its side, and how. */
   readonly ended: { atMs: number; by: 'fin' | 'reset' } | undefined
+  /** What the receiver was told of an end. */
+  readonly told: 'nothing' | 'fin' | 'reset'
 }
 
 /** One direction of one connection: takes from the source what toxics let through to the sink. */
@@ -53,13 +55,14 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
     forwardedBytes: 0,
     lastMs: undefined as number | undefined,
     ended: undefined as FlowRecord['ended'],
+    told: 'nothing' as FlowRecord['told'],
   }
   const doses = new Set<{ toxic: Toxic; fromByte: number }>()
   const held: (Arrival & { bytes: Buffer })[] = []
   let heldBytes = 0
   let end: (Arrival & { by: 'fin' | 'reset' }) | undefined
-  /** What the receiver knows of the end. */
-  let told: 'nothing' | 'fin' | 'reset' = 'nothing'
+  /** The receiver is not there any more. */
+  let isGone = false
   let isSilent = false
   let isPaused = false
   /** Bytes that went on or were swallowed. */
@@ -99,8 +102,8 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
     else if (isSlice) pauseUntil((fn) => setImmediate(() => setImmediate(fn)))
   }
   const finish = (by: 'fin' | 'reset') => {
-    if (told === 'reset' || told === by) return
-    told = by
+    if (isGone || record.told === 'reset' || record.told === by) return
+    record.told = by
     held.length = heldBytes = 0
     if (source.isPaused()) source.resume()
     if (by === 'fin') sink.end()
@@ -108,7 +111,8 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
   }
   const strike = (): boolean => {
     const toxic = (['reset', 'cut', 'halfClose'] as const).find((kind) => inForce(kind).length > 0)
-    if (toxic === undefined || told === 'reset' || (told === 'fin' && toxic !== 'reset')) return false
+    if (toxic === undefined || isGone || record.told === 'reset') return false
+    if (record.told === 'fin' && toxic !== 'reset') return false
     finish(toxic === 'reset' ? 'reset' : 'fin')
     if (toxic !== 'halfClose') onStruck(toxic)
     return true
@@ -123,11 +127,11 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
 
   /** Does one thing with what is first in line; false when there is nothing to do until something changes. */
   const step = (): boolean => {
-    if (strike() || isPaused || isSilent || told === 'reset' || inForce('stall').length > 0) return false
+    if (strike() || isPaused || isSilent || isGone || inForce('stall').length > 0) return false
     const isDropping = inForce('drop').length > 0
     const head = held[0]
     if (!head) {
-      if (!end || end.by === told || isDropping) return false
+      if (!end || end.by === record.told || isDropping) return false
       const slowMs = inForce('slowClose').reduce((sum, { ms }) => sum + ms, 0)
       if (!wait(end.atMs + delayMs(end) + slowMs)) finish(end.by)
       return false
@@ -159,7 +163,7 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
   source.on('data', (bytes: Buffer) => {
     record.receivedBytes += bytes.length
     record.lastMs = clock.monotonic()
-    if (told !== 'nothing' || isSilent) return
+    if (record.told !== 'nothing' || isSilent || isGone) return
     held.push({ ...arrival(), bytes })
     heldBytes += bytes.length
     if (heldBytes >= maxHeldBytes) source.pause()
@@ -170,7 +174,7 @@ export const createFlow = ({ source, sink, clock, random, onStruck }: FlowOption
   source.on('close', (hadError) => hadError && onEnd('reset'))
   sink.on('close', () => {
     cancelTimer()
-    told = 'reset'
+    isGone = true
     held.length = heldBytes = 0
     source.resume()
   })
