@@ -477,3 +477,11 @@ test('after its close nothing is left: no socket, no timer', async () => {
   for (const cleanUp of cleanUps.splice(0)) await cleanUp()
   await until('sockets and timers are gone', () => held() <= before)
 })
+
+test.each([
+  [1000, [], 0],
+  [1000, [5], 1],
+  [1000, [0, 1000, 2000], 1],
+  [1001, [2000, 0, 1000], 2],
+  [1000, [0, 500, 999, 1000, 1400], 4],
+])('mostWithin(%i, %j) is %i', (ms, times, most) => expect(mostWithin(ms, times)).toBe(most))
