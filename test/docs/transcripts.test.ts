@@ -9,7 +9,7 @@ import { knownReleases } from '../../src/simulator/release.ts'
 import { createRouter } from '../../src/simulator/router.ts'
 import { serveRouter } from '../../src/simulator/ssh-server.ts'
 import { reflash } from '../support/cli.ts'
-import { kubectlPrograms, missingKubectls } from '../support/kubectl-programs.ts'
+import { builtPrograms, notBuilt } from '../support/built-programs.ts'
 import { makeKubectl, type Kubectl } from '../support/kubectl.ts'
 import { unlessMissing } from '../support/requires.ts'
 import { startServedApi, type ServedApi } from '../support/served-api.ts'
@@ -25,9 +25,8 @@ const of = (transcripts: readonly Transcript[], start: string): Transcript[] =>
 
 const hour = 3_600_000
 const slowReboot = { connectMs: 0, commandMs: 0, testMs: 10, shutdownMs: 50, flashMs: 100, rebootMs: hour }
-const newest = kubectlPrograms().toSorted((a, b) =>
-  a.version.localeCompare(b.version, 'en', { numeric: true }),
-)
+const kubectls = builtPrograms('kubectl')
+const newest = kubectls.toSorted((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }))
 const kubectlOf = (server: string, folder: string): Kubectl => makeKubectl(newest.at(-1)!, server, folder)
 
 /** A command line as a shell would take it apart, without its first `words`. */
@@ -143,7 +142,7 @@ describe('the README: six routers, two upgraded at once', () => {
     },
   )
 
-  unlessMissing(missingKubectls(newest))('with kubectl', () => {
+  unlessMissing(notBuilt(newest))('with kubectl', () => {
     test.each(of(readme, 'kubectl '))('$command', async ({ command, lines }) => {
       const { stdout, stderr } = await kubectlOf(controller.url, fleet.folder).run(...argumentsOf(command, 3))
       expect(linesNotIn(stdout + stderr, lines), stdout + stderr).toEqual([])
@@ -151,7 +150,7 @@ describe('the README: six routers, two upgraded at once', () => {
   })
 })
 
-unlessMissing(missingKubectls(newest))('docs/kubectl.md', () => {
+unlessMissing(notBuilt(newest))('docs/kubectl.md', () => {
   test('is what kubectl prints for five routers', async () => {
     const fleet = await makeServedFleet({ count: 5, seed: 'kubectl', policy: { state: 'Plan' } })
     const controller = await startServedApi(fleet)
