@@ -1,4 +1,5 @@
 import { blockedReasons } from '../core/reasons.ts'
+import { limits } from './limits.ts'
 import { schemaRef, type ApiSchema, type SchemaName } from './api-schemas.ts'
 
 /** Where our own routes are, as the router wants them. */
@@ -167,7 +168,11 @@ export const apiRoutes: readonly ApiRoute[] = [
       inQuery('reason', { type: 'string', enum: Object.keys(blockedReasons) }, 'Only this reason.'),
       inQuery('namespace', { type: 'string' }, 'Only this namespace.'),
       inQuery('policy', { type: 'string' }, 'Only devices that a policy of this name selects.'),
-      inQuery('limit', { type: 'integer', minimum: 1, maximum: 500, default: 500 }, 'Devices on a page.'),
+      inQuery(
+        'limit',
+        { type: 'integer', minimum: 1, maximum: limits.page, default: limits.page },
+        'Devices on a page.',
+      ),
       inQuery('continue', { type: 'string' }, 'What the page before ended with.'),
       ifNoneMatch,
     ],
