@@ -198,8 +198,13 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
         metrics,
         version,
         fleetLoaded: () => reached.fleet,
-        // Requests should go elsewhere from the moment that it is to stop.
-        isReady: () => reached.directory && !signal.aborted,
+        checks: {
+          live: [
+            { name: 'store', holds: async () => (await state.resources.get('Build', nobody)) === undefined },
+          ],
+          // Requests should go elsewhere from the moment that it is to stop.
+          ready: [{ name: 'directory', holds: () => reached.directory && !signal.aborted }],
+        },
       })
       options.onListening?.(api.url)
     }
@@ -236,6 +241,9 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
 }
 
 const stopped: Ending = { kind: 'Stopped' }
+
+/** No object may have this name: asking for it costs the store one look. */
+const nobody = { namespace: 'default', name: '' }
 
 const refusals = (problems: readonly Diagnostic[]): Diagnostic[] =>
   problems.filter(({ severity }) => severity === 'error')

@@ -59,6 +59,8 @@ export const eventReasons = {
   // The whole, told on the namespace `default`.
   Started: 'Reflash has started.',
   Listening: 'The API is served.',
+  LeaderElected: 'This replica leads now: it alone starts upgrades.',
+  LeadershipEnded: 'This replica does not lead any more; another one may.',
   RevisionTaken: 'A revision of the directory is in force.',
   DirectoryVanished: 'The directory is gone or empty; nothing is removed.',
   DirectoryRestless: 'The directory does not come to rest; the last revision stays in force.',
@@ -66,7 +68,8 @@ export const eventReasons = {
   NotEncrypted: 'The API can be reached by others, and is not encrypted.',
   TokenFileInvalid: 'The token file cannot be used; the tokens from before stay in use.',
   TokenRefused: 'A request had no valid token; told at most once a minute.',
-  ReviewFailed: 'The API server cannot be asked who may read the API, so nobody may; told at most once a minute.',
+  ReviewFailed:
+    'The API server cannot be asked who may read the API, so nobody may; told at most once a minute.',
   CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
   StoreInterrupted: 'Changes of a kind are not heard of for now; it is tried again.',

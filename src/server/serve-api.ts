@@ -8,6 +8,7 @@ import type { ResourceStore } from '../ports/resource-store.ts'
 import type { AccessReview } from '../ports/access-review.ts'
 import type { TokenSource } from '../ports/token-source.ts'
 import type { AccessGate } from './access-gate.ts'
+import type { HealthCheck } from './health-routes.ts'
 import { createEventCollection } from './event-collection.ts'
 import { startServer, type HttpServer } from './http-server.ts'
 import type { Exposition } from './metrics-routes.ts'
@@ -45,8 +46,8 @@ export interface ApiSource {
   reviews?: AccessReview
   /** Whether the fleet has been read. */
   fleetLoaded: () => boolean
-  /** Whether requests should come here. */
-  isReady: () => boolean
+  /** What /livez and /readyz ask besides whether the API itself answers and has read its objects. */
+  checks: { live: readonly HealthCheck[]; ready: readonly HealthCheck[] }
 }
 
 /** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
@@ -78,14 +79,8 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
     redaction: createRedaction(collections.of('Device'), collections.of('UpgradeOperation')),
     limits: settings,
     health: {
-      live: [
-        { name: 'ping', holds: () => true },
-        { name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined },
-      ],
-      ready: [
-        { name: 'objects', holds: () => collections.synced() },
-        { name: 'directory', holds: source.isReady },
-      ],
+      live: [{ name: 'ping', holds: () => true }, ...source.checks.live],
+      ready: [{ name: 'objects', holds: () => collections.synced() }, ...source.checks.ready],
     },
     metrics,
     gate,
@@ -137,6 +132,3 @@ function createGate(
     onUnavailable: ({ message }) => warn('ReviewFailed', message),
   })
 }
-
-/** No object may have this name: asking for it costs the store one look. */
-const nobody = { namespace: 'default', name: '' }

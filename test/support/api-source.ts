@@ -56,7 +56,7 @@ export async function createToySource(clockOf: (toy: Clock) => Clock = (toy) => 
     metrics: createMetrics({ clock, version: '0.0.0', process: false }),
     version: '0.0.0',
     fleetLoaded: () => true,
-    isReady: () => true,
+    checks: { live: [], ready: [] },
     operation: operation!,
     told,
   }
