@@ -150,7 +150,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const recorder = openEventRecorder({
     table: state.events,
     clock: systemClock,
-    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
     onFailure: (error) => warn(options.events, 'EventsNotKept', messageOf(error)),
   })

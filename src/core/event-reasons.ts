@@ -56,7 +56,7 @@ export const eventReasons = {
   HostKeyChanged: 'The device shows another host key than the one pinned.',
   IdentityChanged: 'Another device answers at this address.',
   Unsupported: 'The device cannot be talked to as it is configured.',
-  // The whole, told on the namespace `default`.
+  // The whole, told on a namespace: `default`, or in a cluster that of the controller.
   Started: 'Reflash has started.',
   Listening: 'The API is served.',
   LeaderElected: 'This replica leads now: it alone starts upgrades.',
@@ -72,6 +72,7 @@ export const eventReasons = {
     'The API server cannot be asked who may read the API, so nobody may; told at most once a minute.',
   CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
+  EventsNotPublished: 'Events cannot be written to the cluster; the log has them.',
   StoreInterrupted: 'Changes of a kind are not heard of for now; it is tried again.',
   InternalError: 'A bug in Reflash; the log has more. It is tried again.',
 } as const satisfies Record<string, string>

@@ -18,7 +18,7 @@ function describer(events: readonly FleetEvent[]) {
   const log = openEventRecorder({
     table: createMemoryEvents(),
     clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')),
-    uidOf: () => undefined,
+    metadataOf: () => undefined,
     newUid: () => 'uid',
     onFailure: () => {},
     limits: { perObject: 1000 },
@@ -183,7 +183,7 @@ describe('a recorder', () => {
     const log: EventRecorder = openEventRecorder({
       table,
       clock,
-      uidOf: () => undefined,
+      metadataOf: () => undefined,
       newUid: () => 'uid',
       onFailure: (error) => failures.push(error),
     })

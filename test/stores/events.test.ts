@@ -31,7 +31,7 @@ function record(table: EventTable, failures: unknown[] = []) {
   const log = openEventRecorder({
     table,
     clock,
-    uidOf: () => 'd9b2d63d-a233-4123-847a-7a3a5b1e9f10',
+    metadataOf: () => ({ uid: 'd9b2d63d-a233-4123-847a-7a3a5b1e9f10' }),
     newUid: () => 'a3c5e1f0-5a0b-4f0e-9d43-0b1d7d6a7c11',
     onFailure: (error) => failures.push(error),
   })

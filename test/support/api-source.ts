@@ -36,7 +36,7 @@ export async function createToySource(clockOf: (toy: Clock) => Clock = (toy) => 
   const recorder = openEventRecorder({
     table: createMemoryEvents(),
     clock,
-    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: () => `event-${(uids += 1)}`,
     onFailure: (error) => {
       throw error
