@@ -117,5 +117,8 @@ export function createClusterSecrets(transport: Transport, clock: Clock): Cluste
 }
 
 const unreadable = 'unreadable'
-const digestOf = (entries: Entries | undefined): string =>
-  entries === undefined ? 'missing' : hash('sha256', JSON.stringify(Object.entries(entries).toSorted()))
+const digestOf = (entries: Entries | undefined): string => {
+  if (!entries) return 'missing'
+  const names = Object.keys(entries).toSorted((a, b) => (a < b ? -1 : 1))
+  return hash('sha256', JSON.stringify(names.map((name) => [name, entries[name]])))
+}
