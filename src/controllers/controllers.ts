@@ -21,6 +21,7 @@ import { defaultPolicySettings } from '../api/defaults.ts'
 import { pruneTombstones } from './tombstones.ts'
 import { tellChange } from './tell-changes.ts'
 import { observeQueue } from './queue-metrics.ts'
+import { standAside } from './stand-aside.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** A burst of changes to one category is judged once. */
@@ -86,7 +87,7 @@ export function createControllers(
     FirmwareImage: queueOf('image', concurrency.images, reconcileImage),
     Device: queueOf('device', concurrency.devices, reconcileDevice),
     UpgradePolicy: queueOf('policy', 1, writePolicyStatus),
-    UpgradeOperation: queueOf('operation', concurrency.operations, reconcileOperation),
+    UpgradeOperation: queueOf('operation', concurrency.operations, standAside(reconcileOperation)),
   } satisfies Record<Kind, WorkQueue>
   const rollouts = queueOf('rollout', 1, reconcileRollout)
   const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
