@@ -96,7 +96,12 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       base ??= stored
       if (stored.metadata.resourceVersion !== base.metadata.resourceVersion) {
         // Somebody may edit the spec meanwhile; a status that is not ours means another controller.
-        if (!sameValue(stored.status, base.status)) run.lose('was changed by somebody else')
+        if (!sameValue(stored.status, base.status)) {
+          const why = 'was changed by somebody else'
+          // A word on what it waits for is no work on it.
+          if (isQueued(stored) && isQueued(base)) throw new ReflashError('Conflict', `operation ${key.name} ${why}`)
+          run.lose(why)
+        }
         base = stored
       }
       return status ? { ...stored, status } : stored
@@ -134,6 +139,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
   }
   return run
 }
+
+const isQueued = (operation: UpgradeOperation): boolean => phaseOf(operation) === 'Queued'
 
 function concerns(operation: UpgradeOperation, object: Device | UpgradeOperation): boolean {
   return object.kind === 'Device'

@@ -7,7 +7,7 @@ import type { Ports, Requeue } from './ports.ts'
 type Reconcile = (key: Key, ports: Ports, signal: AbortSignal) => Promise<Requeue>
 
 /** An operation that has not changed for this long is nobody else's; twice as long after each race that was lost over it. */
-const quietMs = 30_000
+const quietMs = 10_000
 const longestQuietMs = 60 * 60_000
 
 /** An operation that somebody else was seen to work on, in monotonic ms. */
