@@ -79,9 +79,14 @@ async function list(ask: Ask & { kind: 'List' }, options: FollowOptions): Promis
     })
     const failure = failureOf(answer, `list ${path}`)
     if (failure) return failed(failure, { ...answer, lastedMs: clock.monotonic() - startedAt })
-    const { items, metadata } = answer.body as {
+    const { items, metadata } = (answer.body ?? {}) as {
       items?: RawObject[]
-      metadata: { resourceVersion: string; continue?: string }
+      metadata?: { resourceVersion?: string; continue?: string }
+    }
+    // Something between here and the server may well answer 200 with a page for people.
+    if (metadata?.resourceVersion === undefined) {
+      const noList = new ReflashError('ServerUnavailable', `list ${path}: the answer is no list`)
+      return failed(noList, { ...answer, lastedMs: clock.monotonic() - startedAt })
     }
     return {
       outcome: {
@@ -109,8 +114,13 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
   const cancelCap = clock.after(seconds * 1000 + endMarginMs, hush)
   let cancelSilence = clock.after(silenceMs, hush)
   let { resourceVersion } = ask
-  let events = 0
-  const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), events } })
+  let hasBegun = false
+  let changes = 0
+  const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), changes } })
+  const failedNow = (
+    error: ReflashError,
+    answer: { status?: number; retryAfterMs?: number } = {},
+  ): Asked => failed(error, { ...answer, lastedMs: lastedMs(), ...(hasBegun ? { resourceVersion } : {}) })
   try {
     const stream = await transport.stream({
       method: 'GET',
@@ -127,35 +137,33 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
     if (stream.status !== 200) {
       const answer = { status: stream.status, body: parse(await stream.text()) }
       const failure = failureOf(answer, `watch ${path}`)!
-      return failed(failure, { ...answer, ...stream, resourceVersion, lastedMs: lastedMs() })
+      return failedNow(failure, stream)
     }
+    hasBegun = true
     yield { type: 'Bookmark', resourceVersion }
     for await (const line of stream.lines) {
       cancelSilence()
       cancelSilence = clock.after(silenceMs, hush)
-      const event = parse(line) as { type?: string; object?: RawObject } | string
-      if (typeof event === 'string' || !event.object) throw unreadable(path, line)
-      const { type = '', object } = event
-      if (type === 'ERROR') {
-        const { code = 500 } = object as { code?: number }
-        const failure = failureOf({ status: code, body: object }, `watch ${path}`)
-        return failed(failure ?? unreadable(path, line), {
-          status: code,
-          resourceVersion,
-          lastedMs: lastedMs(),
-        })
+      const event = eventIn(line)
+      if (event?.type === 'ERROR') {
+        const { code = 500 } = event.object as { code?: number }
+        const failure = failureOf({ status: code, body: event.object }, `watch ${path}`)
+        return failedNow(failure ?? unreadable(path, line), { status: code })
       }
-      resourceVersion = object.metadata.resourceVersion
-      const change = changeTypes[type]
-      if (!change && type !== 'BOOKMARK') throw unreadable(path, line)
-      events += 1
+      const change = event && changeTypes[event.type]
+      if (!event || !(change || event.type === 'BOOKMARK') || !event.object.metadata?.resourceVersion)
+        return failedNow(unreadable(path, line), { status: stream.status })
+      const object = event.object as RawObject
+      ;({ resourceVersion } = object.metadata)
+      if (change) changes += 1
       yield change ? { type: change, object } : { type: 'Bookmark', resourceVersion }
     }
     return ended()
   } catch (error) {
     // Silence alone proves nothing against the version that is known: it is watched on from there.
-    if (silence.signal.aborted && !signal.aborted) return ended()
-    return failed(errorOf(error, signal), { resourceVersion, lastedMs: lastedMs() })
+    if (silence.signal.aborted && !signal.aborted)
+      return hasBegun ? ended() : failedNow(new ReflashError('ServerUnavailable', `watch ${path}: no answer`))
+    return failedNow(errorOf(error, signal))
   } finally {
     cancelCap()
     cancelSilence()
@@ -198,6 +206,14 @@ const unreadable = (path: string, line: string): ReflashError =>
 
 const tooShort = (path: string): ReflashError =>
   new ReflashError('ServerUnavailable', `watch ${path}: the server ends it at once`)
+
+/** Undefined for a line that is no event at all. */
+function eventIn(line: string): { type: string; object: Partial<RawObject> } | undefined {
+  const event = parse(line) as { type?: unknown; object?: unknown } | null
+  const { type, object } = event ?? {}
+  if (typeof type !== 'string' || typeof object !== 'object' || object === null) return undefined
+  return { type, object }
+}
 
 function parse(text: string): unknown {
   try {
