@@ -68,13 +68,7 @@ describe('where outcomes lead', () => {
       [0, 0],
       [],
     ],
-    [
-      '410 of that too',
-      [page([1], 'a'), failed(410), failed(410)],
-      firstPage,
-      [0, 0, 1600],
-      ['Interrupted'],
-    ],
+    ['410 of that too', [page([1], 'a'), failed(410), failed(410)], firstPage, [0, 0, 1600], ['Interrupted']],
     ['410 of a watch: a new list at once', [listed, failed(410)], firstPage, [0, 0], ['Listed']],
     [
       '410 twice in a row: a new list after a while',
@@ -139,13 +133,7 @@ describe('where outcomes lead', () => {
       [0, 800, 1600],
       ['Listed', 'Interrupted', 'Interrupted'],
     ],
-    [
-      '429 is waited for as asked',
-      [failed(429, { retryAfterMs: 7000 })],
-      firstPage,
-      [7000],
-      ['Interrupted'],
-    ],
+    ['429 is waited for as asked', [failed(429, { retryAfterMs: 7000 })], firstPage, [7000], ['Interrupted']],
     [
       '429 that asks for less than the backoff',
       [failed(429, { retryAfterMs: 1 })],
@@ -186,12 +174,7 @@ describe('where outcomes lead', () => {
     ],
     [
       'so does one that broke after two minutes',
-      [
-        listed,
-        failed(500),
-        failed(500),
-        failed(undefined, { lastedMs: 120_000, resourceVersion: '150' }),
-      ],
+      [listed, failed(500), failed(500), failed(undefined, { lastedMs: 120_000, resourceVersion: '150' })],
       watchFrom('150'),
       [0, 800, 1600, 800],
       ['Listed', 'Interrupted', 'Interrupted'],
@@ -218,10 +201,14 @@ describe('where outcomes lead', () => {
 })
 
 /** An outcome that may come of this ask while everything fails, or ends at once. */
-const badOutcome = ({ kind }: Ask, [choice, lastedMs, status]: [number, number, number | undefined]): Outcome => {
+const badOutcome = (
+  { kind }: Ask,
+  [choice, lastedMs, status]: [number, number, number | undefined],
+): Outcome => {
   // A list may well come while watches fail.
   if (kind === 'List') return choice % 3 === 0 ? page([], choice === 0 ? 'more' : undefined) : failed(status)
-  if (choice % 3 === 0) return { kind: 'Ended', resourceVersion: '5', lastedMs, changes: choice === 0 ? 1 : 0 }
+  if (choice % 3 === 0)
+    return { kind: 'Ended', resourceVersion: '5', lastedMs, changes: choice === 0 ? 1 : 0 }
   return failed(status, { lastedMs, ...(choice === 1 ? { resourceVersion: '5' } : {}) })
 }
 const trouble = fc.tuple(

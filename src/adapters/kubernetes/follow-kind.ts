@@ -32,6 +32,8 @@ export interface FollowOptions {
 const watchSeconds = { least: 290, most: 590 }
 /** Past its own end a watch is given this long to say so: a dead connection says nothing. */
 const endMarginMs = 5000
+/** A watch is answered before there is anything to tell. */
+const answerMs = 30_000
 /** Bookmarks come every minute, mostly; a watch in which nothing came for longer may be dead. */
 const silenceMs = 90_000
 
@@ -43,10 +45,10 @@ const changeTypes: Readonly<Record<string, 'Added' | 'Modified' | 'Deleted'>> = 
 
 /** Follows the objects at one path until the signal is aborted; whatever goes wrong is tried again. */
 export async function* followKind(options: FollowOptions): AsyncGenerator<RawEvent> {
-  const { clock, random, signal } = options
+  const { random, signal } = options
   let machine = startListWatch()
   while (!signal.aborted) {
-    if (machine.waitMs > 0) await clock.sleep(machine.waitMs, signal)
+    if (machine.waitMs > 0 && !(await sleeps(machine.waitMs, options))) return
     const { ask } = machine
     const { outcome, error } = ask.kind === 'List' ? await list(ask, options) : yield* watch(ask, options)
     if (signal.aborted) return
@@ -55,6 +57,17 @@ export async function* followKind(options: FollowOptions): AsyncGenerator<RawEve
     if (told?.kind === 'Listed')
       yield { type: 'Listed', objects: told.objects as RawObject[], resourceVersion: told.resourceVersion }
     if (told?.kind === 'Interrupted') yield { type: 'Interrupted', error: error ?? tooShort(options.path) }
+  }
+}
+
+/** False when the signal is aborted meanwhile. */
+async function sleeps(ms: number, { clock, signal }: FollowOptions): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal)
+    return true
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return false
   }
 }
 
@@ -112,15 +125,13 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
   const silence = new AbortController()
   const hush = (): void => silence.abort()
   const cancelCap = clock.after(seconds * 1000 + endMarginMs, hush)
-  let cancelSilence = clock.after(silenceMs, hush)
+  let cancelSilence = clock.after(answerMs, hush)
   let { resourceVersion } = ask
   let hasBegun = false
   let changes = 0
   const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), changes } })
-  const failedNow = (
-    error: ReflashError,
-    answer: { status?: number; retryAfterMs?: number } = {},
-  ): Asked => failed(error, { ...answer, lastedMs: lastedMs(), ...(hasBegun ? { resourceVersion } : {}) })
+  const failedNow = (error: ReflashError, answer: { status?: number; retryAfterMs?: number } = {}): Asked =>
+    failed(error, { ...answer, lastedMs: lastedMs(), ...(hasBegun ? { resourceVersion } : {}) })
   try {
     const stream = await transport.stream({
       method: 'GET',
@@ -140,6 +151,8 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
       return failedNow(failure, stream)
     }
     hasBegun = true
+    cancelSilence()
+    cancelSilence = clock.after(silenceMs, hush)
     yield { type: 'Bookmark', resourceVersion }
     for await (const line of stream.lines) {
       cancelSilence()

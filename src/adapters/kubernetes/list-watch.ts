@@ -91,11 +91,7 @@ function afterPage(machine: ListWatch, page: Outcome & { kind: 'Page' }): [ListW
   ]
 }
 
-function afterEnd(
-  machine: ListWatch,
-  end: Outcome & { kind: 'Ended' },
-  random01: number,
-): [ListWatch, Told] {
+function afterEnd(machine: ListWatch, end: Outcome & { kind: 'Ended' }, random01: number): [ListWatch, Told] {
   const { resourceVersion, lastedMs, changes } = end
   const ask: Ask = { kind: 'Watch', resourceVersion }
   const heard = { ...machine, ask, pages: [], isInterrupted: false }
@@ -121,7 +117,12 @@ function afterFailure(
     if (ask.kind === 'List') return retry(machine, ask, outcome, random01)
     const isRefused = status !== undefined && status !== 429 && failures + 1 >= refusals
     if (isRefused) return retry(relist, firstPage, outcome, random01)
-    return retry(machine, resourceVersion === undefined ? ask : { ...ask, resourceVersion }, outcome, random01)
+    return retry(
+      machine,
+      resourceVersion === undefined ? ask : { ...ask, resourceVersion },
+      outcome,
+      random01,
+    )
   }
   // What it knew when the first page was made is gone: then all of it at once, which does not grow old.
   const isMidway = ask.kind === 'List' && ask.continue !== undefined
