@@ -17,6 +17,7 @@ import { createSoleElector } from './adapters/sole-elector.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi } from './compose.ts'
 import type { ControllerConfig } from './config.ts'
+import { hasCode, messageOf } from './core/errors.ts'
 import { createControllers, type Controllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
@@ -37,6 +38,7 @@ import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 /** Where neither flag, pod nor context says so. */
 const defaultNamespace = 'reflash-system'
 const leaseName = 'reflash'
+const askAgainMs = 1000
 
 /** Where a controller in a cluster meets what outlives it. */
 export interface ClusterOutside {
@@ -112,6 +114,19 @@ export async function runController(
       connector: countConnects(createSshConnector({ clock: systemClock }), metrics),
     }
     const { store, records, connector } = options.decorate?.(outside) ?? outside
+    const governor = await whenAnswered(
+      () =>
+        openGovernor({
+          settings: config.governor,
+          records,
+          brake: createNamespaceBrake(transport, namespace, systemClock),
+          clock: systemClock,
+          ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
+        }),
+      events,
+      options.signal,
+    )
+    if (!governor) return 'Stopped'
     const ports: Ports = {
       store: writeThrough(store, fleet),
       fleet,
@@ -129,13 +144,7 @@ export async function runController(
       events,
       clock: systemClock,
       random: systemRandom,
-      governor: await openGovernor({
-        settings: config.governor,
-        records,
-        brake: createNamespaceBrake(transport, namespace, systemClock),
-        clock: systemClock,
-        ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
-      }),
+      governor,
       uploads: createUploadGates(systemClock),
       settings: { probeIntervalMs: config.probeIntervalMs },
     }
@@ -185,13 +194,38 @@ export async function runController(
 
 /** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */
 async function work(controllers: Controllers, ports: Ports, signal: AbortSignal): Promise<void> {
-  const { store, fleet, governor } = ports
-  for (const kind of ['UpgradeOperation', 'Device'] as const) {
-    const { items, resourceVersion } = await store.list(kind)
-    fleet.replace({ kind, objects: items, resourceVersion })
+  const { store, fleet, governor, events } = ports
+  const isRead = await whenAnswered(
+    async () => {
+      for (const kind of ['UpgradeOperation', 'Device'] as const) {
+        const { items, resourceVersion } = await store.list(kind)
+        fleet.replace({ kind, objects: items, resourceVersion })
+      }
+      await governor.reload()
+      return true
+    },
+    events,
+    signal,
+  )
+  if (isRead) await controllers.work(signal)
+}
+
+/** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */
+async function whenAnswered<T>(
+  ask: () => Promise<T>,
+  events: EventSink,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  for (let tries = 0; !signal.aborted; tries += 1) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!hasCode(error, 'ServerUnavailable')) throw error
+      if (tries === 0) events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(error) })
+      await systemClock.sleep(askAgainMs, signal).catch(() => undefined)
+    }
   }
-  await governor.reload()
-  await controllers.work(signal)
+  return undefined
 }
 
 function openElector(

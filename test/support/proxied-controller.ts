@@ -4,6 +4,7 @@ import { kinds } from '../../src/api/kinds.ts'
 import type { AnyResource, Kind } from '../../src/api/resources.ts'
 import { apiVersion } from '../../src/api/schema.ts'
 import type { ClusterOutside } from '../../src/cluster.ts'
+import { compareVersions } from '../../src/ports/resource-store.ts'
 import type { ApiServer } from './api-server.ts'
 
 /** A copy of a kubeconfig that leads to a proxy without TLS instead. */
@@ -27,8 +28,12 @@ export function createListener(): {
   known: () => KnownVersions
 } {
   const known = new Map<string, string>()
-  const take = (kind: Kind, object: AnyResource) =>
-    known.set(idOf(kind, object), object.metadata.resourceVersion)
+  /** What comes late is no news, as in a fleet. */
+  const take = (kind: Kind, object: AnyResource) => {
+    const id = idOf(kind, object)
+    const { resourceVersion } = object.metadata
+    if (compareVersions(resourceVersion, known.get(id) ?? '0') > 0) known.set(id, resourceVersion)
+  }
   return {
     known: () => Object.fromEntries(known),
     decorate: (outside) => ({
@@ -38,7 +43,9 @@ export function createListener(): {
         async *follow(options) {
           for await (const event of outside.store.follow(options)) {
             if (event.type === 'Listed') {
-              for (const id of known.keys()) if (id.startsWith(`${event.kind} `)) known.delete(id)
+              for (const [id, version] of known)
+                if (id.startsWith(`${event.kind} `) && compareVersions(version, event.resourceVersion) <= 0)
+                  known.delete(id)
               for (const object of event.objects) take(event.kind, object)
             } else if (event.type === 'Deleted') known.delete(idOf(event.object.kind, event.object))
             else if ('object' in event) take(event.object.kind, event.object)
