@@ -1,6 +1,6 @@
 import { createStatusReader } from '../controllers/fleet-status.ts'
 import type { Ports } from '../controllers/ports.ts'
-import { hasCode } from '../core/errors.ts'
+import { ReflashError } from '../core/errors.ts'
 import { isLoopback, type ListenAddress } from '../core/listen-address.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
@@ -66,8 +66,8 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
     clock,
     signal: closed.signal,
     onError: (error) => {
-      // No bug, and the controllers tell of it, who follow the same store.
-      if (!hasCode(error, 'ServerUnavailable')) onBug(error)
+      // What passes is no bug, and the controllers tell of it, who follow the same store.
+      if (!(error instanceof ReflashError && error.recoverable)) onBug(error)
     },
   })
   const app = createServerApp({

@@ -31,7 +31,6 @@ const count = 5
 interface Chaos {
   fleet: ClusterFleet
   proxy: HttpFaultProxy
-  controller: RunningController
   /** The fleet is at its target, by one flash each, and the controller knows of every object what is stored. */
   converges(): Promise<void>
 }
@@ -71,35 +70,48 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
       const proxy = await startHttpFaultProxy({ to: server.url, ca: server.ca })
       open.push({ stop: proxy.close })
       strike(proxy)
-      const listener = createListener()
-      const controller = startController(
-        await kubeconfigTo(proxy.origin, kubeconfigs.controller),
-        { images: fleet.folder, cache: join(fleet.folder, 'cache') },
-        { decorate: listener.decorate },
-      )
-      controller.ended.catch(() => {})
-      open.push(controller)
+      const kubeconfig = await kubeconfigTo(proxy.origin, kubeconfigs.controller)
+      const kept = await keepRunning(kubeconfig, fleet)
+      open.push(kept)
       const converges = async (): Promise<void> => {
-        const ended = controller.ended.then((how) => {
-          throw new Error(`the controller has ended: ${how}`)
-        })
-        const arrived = until('the fleet at its target', () => fleet.onTarget() === count, convergeMs)
-        await Promise.race([arrived, ended])
-        const says = kubectl(
-          'wait',
-          '--for=condition=Converged',
-          '--timeout=60s',
-          'upgradepolicy/access-points',
-        )
-        await Promise.race([says, ended])
-        ended.catch(() => {})
+        const arrived = async () => {
+          await until('the fleet at its target', () => fleet.onTarget() === count, convergeMs)
+          await kubectl('wait', '--for=condition=Converged', '--timeout=60s', 'upgradepolicy/access-points')
+        }
+        await Promise.race([arrived(), kept.ended])
         expect(fleet.flashes()).toEqual(Array.from({ length: count }, () => 1))
         // An event that waits for its follower would wait for ever.
         proxy.clear()
-        await until('no event lost', async () => sameVersions(listener.known(), await storedVersions(server)))
-        expect(controller.events.filter(({ type }) => type === 'Bug')).toEqual([])
+        await until('no event lost', async () => sameVersions(kept.known(), await storedVersions(server)))
+        expect(kept.bugs()).toEqual([])
       }
-      return { fleet, proxy, controller, converges }
+      return { fleet, proxy, converges }
+    }
+    /** A controller, and another whenever one has lost its lease. */
+    const keepRunning = async (kubeconfig: string, fleet: ClusterFleet) => {
+      let isStopping = false
+      const all: (RunningController & { known: () => object })[] = []
+      const run = async (): Promise<void> => {
+        while (!isStopping) {
+          const { decorate, known } = createListener()
+          const flags = { images: fleet.folder, cache: join(fleet.folder, `cache-${all.length}`) }
+          const controller = { ...startController(kubeconfig, flags, { decorate }), known }
+          all.push(controller)
+          await controller.ended
+        }
+      }
+      const ended = run()
+      ended.catch(() => {})
+      return {
+        ended,
+        known: () => all.at(-1)!.known(),
+        bugs: () => all.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug')),
+        async stop() {
+          isStopping = true
+          await all.at(-1)!.stop()
+          await ended
+        },
+      }
     }
     const sameVersions = (a: object, b: object) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
     const sorted = (versions: object) => Object.entries(versions).toSorted(([a], [b]) => (a < b ? -1 : 1))

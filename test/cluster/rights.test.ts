@@ -22,6 +22,7 @@ const limitMs = 120_000
 vi.setConfig({ testTimeout: limitMs, hookTimeout: limitMs })
 
 const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'] as const
+const leases = `/apis/coordination.k8s.io/v1/namespaces/${controllerAccount.namespace}/leases`
 type Verb = (typeof verbs)[number]
 
 const ours = kinds.map(({ plural }) => `reflash.dev/${plural}`)
@@ -48,6 +49,7 @@ const clusterWide = [
 ]
 const versions: Readonly<Record<string, string>> = { 'reflash.dev': 'v1alpha1' }
 
+/** Of these only the one of the name is granted. */
 const namesOf: Readonly<Record<string, string>> = {
   'coordination.k8s.io/leases': 'reflash',
   '/namespaces': controllerAccount.namespace,
@@ -112,6 +114,8 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])("the contro
         if (status !== 403) granted.push(`${verb} ${resource} in ${namespace ?? 'the cluster'}: ${status}`)
       }
     }
+    for (const path of ['/api/v1/namespaces/default', `${leases}/another`])
+      expect((await server.request('GET', path, { token })).status, path).toBe(403)
     expect(granted).toEqual([])
     expect(answers[403]).toBeGreaterThan(350)
   })

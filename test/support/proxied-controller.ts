@@ -17,7 +17,7 @@ export async function kubeconfigTo(origin: string, kubeconfig: string): Promise<
 }
 
 /** Versions of all objects, by kind, namespace and name. */
-export type KnownVersions = Record<string, string>
+type KnownVersions = Record<string, string>
 
 const idOf = (kind: Kind, { metadata }: Pick<AnyResource, 'metadata'>): string =>
   `${kind} ${metadata.namespace}/${metadata.name}`
