@@ -17,8 +17,7 @@ import { createSoleElector } from './adapters/sole-elector.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi } from './compose.ts'
 import type { ControllerConfig } from './config.ts'
-import { hasCode, messageOf } from './core/errors.ts'
-import { createControllers, type Controllers } from './controllers/controllers.ts'
+import { createControllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
@@ -27,6 +26,7 @@ import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
+import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
 import type { Elector } from './ports/elector.ts'
 import type { EventSink } from './ports/event-sink.ts'
@@ -127,11 +127,12 @@ export async function runController(
       options.signal,
     )
     if (!governor) return 'Stopped'
+    const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
       store: writeThrough(store, fleet),
       fleet,
       records,
-      secrets: createClusterSecrets(transport, systemClock),
+      secrets,
       connector,
       upgraders: await loadUpgraders(config.upgraderModules),
       images: createImageStore({
@@ -178,7 +179,11 @@ export async function runController(
     const following = controllers.follow(stop.signal)
     await Promise.race([controllers.ready, following, whenAborted(options.signal)])
     isLoaded = true
-    const lead = elector.lead((leading) => work(controllers, ports, leading), options.signal)
+    const lead = elector.lead(async (leading) => {
+      await whenAnswered(() => takeOver(ports), events, leading)
+      const looking = secrets.follow(leading, (changed) => controllers.onSecrets(changed))
+      await Promise.all([controllers.work(leading), looking])
+    }, options.signal)
     const ending = await Promise.race([lead, following.then(() => 'Stopped' as const)])
     stop.abort()
     await following
@@ -193,21 +198,12 @@ export async function runController(
 }
 
 /** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */
-async function work(controllers: Controllers, ports: Ports, signal: AbortSignal): Promise<void> {
-  const { store, fleet, governor, events } = ports
-  const isRead = await whenAnswered(
-    async () => {
-      for (const kind of ['UpgradeOperation', 'Device'] as const) {
-        const { items, resourceVersion } = await store.list(kind)
-        fleet.replace({ kind, objects: items, resourceVersion })
-      }
-      await governor.reload()
-      return true
-    },
-    events,
-    signal,
-  )
-  if (isRead) await controllers.work(signal)
+async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
+  for (const kind of ['UpgradeOperation', 'Device'] as const) {
+    const { items, resourceVersion } = await store.list(kind)
+    fleet.replace({ kind, objects: items, resourceVersion })
+  }
+  await governor.reload()
 }
 
 /** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */

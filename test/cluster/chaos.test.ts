@@ -32,7 +32,7 @@ interface Chaos {
   fleet: ClusterFleet
   proxy: HttpFaultProxy
   /** The fleet is at its target, by one flash each, and the controller knows of every object what is stored. */
-  converges(): Promise<void>
+  converges: () => Promise<void>
 }
 
 const pause = (ms: number): Promise<void> => systemClock.sleep(ms)
@@ -68,7 +68,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
       open.push(fleet)
       await kubectl('apply', '-f', fleet.folder)
       const proxy = await startHttpFaultProxy({ to: server.url, ca: server.ca })
-      open.push({ stop: proxy.close })
+      open.push({ stop: () => proxy.close() })
       strike(proxy)
       const kubeconfig = await kubeconfigTo(proxy.origin, kubeconfigs.controller)
       const kept = await keepRunning(kubeconfig, fleet)

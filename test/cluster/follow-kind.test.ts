@@ -35,10 +35,10 @@ interface Following {
 async function following(names: readonly string[] = ['a'], random = 0.5): Promise<Following> {
   const clock = createManualClock()
   const api = await startCollectionApi()
-  cleanUps.push(api.close)
+  cleanUps.push(() => api.close())
   api.put(...names)
   const proxy = await startHttpFaultProxy({ to: api.origin, clock })
-  cleanUps.push(proxy.close)
+  cleanUps.push(() => proxy.close())
   const { events, stop } = startFollowing(proxy, clock, random)
   const lists = () => proxy.requests.filter((request) => !isWatch(request) && request.path === path)
   const watches = () => proxy.requests.filter(isWatch)

@@ -187,7 +187,8 @@ describe('where outcomes lead', () => {
       ['Listed', 'Interrupted', 'Interrupted'],
     ],
   ]
-  test.each(rows)('%s', (_name, outcomes, ask, waits, told) => {
+  test.each(rows)('%s', (...row) => {
+    const [, outcomes, ask, waits, told] = row
     const end = follow(...outcomes)
     expect(end.machine.ask).toEqual(ask)
     expect(end.waits).toEqual(waits)

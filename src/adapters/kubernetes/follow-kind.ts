@@ -37,11 +37,8 @@ const answerMs = 30_000
 /** Bookmarks come every minute, mostly; a watch in which nothing came for longer may be dead. */
 const silenceMs = 90_000
 
-const changeTypes: Readonly<Record<string, 'Added' | 'Modified' | 'Deleted'>> = {
-  ADDED: 'Added',
-  MODIFIED: 'Modified',
-  DELETED: 'Deleted',
-}
+const eventTypes = { ADDED: 'Added', MODIFIED: 'Modified', DELETED: 'Deleted', BOOKMARK: 'Bookmark' } as const
+const isEventType = (type: string): type is keyof typeof eventTypes => Object.hasOwn(eventTypes, type)
 
 /** Follows the objects at one path until the signal is aborted; whatever goes wrong is tried again. */
 export async function* followKind(options: FollowOptions): AsyncGenerator<RawEvent> {
@@ -157,19 +154,12 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
     for await (const line of stream.lines) {
       cancelSilence()
       cancelSilence = clock.after(silenceMs, hush)
-      const event = eventIn(line)
-      if (event?.type === 'ERROR') {
-        const { code = 500 } = event.object as { code?: number }
-        const failure = failureOf({ status: code, body: event.object }, `watch ${path}`)
-        return failedNow(failure ?? unreadable(path, line), { status: code })
-      }
-      const change = event && changeTypes[event.type]
-      if (!event || !(change || event.type === 'BOOKMARK') || !event.object.metadata?.resourceVersion)
-        return failedNow(unreadable(path, line), { status: stream.status })
-      const object = event.object as RawObject
+      const heard = heardIn(line, path)
+      if ('error' in heard) return failedNow(heard.error, heard)
+      const { type, object } = heard
       ;({ resourceVersion } = object.metadata)
-      if (change) changes += 1
-      yield change ? { type: change, object } : { type: 'Bookmark', resourceVersion }
+      if (type !== 'Bookmark') changes += 1
+      yield type === 'Bookmark' ? { type, resourceVersion } : { type, object }
     }
     return ended()
   } catch (error) {
@@ -220,12 +210,23 @@ const unreadable = (path: string, line: string): ReflashError =>
 const tooShort = (path: string): ReflashError =>
   new ReflashError('ServerUnavailable', `watch ${path}: the server ends it at once`)
 
-/** Undefined for a line that is no event at all. */
-function eventIn(line: string): { type: string; object: Partial<RawObject> } | undefined {
+type Heard =
+  | { type: (typeof eventTypes)[keyof typeof eventTypes]; object: RawObject }
+  /** Why the watch is over, and the status that goes with it. */
+  | { error: ReflashError; status: number }
+
+function heardIn(line: string, path: string): Heard {
   const event = parse(line) as { type?: unknown; object?: unknown } | null
   const { type, object } = event ?? {}
-  if (typeof type !== 'string' || typeof object !== 'object' || object === null) return undefined
-  return { type, object }
+  const nonsense = { error: unreadable(path, line), status: 200 }
+  if (typeof type !== 'string' || typeof object !== 'object' || object === null) return nonsense
+  if (type === 'ERROR') {
+    const { code: status = 500 } = object as { code?: number }
+    const error = failureOf({ status, body: object }, `watch ${path}`) ?? nonsense.error
+    return { error, status }
+  }
+  const isUsable = isEventType(type) && (object as Partial<RawObject>).metadata?.resourceVersion
+  return isUsable ? { type: eventTypes[type], object: object as RawObject } : nonsense
 }
 
 function parse(text: string): unknown {
