@@ -27,6 +27,7 @@ import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
 import type { ElectionTimes } from './core/election.ts'
+import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
 import type { Elector } from './ports/elector.ts'
 import type { EventSink } from './ports/event-sink.ts'
@@ -38,6 +39,7 @@ import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 /** Where neither flag, pod nor context says so. */
 const defaultNamespace = 'reflash-system'
 const leaseName = 'reflash'
+const askAgainMs = 1000
 
 /** Where a controller in a cluster meets what outlives it. */
 export interface ClusterOutside {
@@ -115,6 +117,19 @@ export async function runController(
       connector: countConnects(createSshConnector({ clock: systemClock }), metrics),
     }
     const { store, records, connector } = options.decorate?.(outside) ?? outside
+    const governor = await whenAnswered(
+      () =>
+        openGovernor({
+          settings: config.governor,
+          records,
+          brake: createNamespaceBrake(transport, namespace, systemClock),
+          clock: systemClock,
+          ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
+        }),
+      events,
+      options.signal,
+    )
+    if (!governor) return 'Stopped'
     const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
       store: writeThrough(store, fleet),
@@ -133,13 +148,7 @@ export async function runController(
       events,
       clock: systemClock,
       random: systemRandom,
-      governor: await openGovernor({
-        settings: config.governor,
-        records,
-        brake: createNamespaceBrake(transport, namespace, systemClock),
-        clock: systemClock,
-        ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
-      }),
+      governor,
       uploads: createUploadGates(systemClock),
       settings: { probeIntervalMs: config.probeIntervalMs },
     }
@@ -174,7 +183,7 @@ export async function runController(
     await Promise.race([controllers.ready, following, whenAborted(options.signal)])
     isLoaded = true
     const lead = elector.lead(async (leading) => {
-      await takeOver(ports)
+      await whenAnswered(() => takeOver(ports), events, leading)
       const looking = secrets.follow(leading, (changed) => controllers.onSecrets(changed))
       await Promise.all([controllers.work(leading), looking])
     }, options.signal)
@@ -198,6 +207,24 @@ async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
     fleet.replace({ kind, objects: items, resourceVersion })
   }
   await governor.reload()
+}
+
+/** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */
+async function whenAnswered<T>(
+  ask: () => Promise<T>,
+  events: EventSink,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  for (let tries = 0; !signal.aborted; tries += 1) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!hasCode(error, 'ServerUnavailable')) throw error
+      if (tries === 0) events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(error) })
+      await systemClock.sleep(askAgainMs, signal).catch(() => undefined)
+    }
+  }
+  return undefined
 }
 
 function openElector(
