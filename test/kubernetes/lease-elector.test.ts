@@ -125,17 +125,43 @@ describe('a leader', () => {
     expect(standby.elector.standing().transitions).toBe(1)
   })
 
-  test('lives through one silent connection, and through one answer that was lost', async () => {
-    for (const fate of [silent, unheard]) {
-      const { clock, leader, leading, lease } = await setUp()
-      let left = 1
-      leader.fate = ({ method }) => (method === 'PUT' && left-- > 0 ? fate : prompt)
-      await clock.advance(60_000)
-      expect(left).toBeLessThan(0)
-      expect(leading.signal!.aborted).toBe(false)
-      expect(lease()).toMatchObject({ holderIdentity: 'leader', leaseTransitions: 0 })
-      expect(leader.elector.standing().failure).toBeUndefined()
+  test.each([
+    ['silent connection', silent],
+    ['answer that was lost', unheard],
+  ])('lives through one %s, and looks before it writes again', async (_name, fate) => {
+    const { clock, leader, leading, lease } = await setUp()
+    leader.fate = () => fate
+    await clock.runUntil(() => leader.requests.length === 3, 3000)
+    leader.fate = () => prompt
+    const before = clock.monotonic()
+    await clock.runUntil(() => leader.requests.length === 5, 10_000)
+    // Half of the renew deadline for the request, and then at once.
+    expect(clock.monotonic() - before).toBe(renewDeadlineMs / 2 + 10)
+    expect(leader.requests.map(({ method }) => method)).toEqual(['GET', 'POST', 'PUT', 'GET', 'PUT'])
+    await clock.advance(60_000)
+    expect(leading.signal!.aborted).toBe(false)
+    expect(lease()).toMatchObject({ holderIdentity: 'leader', leaseTransitions: 0 })
+    expect(leader.elector.standing().failure).toBeUndefined()
+  })
+
+  test('counts its time from before a write was sent', async () => {
+    const { clock, leader } = await setUp()
+    leader.fate = () => ({ thereMs: 3000, backMs: 1500 })
+    await clock.runUntil(() => leader.requests.length === 3, 3000)
+    const sentAt = leader.process.clock.monotonic()
+    await clock.advance(4500)
+    expect(leader.elector.standing()).toMatchObject({ isLeader: true, renewedAt: sentAt })
+  })
+
+  test('that always comes too late to write leads no more', async () => {
+    const { clock, leader, leading, leases, lease } = await setUp()
+    leader.fate = ({ method }) => {
+      if (method === 'PUT') leases.set('reflash', lease())
+      return prompt
     }
+    await clock.runUntil(() => leading.outcome !== undefined, 13_000)
+    expect(leading.outcome).toBe('Lost')
+    expect(requestsPerSecond(leader)).toBeLessThanOrEqual(1)
   })
 
   test('lives through somebody who labels the lease all the time', async () => {
@@ -206,6 +232,20 @@ describe('a leader', () => {
 })
 
 describe('a candidate', () => {
+  test('that is not the first to write waits, and never works', async () => {
+    const { clock, rival, leases } = createElectionWorld()
+    const rivals = ['a', 'b', 'c'].map((name) => rival(name))
+    const candidacies = rivals.map((one) => one.stand())
+    await clock.advance(60_000)
+    expect(rivals.map(({ requests }) => requests.filter(({ method }) => method === 'POST').length)).toEqual([
+      1, 1, 1,
+    ])
+    expect(candidacies.map(({ signal }) => signal?.aborted)).toEqual([false, undefined, undefined])
+    leases.set('reflash', { holderIdentity: '' })
+    await clock.advance(60_000)
+    expect(candidacies.filter(({ signal }) => signal?.aborted === false)).toHaveLength(1)
+  })
+
   test('takes over when the lease has not changed for its duration, to the moment', async () => {
     const { clock, leader, standby, standing } = await setUp()
     leader.process.pause()

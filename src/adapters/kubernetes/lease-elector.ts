@@ -175,8 +175,7 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
         settle()
         if (signal.aborted) return
         const sentAt = await claim(signal)
-        settle()
-        if (sentAt !== undefined && isLeader()) renewed(own, sentAt)
+        if (sentAt !== undefined) renewed(own, sentAt)
         note(undefined)
       } catch (error) {
         if (signal.aborted) return
