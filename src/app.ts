@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { systemRandom } from './adapters/clock/random.ts'
 import { systemClock } from './adapters/clock/system-clock.ts'
 import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/diagnostic.ts'
@@ -21,7 +21,8 @@ import { createLogSink } from './adapters/log/pino-sink.ts'
 import { stateBytes } from './adapters/sqlite/state-size.ts'
 import { openState, readState } from './adapters/sqlite/state.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
-import { defaults, readConfig, type ApiConfig, type RunConfig } from './config.ts'
+import { info, loadUpgraders, openMetrics, startApi, warn } from './compose.ts'
+import { defaults, readConfig, type RunConfig } from './config.ts'
 import { createControllers, loadFleet, type Controllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
@@ -44,13 +45,8 @@ import type { Connector } from './ports/connector.ts'
 import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
 import type { DeclaredStore } from './ports/resource-store.ts'
-import type { Upgrader } from './ports/upgrader.ts'
-import { noMetrics, type Metrics } from './ports/metrics.ts'
 import type { HttpServer } from './server/http-server.ts'
-import type { ApiSource } from './server/serve-api.ts'
-import type { Exposition } from './server/metrics-routes.ts'
 import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
-import { openwrtUpgrader } from './upgraders/openwrt/openwrt.ts'
 
 /** How often `--once` looks whether it may end. */
 const settledPollMs = 100
@@ -58,7 +54,7 @@ const settledPollMs = 100
 /** The CustomResourceDefinitions as one YAML stream. */
 export async function customResourceDefinitions(): Promise<string> {
   const folder = fileURLToPath(new URL('../crds/', import.meta.url))
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()
+  const names = (await readdir(folder)).filter((name) => /^reflash\.dev_.*\.yaml$/.test(name)).toSorted()
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
   return texts.map((text) => `---\n${text}`).join('')
 }
@@ -126,49 +122,13 @@ const haltFile = (path: string): Brake => ({
   halted: async () => (existsSync(path) ? `${path} exists; remove it to allow starts again` : undefined),
 })
 
-/** Upgraders by name: OpenWrt's, and those of the operator. @throws ReflashError `Invalid` for a module without one. */
-async function loadUpgraders(modules: readonly string[]): Promise<Map<string, Upgrader>> {
-  const upgraders = new Map<string, Upgrader>([[openwrtUpgrader.name, openwrtUpgrader]])
-  for (const path of modules) {
-    const { upgrader } = await loadModule(path)
-    const lacking = upgraderParts.filter((part) => upgrader?.[part] === undefined)
-    if (lacking.length > 0) {
-      throw new ReflashError('Invalid', `${path}: must export "upgrader" with ${lacking.join(', ')}`)
-    }
-    upgraders.set(upgrader!.name!, upgrader as Upgrader)
-  }
-  return upgraders
-}
-
-async function loadModule(path: string): Promise<{ upgrader?: Partial<Upgrader> }> {
-  try {
-    return (await import(pathToFileURL(path).href)) as { upgrader?: Partial<Upgrader> }
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new ReflashError('Invalid', `${path}: cannot be loaded: ${why}`, { cause: error })
-  }
-}
-
-const upgraderParts = [
-  'name',
-  'probe',
-  'check',
-  'upload',
-  'test',
-  'command',
-  'start',
-  'log',
-  'abandon',
-  'clearStart',
-] as const satisfies readonly (keyof Upgrader)[]
-
 export interface RunOptions {
   /** Stop when every policy has converged, or when nothing moves any more. */
   once: boolean
   events: EventSink
   signal: AbortSignal
   /** Of the program, as the API shows it. */
-  version?: string
+  version: string
   /** Hears of the fleet as soon as it has been read. */
   onFleet?: (fleet: Fleet) => void
   /** Hears where the API is served. */
@@ -181,7 +141,7 @@ export type Ending = Exclude<Standing, { kind: 'Moving' }> | { kind: 'Stopped' }
 
 /** Keeps the fleet at what a directory declares, until the signal is aborted. @throws ReflashError for a bad start. */
 export async function runDirectory(config: RunConfig, options: RunOptions): Promise<Ending> {
-  const { once, version = '' } = options
+  const { once, version } = options
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const startedAt = systemClock.now()
@@ -190,7 +150,7 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   const recorder = openEventRecorder({
     table: state.events,
     clock: systemClock,
-    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
     onFailure: (error) => warn(options.events, 'EventsNotKept', messageOf(error)),
   })
@@ -238,8 +198,13 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
         metrics,
         version,
         fleetLoaded: () => reached.fleet,
-        // Requests should go elsewhere from the moment that it is to stop.
-        isReady: () => reached.directory && !signal.aborted,
+        checks: {
+          live: [
+            { name: 'store', holds: async () => (await state.resources.get('Build', nobody)) === undefined },
+          ],
+          // Requests should go elsewhere from the moment that it is to stop.
+          ready: [{ name: 'directory', holds: () => reached.directory && !signal.aborted }],
+        },
       })
       options.onListening?.(api.url)
     }
@@ -275,27 +240,10 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
   }
 }
 
-/** Nobody can scrape a run without an API, so that counts nothing. */
-async function openMetrics(api: ApiConfig | undefined, version: string): Promise<Metrics & Exposition> {
-  if (!api) return { ...noMetrics, contentType: '', text: async () => '' }
-  const { createMetrics } = await import('./adapters/metrics/registry.ts')
-  return createMetrics({ clock: systemClock, version })
-}
-
-/** The API with what it needs of adapters; loaded here, so that a run without it does without them. */
-async function startApi(config: ApiConfig, source: Omit<ApiSource, 'tokens'>): Promise<HttpServer> {
-  const [{ serveApi }, { openTokenFile }] = await Promise.all([
-    import('./server/serve-api.ts'),
-    import('./adapters/files/token-file.ts'),
-  ])
-  const { clock, events } = source.ports
-  const onError = (why: string): void => warn(events, 'TokenFileInvalid', why)
-  const tokens =
-    config.tokenFile === undefined ? undefined : openTokenFile(config.tokenFile, { clock, onError })
-  return serveApi(config, { ...source, ...(tokens ? { tokens } : {}) })
-}
-
 const stopped: Ending = { kind: 'Stopped' }
+
+/** No object may have this name: asking for it costs the store one look. */
+const nobody = { namespace: 'default', name: '' }
 
 const refusals = (problems: readonly Diagnostic[]): Diagnostic[] =>
   problems.filter(({ severity }) => severity === 'error')
@@ -306,11 +254,6 @@ function withProblems(ending: Ending, problems: readonly Diagnostic[]): Ending {
   if (ending.kind === 'Stopped' || refused.length === 0) return ending
   return { kind: 'Stuck', reasons: [...refused, ...(ending.kind === 'Stuck' ? ending.reasons : [])] }
 }
-
-const warn = (events: EventSink, reason: string, message: string): void =>
-  events.emit({ type: 'Warning', reason, message })
-const info = (events: EventSink, reason: string, message: string): void =>
-  events.emit({ type: 'Info', reason, message })
 
 async function whenAborted(signal: AbortSignal): Promise<Ending> {
   if (!signal.aborted)
@@ -502,6 +445,8 @@ export interface DemoOptions {
   listen: string
   /** Leave the folder with manifests and state behind. */
   keep: boolean
+  /** Of the program, as the API shows it. */
+  version: string
   events: EventSink
   signal: AbortSignal
   env: Readonly<Record<string, string | undefined>>

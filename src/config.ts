@@ -6,13 +6,8 @@ import { parseDuration } from './core/duration.ts'
 import { isLoopback, parseListen } from './core/listen-address.ts'
 import type { ApiSettings } from './server/serve-api.ts'
 
-/** Everything that `run` and `plan` were told, checked and frozen. */
-export interface RunConfig {
-  /** The directory of manifests, as an absolute path. */
-  directory: string
-  stateFile: string
-  haltFile: string
-  secretsFolder: string | undefined
+/** What both homes are told, checked. */
+export interface CommonConfig {
   imagesFolder: string | undefined
   cacheFolder: string
   maxImageBytes: number
@@ -27,15 +22,35 @@ export interface RunConfig {
   api: ApiConfig | undefined
 }
 
+/** Everything that `run` and `plan` were told, checked and frozen. */
+export interface RunConfig extends CommonConfig {
+  /** The directory of manifests, as an absolute path. */
+  directory: string
+  stateFile: string
+  haltFile: string
+  secretsFolder: string | undefined
+}
+
+/** Everything that `controller` was told, checked and frozen. */
+export interface ControllerConfig extends CommonConfig {
+  kubeconfig: string | undefined
+  context: string | undefined
+  /** Whose objects it works with; undefined: all. */
+  namespaces: readonly string[] | undefined
+  /** Where its lease and records are; undefined: where it runs. */
+  controllerNamespace: string | undefined
+  leaderElect: boolean
+  /** What it calls itself in the lease and in events. */
+  identity: string
+}
+
 export interface ApiConfig extends ApiSettings {
   /** Tokens are asked for when there is one. */
   tokenFile: string | undefined
 }
 
-/** The flags as they were given; the environment stands in for those that were not. */
-export interface RunFlags {
-  state?: string
-  secrets?: string
+/** The flags of both homes as they were given; the environment stands in for those that were not. */
+export interface CommonFlags {
   images?: string
   cache?: string
   maxImageSize: string
@@ -45,6 +60,20 @@ export interface RunFlags {
   maxLostPerDay: string
   acknowledgeLost?: string
   probeInterval: string
+}
+
+export interface RunFlags extends CommonFlags {
+  state?: string
+  secrets?: string
+}
+
+export interface ControllerFlags extends CommonFlags, ApiFlags {
+  kubeconfig?: string
+  context?: string
+  /** Each may name several, with commas. */
+  namespace?: string[]
+  controllerNamespace?: string
+  leaderElect?: boolean
 }
 
 /** The flags that only `run` has. */
@@ -105,17 +134,60 @@ export function readConfig(
   env: Environment,
 ): Readonly<RunConfig> {
   const problems: string[] = []
-  const count = (flag: string, text: string): number => wholeNumber(flag, text, problems)
   const root = realDirectory(directory, problems)
   const stateFile = resolve(flags.state ?? defaultStateFile(root, env))
-  const maxInFlight = count('--max-in-flight', flags.maxInFlight)
   const config: RunConfig = {
     directory: resolve(directory),
     stateFile,
     haltFile: `${stateFile}.HALT`,
     secretsFolder: flags.secrets === undefined ? undefined : resolve(flags.secrets),
+    ...commonConfig(flags, `${stateFile}.images`, problems),
+    api: apiConfig({ ...apiDefaults, listen: 'none', ...flags }, { needsTokenFile: true }, problems),
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(config)
+}
+
+/** The same for the home in a cluster. @throws ConfigError. */
+export function readControllerConfig(flags: ControllerFlags, env: Environment): Readonly<ControllerConfig> {
+  const problems: string[] = []
+  const cache = join(env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '/root', '.cache'), 'reflash', 'images')
+  const namespaces = (flags.namespace ?? []).flatMap((names) => names.split(','))
+  for (const name of [
+    ...namespaces,
+    ...(flags.controllerNamespace === undefined ? [] : [flags.controllerNamespace]),
+  ])
+    if (!isNamespace(name)) problems.push(`"${name}" is no name of a namespace`)
+  if (flags.tokenFile !== undefined) {
+    problems.push('--token-file is for run: in a cluster the API server says who may read')
+  }
+  const config: ControllerConfig = {
+    kubeconfig: flags.kubeconfig === undefined ? undefined : resolve(flags.kubeconfig),
+    context: flags.context,
+    namespaces: namespaces.length === 0 ? undefined : [...new Set(namespaces)],
+    controllerNamespace: flags.controllerNamespace,
+    leaderElect: flags.leaderElect ?? true,
+    identity: env['POD_NAME'] || env['HOSTNAME'] || 'reflash',
+    ...commonConfig(flags, cache, problems),
+    api: apiConfig(flags, { needsTokenFile: false }, problems),
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(config)
+}
+
+/** RFC 1123. */
+const isNamespace = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)
+
+function commonConfig(
+  flags: CommonFlags & Partial<ApiFlags>,
+  cacheFolder: string,
+  problems: string[],
+): Omit<CommonConfig, 'api'> {
+  const count = (flag: string, text: string): number => wholeNumber(flag, text, problems)
+  const maxInFlight = count('--max-in-flight', flags.maxInFlight)
+  return {
     imagesFolder: flags.images === undefined ? undefined : resolve(flags.images),
-    cacheFolder: resolve(flags.cache ?? `${stateFile}.images`),
+    cacheFolder: resolve(flags.cache ?? cacheFolder),
     maxImageBytes: bytes('--max-image-size', flags.maxImageSize, problems),
     upgraderModules: (flags.upgrader ?? []).map((path) => resolve(path)),
     governor: {
@@ -128,10 +200,7 @@ export function readConfig(
     // A turn of an operation is mostly waiting for one device; as many turns as there may be upgrades.
     concurrency: { devices: 64, operations: (Number.isNaN(maxInFlight) ? 1 : maxInFlight) + 8, images: 2 },
     metricsPerDevice: flags.metricsPerDevice ?? false,
-    api: apiConfig({ ...apiDefaults, listen: 'none', ...flags }, problems),
   }
-  if (problems.length > 0) throw new ConfigError(problems)
-  return Object.freeze(config)
 }
 
 function wholeNumber(flag: string, text: string, problems: string[]): number {
@@ -140,7 +209,11 @@ function wholeNumber(flag: string, text: string, problems: string[]): number {
   return value
 }
 
-function apiConfig(flags: ApiFlags, problems: string[]): ApiConfig | undefined {
+function apiConfig(
+  flags: ApiFlags,
+  { needsTokenFile }: { needsTokenFile: boolean },
+  problems: string[],
+): ApiConfig | undefined {
   const { tlsCert, tlsKey, tokenFile } = flags
   const count = (flag: string, text: string): number => wholeNumber(flag, text, problems)
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
@@ -159,7 +232,7 @@ function apiConfig(flags: ApiFlags, problems: string[]): ApiConfig | undefined {
     )
     return undefined
   }
-  if (!isLoopback(listen.host) && tokenFile === undefined) {
+  if (needsTokenFile && !isLoopback(listen.host) && tokenFile === undefined) {
     problems.push(
       `--listen ${flags.listen} can be reached by others: give --token-file with who may read, or listen on 127.0.0.1`,
     )

@@ -68,7 +68,7 @@ const mayImport: Record<string, readonly string[]> = {
   simulator: ['api', 'core', 'ports', 'upgraders/openwrt', 'adapters/clock'],
 }
 /** Composition roots: they put the parts together. */
-const composers = ['main.ts', 'app.ts', 'index.ts']
+const composers = ['main.ts', 'app.ts', 'cluster.ts', 'compose.ts', 'index.ts']
 
 function crossing({ path }: Source, file: string): boolean {
   if (composers.includes(path)) return false
@@ -139,7 +139,7 @@ const reserved: readonly Reserved[] = [
   {
     what: 'chance',
     pattern: /\bMath\.random\b|\brandom(?:UUID|Bytes|Int)\b|\bgetRandomValues\b/,
-    places: ['adapters', 'app.ts'],
+    places: ['adapters', 'app.ts', 'cluster.ts'],
   },
   { what: 'console', pattern: /(?<![.\w])console\s*\./, places: ['cli'] },
   { what: 'a default export', pattern: /\bexport\s+default\b|\bas\s+default\b/, places: [] },

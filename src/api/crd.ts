@@ -7,7 +7,8 @@ export function objectSchema(info: KindInfo): Schema {
   return {
     type: 'object',
     description: info.description,
-    required: info.spec.default === undefined ? ['spec'] : [],
+    // An empty list is not kept by a server, and so would differ from it for ever.
+    ...(info.spec.default === undefined ? { required: ['spec'] } : {}),
     properties: {
       apiVersion: { type: 'string', description: 'reflash.dev/v1alpha1' },
       kind: { type: 'string', description: info.kind },

@@ -38,13 +38,21 @@ const kinds: KindInfo[] = kindSchemas.map((schema) => ({
   status: relaxed(JSON.parse(JSON.stringify(schema.status)) as Schema),
 }))
 
+const crds = kinds.map((info): [string, string] => [
+  `reflash.dev_${info.plural}.yaml`,
+  stringify(crdOf(info), { lineWidth: 0 }),
+])
+// Lets kustomize take them from where they are: it reads no single file outside of its folder.
+const kustomization = {
+  apiVersion: 'kustomize.config.k8s.io/v1beta1',
+  kind: 'Kustomization',
+  resources: crds.map(([name]) => name).toSorted(),
+}
 const files = new Map<string, string>([
   ['src/api/generated/schemas.json', `${JSON.stringify(kinds, null, 1)}\n`],
   ['crds/reflash.schema.json', `${JSON.stringify(editorSchema(kinds), null, 2)}\n`],
-  ...kinds.map((info): [string, string] => [
-    `crds/reflash.dev_${info.plural}.yaml`,
-    stringify(crdOf(info), { lineWidth: 0 }),
-  ]),
+  ['crds/kustomization.yaml', stringify(kustomization)],
+  ...crds.map(([name, text]): [string, string] => [`crds/${name}`, text]),
 ])
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

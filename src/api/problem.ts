@@ -5,7 +5,7 @@ export const problemReasons = {
   BadName: 'A name, namespace, label or file name that is not allowed.',
   UnknownKind: 'A kind or version of reflash.dev that this program does not know.',
   SyntaxError: 'Text that is no YAML, or not UTF-8.',
-  Duplicate: 'An object that is declared twice, or a value twice in a set.',
+  Duplicate: 'An object that is declared twice, a key twice in one map, or a value twice in a set.',
   NotFound: 'A reference to something that nobody declares.',
   PathOutsideRoot: 'An image path that leads out of the directory.',
   DigestMismatch: 'An image file with another SHA-256 than the declared one.',

@@ -45,6 +45,7 @@ export function addDemo(program: Command, context: CliContext, finish: (code: nu
         keep: options.keep ?? false,
         events: view?.events ?? log,
         signal: context.signal,
+        version: program.version() ?? '',
         env: context.env,
         ...(view ? { onFleet: view.watch } : {}),
       }).finally(() => view?.close())

@@ -3,6 +3,7 @@ import { ConfigError } from '../config.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { CliError, exitCodes, type CliContext } from './context.ts'
 import { addCompletion, complete } from './completion.ts'
+import { addController } from './controller.ts'
 import { addCrds } from './crds.ts'
 import { addDemo } from './demo.ts'
 import { addDescribe } from './describe.ts'
@@ -38,6 +39,7 @@ export function createProgram(version: string, context: CliContext, finish: (cod
     )
   for (const add of [
     addRun,
+    addController,
     addPlan,
     addValidate,
     addCrds,

@@ -30,7 +30,7 @@ function totals({ devices, operations, governor }: FleetStatus, paint: Paint): s
   const upToDate = devices.upToDate['True'] ?? 0
   const silent = devices.reachable['False'] ?? 0
   const lines = [
-    `${devices.total} devices: ${upToDate} up to date, ${silent} not reachable, ${operations.inFlight} upgrading (of ${governor.maxInFlight} at once)`,
+    `${devices.total} ${devices.total === 1 ? 'device' : 'devices'}: ${upToDate} up to date, ${silent} not reachable, ${operations.inFlight} upgrading (of ${governor.maxInFlight} at once)`,
   ]
   if (governor.stop) {
     const { reason, message } = governor.stop

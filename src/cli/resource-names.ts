@@ -122,5 +122,5 @@ export function nameOfKind(kind: string, word: string): string {
   if (!word.includes('/')) return checkName(word)
   const { resource, name } = readSlashed(word)
   if (resource.kind === kind) return name!
-  throw new CliError(`"${shown(word)}" must be a ${kind}`, exitCodes.usage)
+  throw new CliError(`"${shown(word)}" is no ${kind}`, exitCodes.usage)
 }

@@ -8,18 +8,63 @@ const flag = (flags: string, description: string, variable: string): Option =>
 
 /** The flags that `run` and `plan` share, each with its variable in the environment. */
 export function addRunFlags(command: Command): Command {
+  return addCommonFlags(
+    command
+      .addOption(
+        flag(
+          '--state <file>',
+          'state file (default: below $XDG_STATE_HOME, one for each directory)',
+          'STATE',
+        ),
+      )
+      .addOption(
+        flag('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory', 'SECRETS'),
+      ),
+    { images: 'image files, besides those beside the manifests', cache: 'beside the state file' },
+  )
+}
+
+/** The flags of `controller` that say where it works. */
+export function addControllerFlags(command: Command): Command {
+  return addCommonFlags(
+    command
+      .addOption(
+        flag(
+          '--kubeconfig <file>',
+          'how to reach the cluster (default: as a pod in it, else $KUBECONFIG or ~/.kube/config)',
+          'KUBECONFIG',
+        ),
+      )
+      .addOption(flag('--context <name>', 'of the kubeconfig, instead of its current one', 'CONTEXT'))
+      .addOption(
+        flag(
+          '--namespace <names>',
+          'work with the objects of these alone; may be given again, or several with commas (default: all)',
+          'NAMESPACE',
+        ).argParser(repeat),
+      )
+      .addOption(
+        flag(
+          '--controller-namespace <name>',
+          'where its lease, its records and the halt annotation are (default: where it runs)',
+          'CONTROLLER_NAMESPACE',
+        ),
+      )
+      .addOption(
+        flag('--leader-elect', 'work only while leading, beside other replicas (default)', 'LEADER_ELECT'),
+      )
+      .option('--no-leader-elect', 'work at once: for a single replica'),
+    { images: 'image files, such as a mounted volume', cache: 'below $XDG_CACHE_HOME' },
+  )
+}
+
+function addCommonFlags(command: Command, words: { images: string; cache: string }): Command {
   return command
-    .addOption(
-      flag('--state <file>', 'state file (default: below $XDG_STATE_HOME, one for each directory)', 'STATE'),
-    )
-    .addOption(
-      flag('--secrets <dir>', 'Secrets as <name>/<key> files, besides those in the directory', 'SECRETS'),
-    )
-    .addOption(flag('--images <dir>', 'image files, besides those beside the manifests', 'IMAGES'))
+    .addOption(flag('--images <dir>', words.images, 'IMAGES'))
     .addOption(
       flag(
         '--cache <dir>',
-        'where checked images are kept; one process each (default: beside the state file)',
+        `where checked images are kept; one process each (default: ${words.cache})`,
         'CACHE',
       ),
     )
@@ -68,15 +113,11 @@ export function addRunFlags(command: Command): Command {
     )
 }
 
-/** How `run` serves its API. */
-export function addApiFlags(command: Command): Command {
+/** How the API is served. */
+export function addApiFlags(command: Command, listenDefault: string): Command {
   return command
     .addOption(
-      flag(
-        '--listen <addr:port>',
-        `serve the API there, or none (default: ${apiDefaults.listen}; with --once: none)`,
-        'LISTEN',
-      ),
+      flag('--listen <addr:port>', `serve the API there, or none (default: ${listenDefault})`, 'LISTEN'),
     )
     .addOption(
       flag(
@@ -86,7 +127,6 @@ export function addApiFlags(command: Command): Command {
       ),
     )
     .addOption(flag('--tls-key <file>', 'its private key as PEM', 'TLS_KEY'))
-    .addOption(flag('--token-file <file>', 'ask for tokens: who may read; see `reflash token`', 'TOKEN_FILE'))
     .addOption(
       flag('--max-connections <n>', 'connections to the API at once', 'MAX_CONNECTIONS').default(
         apiDefaults.maxConnections,
@@ -106,3 +146,11 @@ export function addApiFlags(command: Command): Command {
     )
     .option('--metrics-per-device', 'at /metrics, name each device with what it runs and when it was seen')
 }
+
+const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export const addLogLevel = (command: Command): Command =>
+  command.addOption(
+    flag('--log-level <level>', 'least level to log', 'LOG_LEVEL').choices(logLevels).default('info'),
+  )

@@ -2,36 +2,38 @@ import { Option, type Command } from 'commander'
 import { apiDefaults, readConfig, type ApiFlags, type RunFlags } from '../config.ts'
 import { exitCodes, type CliContext } from './context.ts'
 import { createFleetView } from './fleet-view.ts'
-import { addApiFlags, addRunFlags } from './run-flags.ts'
+import { addApiFlags, addLogLevel, addRunFlags, type LogLevel } from './run-flags.ts'
 
 interface RunOptions extends RunFlags, Omit<ApiFlags, 'listen'> {
   listen?: string
   once?: boolean
   printConfig?: boolean
-  logLevel: 'debug' | 'info' | 'warn' | 'error'
+  logLevel: LogLevel
   logFormat: 'auto' | 'json' | 'table'
 }
 
 export function addRun(program: Command, context: CliContext, finish: (code: number) => void): void {
-  addApiFlags(
-    addRunFlags(
-      program
-        .command('run')
-        .description('Watch a directory of manifests and keep the fleet at what it declares.')
-        .argument('<dir>', 'directory of manifests, usually a git checkout'),
+  addLogLevel(
+    addApiFlags(
+      addRunFlags(
+        program
+          .command('run')
+          .description('Watch a directory of manifests and keep the fleet at what it declares.')
+          .argument('<dir>', 'directory of manifests, usually a git checkout'),
+      ),
+      `${apiDefaults.listen}; with --once: none`,
     ),
   )
+    .addOption(
+      new Option('--token-file <file>', 'ask for tokens: who may read; see `reflash token`').env(
+        'REFLASH_TOKEN_FILE',
+      ),
+    )
     .option(
       '--once',
       'stop when every policy has converged (exit 0), or when nothing moves without a person (exit 1)',
     )
     .option('--print-config', 'print the effective configuration and stop')
-    .addOption(
-      new Option('--log-level <level>', 'least level to log')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('info')
-        .env('REFLASH_LOG_LEVEL'),
-    )
     .addOption(
       new Option('--log-format <format>', 'auto: a live table on a terminal, JSON lines elsewhere')
         .choices(['auto', 'json', 'table'])

@@ -36,7 +36,7 @@ export function readGoal(text: string): Goal {
 export function goalWords(goal: Goal): string {
   switch (goal.type) {
     case 'delete':
-      return 'its removal'
+      return 'the removal'
     case 'condition':
       return `condition ${goal.name}=${goal.status}`
     case 'value':

@@ -42,10 +42,14 @@ export interface Concurrency {
 }
 
 export interface Controllers {
-  /** Reads the whole store, then works until the signal is aborted. Resolves when everything has stopped. */
-  run(signal: AbortSignal): Promise<void>
+  /** Brings what the store holds into the fleet until the signal is aborted. Changes nothing. */
+  follow(signal: AbortSignal): Promise<void>
   /** Resolves when the fleet has been read from the store for the first time. */
   ready: Promise<void>
+  /** Works, from when the fleet has been read until the signal is aborted. Resolves when everything has stopped. Once only. */
+  work(signal: AbortSignal): Promise<void>
+  /** Follows and works. */
+  run(signal: AbortSignal): Promise<void>
   /** Keys that are being worked on or are due now, probes apart: in a large fleet one is always under way. */
   busy(): number
   /** Devices that could not be logged in to with one of these Secrets, as `namespace/name`, are asked again at once. */
@@ -215,6 +219,20 @@ export function createControllers(
     markReady = resolve
   })
 
+  const follow = (signal: AbortSignal): Promise<void> => followStore(ports, signal, markReady)
+
+  async function work(signal: AbortSignal): Promise<void> {
+    const stopped = aborted(signal)
+    await Promise.race([ready, stopped])
+    if (signal.aborted) return
+    chores.add(choresKey, { after: choresEveryMs })
+    for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
+    const stopListening = fleet.onChange(onChange)
+    await stopped
+    stopListening()
+    await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
+  }
+
   return {
     ready,
     busy: () => all.reduce((sum, queue) => sum + (queue === queues.Device ? 0 : queue.depth()), 0),
@@ -229,19 +247,16 @@ export function createControllers(
         queues.Device.add(id)
       }
     },
+    follow,
+    work,
     async run(signal) {
-      let stopListening = (): void => {}
+      const failed = new AbortController()
+      const working = work(AbortSignal.any([signal, failed.signal]))
       try {
-        chores.add(choresKey, { after: choresEveryMs })
-        await followStore(ports, signal, () => {
-          for (const kind of allKinds)
-            for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
-          stopListening = fleet.onChange(onChange)
-          markReady()
-        })
+        await follow(signal)
       } finally {
-        stopListening()
-        await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
+        failed.abort()
+        await working
       }
     },
   }
@@ -260,6 +275,12 @@ async function doChores(_key: Key, ports: Ports): Promise<Requeue> {
   await pruneTombstones(Math.max(parseDuration(defaultPolicySettings.history.keepFor), ...kept), ports)
   return { after: choresEveryMs }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 const allKinds = kinds.map(({ kind }) => kind)
 

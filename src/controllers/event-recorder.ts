@@ -1,4 +1,5 @@
 import type { Key, Kind } from '../api/resources.ts'
+import { apiVersion } from '../api/schema.ts'
 import { printable } from '../core/printable.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EventChange, EventLog, EventSubject, RecordedEvent } from '../ports/event-log.ts'
@@ -19,6 +20,9 @@ const maxMessageLength = 1024
 /** More changes than a process makes whose last ones were lost: their versions are not used twice. */
 const versionGap = 100_000
 
+const noTable: EventTable = { load: () => [], save: () => {} }
+const defaultNamespace: EventSubject = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name: 'default' }
+
 /** Turns what controllers emit into events that are kept, listed and followed. */
 export interface EventRecorder extends EventSink, EventLog {
   /** Writes what is not written yet, and ends. */
@@ -27,17 +31,21 @@ export interface EventRecorder extends EventSink, EventLog {
 
 /**
  * Goes on with the events of the table. A save that fails stops nothing: it is told once to `onFailure`, and tried
- * again. `uidOf` says which object bears a name now.
+ * again.
  */
 export function openEventRecorder(options: {
-  table: EventTable
+  /** Without one the events are forgotten with the process. */
+  table?: EventTable
   clock: Clock
-  uidOf: (kind: Kind, key: Key) => string | undefined
+  /** Which object bears a name now. */
+  metadataOf: (kind: Kind, key: Key) => Pick<EventSubject, 'uid' | 'resourceVersion'> | undefined
   newUid: () => string
   onFailure: (error: unknown) => void
+  /** What stands for the fleet as a whole; the namespace `default` unless told. */
+  whole?: EventSubject
   limits?: Partial<EventLimits>
 }): EventRecorder {
-  const { table, clock, uidOf, newUid, onFailure, limits } = options
+  const { table = noTable, clock, metadataOf, newUid, onFailure, whole = defaultNamespace, limits } = options
   const initial = table.load()
   const batch = createBatch(initial)
   const history = createEventHistory({
@@ -88,13 +96,14 @@ export function openEventRecorder(options: {
   pruneLater()
 
   const subjectOf = (about: Recordable['about']): EventSubject => {
-    if (!about) return { apiVersion: 'v1', kind: 'Namespace', namespace: '', name: 'default' }
-    const uid = uidOf(about.kind, about.key)
+    if (!about) return whole
+    const { uid, resourceVersion } = metadataOf(about.kind, about.key) ?? {}
     return {
-      apiVersion: 'reflash.dev/v1alpha1',
+      apiVersion,
       kind: about.kind,
       ...about.key,
       ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
     }
   }
 

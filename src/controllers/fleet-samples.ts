@@ -1,5 +1,6 @@
 import { kinds } from '../api/kinds.ts'
 import type { Condition, Device, Phase, UpgradePolicyStatus } from '../api/resources.ts'
+import type { SharedLimits } from '../core/admit.ts'
 import { countNames } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { keyOf, keyString } from '../core/keys.ts'
@@ -11,6 +12,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Sample } from '../ports/metrics.ts'
 import type { Fleet } from './fleet.ts'
 import type { Governor } from './governor.ts'
+import { reasonNow } from './why-not-now.ts'
 
 /** Combinations of model and version that are shown one by one: what devices say must not fill a database. */
 const maxVersions = 500
@@ -40,18 +42,19 @@ export interface FleetReading {
 
 /** The gauges of the whole fleet at this moment: one pass over its devices, policies and open operations. */
 export async function readFleet(reading: FleetReading): Promise<Sample[]> {
-  const { fleet, perDevice } = reading
+  const { fleet, governor, perDevice } = reading
+  const stop = await governor.stop()
   return [
     ...kinds.map(({ kind }): Sample => ({
       name: 'reflash_objects',
       labels: { kind },
       value: fleet.size(kind),
     })),
-    ...deviceSamples(fleet),
+    ...deviceSamples(fleet, stop),
     ...(perDevice ? [...fleet.all('Device')].flatMap(samplesOfDevice) : []),
     ...policySamples(fleet),
     ...operationSamples(reading),
-    ...(await governorSamples(reading)),
+    ...governorSamples(reading, stop),
   ]
 }
 
@@ -79,7 +82,7 @@ const modelOf = ({ status }: Device): string => fact(status.model ?? status.boar
 const versionOf = ({ status }: Device): string =>
   fact(status.buildRef?.name ?? status.release?.version ?? status.osIdentifier)
 
-function deviceSamples(fleet: Fleet): Sample[] {
+function deviceSamples(fleet: Fleet, stop: SharedLimits['stop']): Sample[] {
   const standing = createTally<{ namespace: string; category: string; up_to_date: string; reason: string }>()
   const reachable = createTally<{ namespace: string; category: string; reachable: string }>()
   const versions = createTally<VersionLabels>()
@@ -89,7 +92,7 @@ function deviceSamples(fleet: Fleet): Sample[] {
     standing.add({
       ...place,
       up_to_date: statusOf(status.conditions, 'UpToDate'),
-      reason: status.blocked?.reason ?? '',
+      reason: reasonNow(device, stop) ?? '',
     })
     reachable.add({ ...place, reachable: statusOf(status.conditions, 'Reachable') })
     versions.add({ ...place, model: modelOf(device), version: versionOf(device) })
@@ -175,9 +178,8 @@ function operationSamples({ fleet, clock }: FleetReading): Sample[] {
   ]
 }
 
-async function governorSamples({ fleet, governor }: FleetReading): Promise<Sample[]> {
+function governorSamples({ fleet, governor }: FleetReading, stop: SharedLimits['stop']): Sample[] {
   const { maxInFlight, maxStartsPerMinute } = governor.settings
-  const stop = await governor.stop()
   return [
     { name: 'reflash_governor_in_flight', labels: {}, value: fleet.allSlotsUsed() },
     { name: 'reflash_governor_max_in_flight', labels: {}, value: maxInFlight },

@@ -14,6 +14,7 @@ import type {
 import { byPriority, type SharedLimits, type Subject } from '../core/admit.ts'
 import { assess, type Assessment } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
+import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
@@ -502,7 +503,8 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
   operation.spec.policyRef ? `${operation.metadata.namespace}/${operation.spec.policyRef.name}` : ''
 
 /**
- * The store, with every write taken into the fleet before its promise resolves: whoever writes reads its own write.
+ * The store, with every write taken into the fleet before its promise resolves: whoever writes reads its own write, and
+ * whoever loses a race reads who has won it.
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
   const seen = async <R extends AnyResource>(written: Promise<R>): Promise<R> => {
@@ -510,13 +512,28 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
     fleet.apply('Modified', object)
     return object
   }
+  const changed = async <R extends AnyResource>(before: R, written: Promise<R>): Promise<R> => {
+    try {
+      return await seen(written)
+    } catch (error) {
+      if (hasCode(error, 'Conflict', 'NotFound')) await refresh(before)
+      throw error
+    }
+  }
+  // What the store has by now may take a while to be told, and until then every try would lose again.
+  const refresh = async ({ kind, metadata }: AnyResource): Promise<void> => {
+    const now = await store.get(kind, metadata)
+    if (now) return fleet.apply('Modified', now)
+    const known = fleet.get(kind, metadata)
+    if (known?.metadata.uid === metadata.uid) fleet.apply('Deleted', known)
+  }
   return {
     get: (kind, key) => store.get(kind, key),
     list: (kind, options) => store.list(kind, options),
     follow: (options) => store.follow(options),
     create: (manifest) => seen(store.create(manifest)),
-    setFinalizers: (object, finalizers) => seen(store.setFinalizers(object, finalizers)),
-    saveStatus: (object) => seen(store.saveStatus(object)),
+    setFinalizers: (object, finalizers) => changed(object, store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => changed(object, store.saveStatus(object)),
     delete: (kind, key, options) => store.delete(kind, key, options),
   }
 }

@@ -18,6 +18,8 @@ interface LostDay {
 
 export interface Governor {
   readonly settings: GovernorSettings
+  /** Reads again what was recorded: by the one who led before, where another takes over. */
+  reload(): Promise<void>
   /** Why nothing may start, if that is so. */
   stop(): Promise<SharedLimits['stop']>
   /** Durably counts an operation as lost; to be called before its verdict is saved. Counting twice does nothing. */
@@ -39,16 +41,20 @@ export async function openGovernor(options: {
 }): Promise<Governor> {
   const { settings, records, brake, clock, acknowledgedDate } = options
   const days = new Map<string, LostDay>()
-  for (const { name, value } of await records.list('lost/'))
-    days.set(name.slice('lost/'.length), value as LostDay)
-  const acknowledged = acknowledgedDate === undefined ? undefined : days.get(acknowledgedDate)
-  if (acknowledged && !acknowledged.acknowledged) {
-    acknowledged.acknowledged = true
-    await records.put(recordName(acknowledgedDate!), acknowledged)
+  const reload = async (): Promise<void> => {
+    for (const { name, value } of await records.list('lost/'))
+      days.set(name.slice('lost/'.length), value as LostDay)
+    const acknowledged = acknowledgedDate === undefined ? undefined : days.get(acknowledgedDate)
+    if (acknowledged && !acknowledged.acknowledged) {
+      acknowledged.acknowledged = true
+      await records.put(recordName(acknowledgedDate!), acknowledged)
+    }
   }
+  await reload()
 
   return {
     settings,
+    reload,
     async stop() {
       const halted = await brake.halted()
       if (halted !== undefined) return { reason: 'Halted', message: halted }

@@ -2,6 +2,17 @@ import type { Metrics } from '../ports/metrics.ts'
 import { readFleet, type FleetReading } from './fleet-samples.ts'
 import { countUpgrades } from './upgrade-metrics.ts'
 
+export interface MeasuredFleet extends FleetReading {
+  /** Whether this process speaks for the fleet; of several replicas only one does, or every sum would be doubled. */
+  speaks: () => boolean
+}
+
+/** Shows the fleet to whoever scrapes. To be called before the fleet is read, so that no verdict is missed. */
+export function measureFleet(metrics: Metrics, measured: MeasuredFleet): void {
+  countUpgrades(measured.fleet, metrics)
+  metrics.onScrape(() => (measured.speaks() ? readFleet(measured) : []))
+}
+
 export interface MeasuredRun extends FleetReading {
   /** How it stands with the directory. */
   source: {
@@ -12,11 +23,10 @@ export interface MeasuredRun extends FleetReading {
   stateBytes: () => Promise<number>
 }
 
-/** Shows a run to whoever scrapes. To be called before the fleet is read, so that no verdict is missed. */
+/** Shows a run over a directory as well. */
 export function measureRun(metrics: Metrics, run: MeasuredRun): void {
   const { fleet, source, stateBytes } = run
-  countUpgrades(fleet, metrics)
-  metrics.onScrape(() => readFleet(run))
+  measureFleet(metrics, { ...run, speaks: () => true })
   metrics.onScrape(async () => {
     const readAt = source.readAt()
     return [

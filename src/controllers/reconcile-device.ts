@@ -35,7 +35,7 @@ export async function reconcileDevice(
   if (device.metadata.deletionTimestamp) return remove(device, ports)
   device = await ensureFinalizer(device, deviceFinalizer, ports)
   if (device.status.identity === undefined) device = await recallTombstone(device, ports)
-  const claim = claimOf(device, ports)
+  const claim = await claimOf(device, ports)
   let status = device.status
   if (claim === 'Stale') {
     status = { ...status }
@@ -56,10 +56,14 @@ export async function reconcileDevice(
 }
 
 /** A claim is stale when its operation is gone, finished, or does not hold the device any more. */
-function claimOf(device: Device, ports: Ports): 'None' | 'Held' | 'Stale' {
+async function claimOf(device: Device, { fleet, store }: Ports): Promise<'None' | 'Held' | 'Stale'> {
   const name = device.status.operationRef?.name
   if (name === undefined) return 'None'
-  const operation = ports.fleet.get('UpgradeOperation', { namespace: device.metadata.namespace, name })
+  const key = { namespace: device.metadata.namespace, name }
+  const known = fleet.get('UpgradeOperation', key)
+  if (known && !isFinished(known)) return 'Held'
+  // Word of the operation may be on its way yet: a claim is only taken from one that the store itself knows no more.
+  const operation = await store.get('UpgradeOperation', key)
   return operation && !isFinished(operation) ? 'Held' : 'Stale'
 }
 

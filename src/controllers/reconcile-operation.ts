@@ -4,7 +4,7 @@ import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isLost, nextStep, phaseOf, type Outcome, type Step } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
-import { dropFinalizer, operationFinalizer } from './finalizers.ts'
+import { dropFinalizer, ensureFinalizer, operationFinalizer } from './finalizers.ts'
 import { openRun, type OperationRun } from './operation-run.ts'
 import { observe } from './observe-operation.ts'
 import { perform, putBackAtExit } from './perform-step.ts'
@@ -17,6 +17,7 @@ import { done, type Ports, type Requeue } from './ports.ts'
 export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
   const run = openRun(key, ports, signal)
   try {
+    await holdUntilSettled(run, ports)
     let outcome: Outcome | undefined
     for (;;) {
       const stop = await ports.governor.stop()
@@ -51,6 +52,13 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
   } finally {
     await run.close()
   }
+}
+
+/** One that a person made is not gone either before its flash has ended. */
+async function holdUntilSettled(run: OperationRun, ports: Ports): Promise<void> {
+  const operation = run.current()
+  if (!operation || isFinished(operation) || operation.metadata.deletionTimestamp) return
+  await ensureFinalizer(operation, operationFinalizer, ports)
 }
 
 /** Nothing is left to do for it. One that is Lost is watched on, unless it is to go. */

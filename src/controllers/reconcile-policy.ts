@@ -135,6 +135,11 @@ const yes = (reason: string, message: string): Judgement => ({ status: 'True', r
 const no = (reason: string, message: string): Judgement => ({ status: 'False', reason, message })
 const summaryOf = ({ counts }: PolicyFacts): string =>
   `${counts.onTarget} of ${counts.matched} devices on target`
+/** Where there is work that it keeps back: what kubectl shows beside the counts. */
+const stopOf = (facts: PolicyFacts): string[] =>
+  facts.stop && facts.policy.spec.state === 'Run' && leftOf(facts) > 0
+    ? [`${facts.stop.reason}: ${facts.stop.message}`]
+    : []
 const leftOf = ({ counts }: PolicyFacts): number => counts.matched - counts.onTarget - counts.held
 
 const devicesOf = (count: number): string => `${count} ${count === 1 ? 'device' : 'devices'}`
@@ -149,7 +154,9 @@ function onlyFailuresLeft(facts: PolicyFacts): boolean {
 /** Each condition of a policy; undefined where it is only present while it is true. */
 const judgements = {
   Ready: (facts: PolicyFacts) =>
-    facts.problem ? no(facts.problem.reason, facts.problem.message) : yes('Accepted', summaryOf(facts)),
+    facts.problem
+      ? no(facts.problem.reason, facts.problem.message)
+      : yes('Accepted', [summaryOf(facts), ...stopOf(facts)].join('; ')),
   Converged: (facts: PolicyFacts) => {
     const { held, failed, offline, matched } = facts.counts
     if (matched === 0) return no('NoDevices', 'the selector matches no device')

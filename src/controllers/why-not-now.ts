@@ -1,4 +1,4 @@
-import type { Blocked } from '../api/resources.ts'
+import type { Blocked, Device } from '../api/resources.ts'
 import type { SharedLimits } from '../core/admit.ts'
 import type { Assessment } from '../core/assess.ts'
 
@@ -11,4 +11,10 @@ export function whyNotNow(assessment: Assessment, stop: SharedLimits['stop']): B
   if (blocked) return blocked
   if (!candidate) return undefined
   return stop ?? { reason: 'WaitingForSlot', message: `next in line of policy ${owner}` }
+}
+
+/** The reason that a device's status gives, as of now: a stop of all starts writes no device. */
+export function reasonNow({ status }: Device, stop: SharedLimits['stop']): string | undefined {
+  const reason = status.blocked?.reason
+  return stop && reason === 'WaitingForSlot' ? stop.reason : reason
 }

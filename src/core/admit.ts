@@ -54,7 +54,7 @@ export const checkTitles = {
   probe: 'it has been reached, and its board is known',
   version: 'the target may be installed over what it runs',
   owner: 'no other policy claims it',
-  attempts: 'earlier attempts at this upgrade allow another one',
+  attempts: 'earlier attempts at this upgrade have ended, and allow another one',
   busy: 'no other upgrade is under way or missing',
   marker: 'it has not fallen back from this very upgrade before',
   reachable: 'it answers',

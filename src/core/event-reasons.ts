@@ -56,9 +56,11 @@ export const eventReasons = {
   HostKeyChanged: 'The device shows another host key than the one pinned.',
   IdentityChanged: 'Another device answers at this address.',
   Unsupported: 'The device cannot be talked to as it is configured.',
-  // The whole, told on the namespace `default`.
+  // The whole, told on a namespace: `default`, or in a cluster that of the controller.
   Started: 'Reflash has started.',
   Listening: 'The API is served.',
+  LeaderElected: 'This replica leads now: it alone starts upgrades.',
+  LeadershipEnded: 'This replica does not lead any more; another one may.',
   RevisionTaken: 'A revision of the directory is in force.',
   DirectoryVanished: 'The directory is gone or empty; nothing is removed.',
   DirectoryRestless: 'The directory does not come to rest; the last revision stays in force.',
@@ -66,8 +68,11 @@ export const eventReasons = {
   NotEncrypted: 'The API can be reached by others, and is not encrypted.',
   TokenFileInvalid: 'The token file cannot be used; the tokens from before stay in use.',
   TokenRefused: 'A request had no valid token; told at most once a minute.',
+  ReviewFailed:
+    'The API server cannot be asked who may read the API, so nobody may; told at most once a minute.',
   CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
+  EventsNotPublished: 'Events cannot be written to the cluster; the log has them.',
   StoreInterrupted: 'Changes of a kind are not heard of for now; it is tried again.',
   InternalError: 'A bug in Reflash; the log has more. It is tried again.',
 } as const satisfies Record<string, string>

@@ -21,3 +21,7 @@ export const byName = (a: Pick<AnyResource, 'metadata'>, b: Pick<AnyResource, 'm
   compareText(a.metadata.namespace, b.metadata.namespace) || compareText(a.metadata.name, b.metadata.name)
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** One object of any kind as text; a later one of the same name is another. */
+export const subjectString = ({ kind, namespace, name, uid }: Key & { kind: string; uid?: string }): string =>
+  [kind, namespace, name, uid].join('\0')

@@ -201,6 +201,11 @@ export const metricTable = {
     help: 'Size of the state on disk, its journal included.',
     labels: [],
   },
+  reflash_events_dropped_total: {
+    type: 'counter',
+    help: 'Events that were not written to the cluster: too many waited (Full), their object told too much (Limited), the server refused them (Refused) or did not take them for minutes (Unavailable).',
+    labels: ['reason'],
+  },
   reflash_build_info: {
     type: 'gauge',
     help: '1, with the versions of Reflash and Node.js as labels.',

@@ -2,7 +2,8 @@ import { hash } from 'node:crypto'
 
 /** SHA-256 in lower-case hex. */
 const digest = (...parts: string[]): string => hash('sha256', JSON.stringify(parts))
-const hex8 = (...parts: string[]): string => digest(...parts).slice(0, 8)
+/** Eight digits that differ where the parts do. */
+export const hex8 = (...parts: string[]): string => digest(...parts).slice(0, 8)
 
 const maxNameLength = 253
 /** `-` and the eight digits of a hash. */
@@ -19,12 +20,19 @@ export const revisionOf = (build: string, digests: readonly string[]): string =>
 export function operationStem(device: string, revision: string, retryToken: string): string {
   const digits = hex8(revision, retryToken)
   if (device.length <= maxDeviceLength) return `${device}-${digits}`
-  const short = device.slice(0, maxDeviceLength - hashLength).replace(/[^a-z0-9]+$/, '')
-  return `${short}-${hex8(device)}-${digits}`
+  return `${cutName(device, maxDeviceLength - hashLength)}-${hex8(device)}-${digits}`
 }
+
+/** Cut where a name may end. */
+const cutName = (name: string, maxLength: number): string =>
+  name.slice(0, maxLength).replace(/[^a-z0-9]+$/, '')
 
 /** Name of one attempt: a repeated create is a conflict and not a second upgrade. */
 export const operationName = (stem: string, attempt: number): string => `${stem}-${attempt}`
+
+/** Name of an event as kubectl knows them: the object's name, and digits that no other event has. */
+export const eventName = (object: string, digits: string): string =>
+  `${cutName(object, maxNameLength - digits.length - 1)}.${digits}`
 
 /** A place in [0, 2^32) that is stable for one device and one revision, and differs between revisions. */
 export const orderHash = (revision: string, device: string): number =>

@@ -39,7 +39,8 @@ export const blockedReasons = {
   Cancelled: 'Its operation was cancelled by the operator.',
   Halted: 'Starts are stopped by the HALT file.',
   LostLimit: 'Too many devices were lost in a day; starts are stopped until acknowledged.',
-  WaitingForSlot: 'As many upgrades are in flight as are allowed.',
+  WaitingForSlot:
+    'As many upgrades are in flight as are allowed. In `status.blocked` also while starts are stopped, which the policy says: a stop writes no device.',
   WaitingForStart: 'As many flashes were started in the last minute as are allowed.',
 } as const satisfies Record<string, string>
 

@@ -7,6 +7,8 @@ export interface EventSubject {
   namespace: string
   name: string
   uid?: string
+  /** The version of the object when it happened. */
+  resourceVersion?: string
 }
 
 /** Equal events of one object are one, with a count. */

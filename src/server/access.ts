@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 
 /** What a request may see. */
 export interface Access {
-  /** Absent where no token is asked for. */
+  /** Of the token in its file, or the name of the user whose token it is. Absent where no token is asked for. */
   tokenId?: string
   /** Whether it may see anything but health, metrics and images. */
   read: boolean
@@ -20,6 +20,15 @@ export const fullAccess: Access = {
   metrics: true,
   images: true,
   namespaces: 'All',
+}
+
+/** Of those who are not asked: enough for the one word of a probe. */
+export const noAccess: Access = {
+  read: false,
+  sensitive: false,
+  metrics: false,
+  images: false,
+  namespaces: new Set(),
 }
 
 /** What hono carries through the routes: `c.get('access')`, and Node's own request and response. */

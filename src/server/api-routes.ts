@@ -1,4 +1,5 @@
 import { blockedReasons } from '../core/reasons.ts'
+import { limits } from './limits.ts'
 import { schemaRef, type ApiSchema, type SchemaName } from './api-schemas.ts'
 
 /** Where our own routes are, as the router wants them. */
@@ -19,6 +20,13 @@ export const paths = {
 
 /** What a token must carry; `none` is answered without one. */
 export type Scope = 'read' | 'metrics' | 'images' | 'none'
+
+/** What somebody needs in a cluster to read the objects that a route tells of, in the namespace that is asked for. */
+export interface ObjectRight {
+  verb: 'get' | 'list'
+  /** The plural of a kind of ours. */
+  resource: 'devices' | 'upgradeoperations' | 'upgradepolicies' | 'devices/sensitive'
+}
 
 export interface ApiParameter {
   name: string
@@ -41,6 +49,8 @@ export interface ApiRoute {
   summary: string
   description: string
   scope: Scope
+  /** All that is needed in a cluster; empty: `get` of the path itself. */
+  rights: readonly ObjectRight[]
   parameters: readonly ApiParameter[]
   answers: readonly ApiAnswer[]
   /** What follows `curl` in an example. */
@@ -88,6 +98,7 @@ const health = (id: 'livez' | 'healthz' | 'readyz', summary: string, description
   summary,
   description,
   scope: 'none',
+  rights: [],
   parameters: [
     inQuery(
       'verbose',
@@ -115,6 +126,11 @@ export const apiRoutes: readonly ApiRoute[] = [
     description:
       'Devices, operations, policies and models, counted. It is counted at most once a second, however many ask.',
     scope: 'read',
+    rights: [
+      { verb: 'list', resource: 'devices' },
+      { verb: 'list', resource: 'upgradeoperations' },
+      { verb: 'list', resource: 'upgradepolicies' },
+    ],
     parameters: [ifNoneMatch],
     answers: [
       { status: 200, description: 'The counts.', content: json('FleetStatus') },
@@ -130,6 +146,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     summary: 'One policy, model by model',
     description: 'How far a policy is for each model, and which devices are in trouble.',
     scope: 'read',
+    rights: [{ verb: 'get', resource: 'upgradepolicies' }],
     parameters: [...key, ifNoneMatch],
     answers: [
       { status: 200, description: 'The policy.', content: json('PolicyStatus') },
@@ -146,11 +163,16 @@ export const apiRoutes: readonly ApiRoute[] = [
     summary: 'Why not now, device by device',
     description: 'Every device off its target with the one reason why it is not upgraded now, page by page.',
     scope: 'read',
+    rights: [{ verb: 'list', resource: 'devices' }],
     parameters: [
       inQuery('reason', { type: 'string', enum: Object.keys(blockedReasons) }, 'Only this reason.'),
       inQuery('namespace', { type: 'string' }, 'Only this namespace.'),
       inQuery('policy', { type: 'string' }, 'Only devices that a policy of this name selects.'),
-      inQuery('limit', { type: 'integer', minimum: 1, maximum: 500, default: 500 }, 'Devices on a page.'),
+      inQuery(
+        'limit',
+        { type: 'integer', minimum: 1, maximum: limits.page, default: limits.page },
+        'Devices on a page.',
+      ),
       inQuery('continue', { type: 'string' }, 'What the page before ended with.'),
       ifNoneMatch,
     ],
@@ -169,6 +191,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     description:
       'Each admission check in order, asked of the function that decides every start. The first that fails is the reason.',
     scope: 'read',
+    rights: [{ verb: 'get', resource: 'devices' }],
     parameters: [...key, ifNoneMatch],
     answers: [
       { status: 200, description: 'The checks.', content: json('DeviceStatus') },
@@ -190,6 +213,7 @@ export const apiRoutes: readonly ApiRoute[] = [
       'With `Accept: text/plain` the lines come as text, up to now.',
     ].join(' '),
     scope: 'read',
+    rights: [{ verb: 'get', resource: 'upgradeoperations' }],
     parameters: [
       ...key,
       inQuery('after', { type: 'integer', minimum: 0, default: 0 }, 'Lines after this id only.'),
@@ -220,6 +244,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     description:
       'The checked file of a FirmwareImage, by the SHA-256 in its status. One range of bytes may be asked for.',
     scope: 'images',
+    rights: [{ verb: 'get', resource: 'devices/sensitive' }],
     parameters: [
       {
         ...inPath('sha256', 'SHA-256, in lower-case hex.'),
@@ -254,6 +279,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     summary: 'Metrics for Prometheus',
     description: 'Text exposition; every metric is described in docs/metrics.md.',
     scope: 'metrics',
+    rights: [],
     parameters: [],
     answers: [
       { status: 200, description: 'The metrics.', content: plain },
@@ -278,6 +304,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     description:
       'OpenAPI 3.1 of these routes. Those in the shape of Kubernetes are described at /openapi/v3.',
     scope: 'read',
+    rights: [],
     parameters: [ifNoneMatch],
     answers: [
       { status: 200, description: 'The document.', content: { 'application/json': { type: 'object' } } },
@@ -291,6 +318,7 @@ export const apiRoutes: readonly ApiRoute[] = [
     summary: 'The same as a page',
     description: 'For a browser; it loads nothing from anywhere and needs no script.',
     scope: 'read',
+    rights: [],
     parameters: [ifNoneMatch],
     answers: [
       { status: 200, description: 'The page.', content: { 'text/html': { type: 'string' } } },

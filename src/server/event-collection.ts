@@ -26,7 +26,14 @@ const info: ResourceInfo = {
       involvedObject: {
         type: 'object',
         description: 'The object that this event is about.',
-        properties: { apiVersion: text, kind: text, namespace: text, name: text, uid: text },
+        properties: {
+          apiVersion: text,
+          kind: text,
+          namespace: text,
+          name: text,
+          uid: text,
+          resourceVersion: text,
+        },
       },
       type: { ...text, enum: ['Normal', 'Warning'], description: 'Whether a person may have to look.' },
       reason: { ...text, description: 'Why, in one word for programs.' },

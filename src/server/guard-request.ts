@@ -1,11 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import { limits } from './limits.ts'
 import { statusError, type Status } from './status-error.ts'
-
-/** Longer than any request that means something: a selector of 20 terms is below 3,000. */
-const maxUrlLength = 4096
-const maxQueryParameters = 32
-const maxSelectorTerms = 20
-export const maxHeaders = 64
 
 /** Segments of what RFC 3986 allows: no `//`, no backslash, no control character, nothing outside ASCII. */
 const plainPath = /^(?:\/(?!\/)(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+$/
@@ -34,11 +29,11 @@ export function refusalOf(
   if (hasBody(incoming)) {
     return statusError(413, 'RequestEntityTooLarge', `${method} takes no body`)
   }
-  if (rawHeaders.length / 2 > maxHeaders) {
-    return statusError(431, 'BadRequest', `at most ${maxHeaders} header fields are taken`)
+  if (rawHeaders.length / 2 > limits.headerFields) {
+    return statusError(431, 'BadRequest', `at most ${limits.headerFields} header fields are taken`)
   }
-  if (url.length > maxUrlLength) {
-    return statusError(414, 'RequestURITooLong', `the URL is longer than ${maxUrlLength} characters`)
+  if (url.length > limits.urlCharacters) {
+    return statusError(414, 'RequestURITooLong', `the URL is longer than ${limits.urlCharacters} characters`)
   }
   const why = pathProblem(url) ?? queryProblem(url)
   if (why !== undefined) return statusError(400, 'BadRequest', why)
@@ -72,14 +67,14 @@ function queryProblem(url: string): string | undefined {
   if (start < 0) return undefined
   const query = url.slice(start + 1)
   if (query.includes('#')) return 'the URL has a fragment'
-  if (query.split('&').length > maxQueryParameters) {
-    return `at most ${maxQueryParameters} query parameters are taken`
+  if (query.split('&').length > limits.queryParameters) {
+    return `at most ${limits.queryParameters} query parameters are taken`
   }
   const parameters = new URLSearchParams(query)
   for (const name of ['labelSelector', 'fieldSelector']) {
     for (const selector of parameters.getAll(name)) {
-      if (termsOf(selector) > maxSelectorTerms) {
-        return `${name} has more than ${maxSelectorTerms} terms`
+      if (termsOf(selector) > limits.selectorTerms) {
+        return `${name} has more than ${limits.selectorTerms} terms`
       }
     }
   }

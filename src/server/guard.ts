@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { fullAccess, type Access, type ServerEnv } from './access.ts'
+import { fullAccess, noAccess, type ServerEnv } from './access.ts'
+import { isProbe, type AccessGate } from './access-gate.ts'
 import { statusError, statusResponse, type Status } from './status-error.ts'
-import type { TokenGate } from './tokens.ts'
 
 /** Everybody gets the same words, whatever was wrong. */
 const unauthorized = statusError(
@@ -11,65 +11,49 @@ const unauthorized = statusError(
 )
 const forbidden = statusError(403, 'Forbidden', 'this token may not read that')
 
+const unavailable = statusError(
+  503,
+  'ServiceUnavailable',
+  'the API server of the cluster cannot say now who may read that',
+  { retryAfterSeconds: 1 },
+)
+
 /**
- * Finds out who asks, refuses what they may not read, and tells the routes: `c.get('access')`. Without `tokens` nobody
- * is asked.
+ * Finds out who asks, refuses what they may not read, and tells the routes: `c.get('access')`. Without a gate nobody is
+ * asked.
  */
-export function guard(tokens: TokenGate | undefined): MiddlewareHandler<ServerEnv> {
+export function guard(gate: AccessGate | undefined): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
-    if (!tokens) {
-      context.set('access', fullAccess)
+    const url = new URL(context.req.url)
+    if (!gate || isBareProbe(url)) {
+      context.set('access', gate ? noAccess : fullAccess)
       return next()
     }
-    const checked = tokens.check(context.req.header('Authorization'), addressOf(context))
-    const { pathname, search } = new URL(context.req.url)
-    switch (checked.kind) {
-      case 'Absent':
-        if (!probes.has(pathname) || search !== '') return refuse(unauthorized)
-        context.set('access', noAccess)
+    const authorization = context.req.header('Authorization')
+    const answer = await gate.check({ authorization, address: addressOf(context), url })
+    switch (answer.kind) {
+      case 'Known':
+        context.set('access', answer.access)
         return next()
+      case 'Absent':
       case 'Bad':
         return refuse(unauthorized)
       case 'TooMany': {
-        const { retryAfterSeconds } = checked
+        const { retryAfterSeconds } = answer
         return refuse(statusError(429, 'TooManyRequests', 'too many bad tokens', { retryAfterSeconds }))
       }
-      case 'Known': {
-        const { access } = checked
-        if (!mayAsk(pathname, access)) return refuse(forbidden)
-        context.set('access', access)
-        return next()
-      }
+      case 'Forbidden':
+        return refuse(forbidden)
+      case 'Unavailable':
+        return refuse(unavailable)
     }
   }
 }
 
-/** One word for who watches over the process. */
-const probes = new Set(['/livez', '/readyz', '/healthz'])
-
-const noAccess: Access = {
-  read: false,
-  sensitive: false,
-  metrics: false,
-  images: false,
-  namespaces: new Set(),
-}
+/** It is answered without a token, and also while nobody can be asked about one. */
+const isBareProbe = ({ pathname, search }: URL): boolean => isProbe(pathname) && search === ''
 
 const refuse = (status: Status): Response =>
   statusResponse(status, status.code === 401 ? { 'WWW-Authenticate': 'Bearer' } : {})
 
 const addressOf = (context: Context<ServerEnv>): string => context.env.incoming.socket.remoteAddress ?? ''
-
-const objectsPath = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/./
-const namespacedPath = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)(?:\/|$)/
-
-/** Below the paths of objects a token for some namespaces reads these alone; other routes look at `namespaces` themselves. */
-function mayAsk(path: string, { read, metrics, images, namespaces }: Access): boolean {
-  if (probes.has(path)) return true
-  if (path === '/metrics') return metrics
-  if (path.startsWith('/images/')) return images
-  if (!read) return false
-  if (namespaces === 'All' || !objectsPath.test(path)) return true
-  const namespace = namespacedPath.exec(path)?.[1]
-  return namespace !== undefined && namespaces.has(namespace)
-}

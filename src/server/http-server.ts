@@ -5,7 +5,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { hasCode, ReflashError } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
-import { maxHeaders, refusalOf } from './guard-request.ts'
+import { refusalOf } from './guard-request.ts'
+import { limits } from './limits.ts'
 import { hostOf, isLoopback, type ListenAddress } from '../core/listen-address.ts'
 import {
   badRequest,
@@ -42,7 +43,6 @@ const defaultPatience: Patience = {
 /** How late a limit of the header or the request may take hold. */
 const checkIntervalMs = 1000
 const tlsHandshakeMs = 10_000
-const maxHeaderBytes = 16 * 1024
 const maxRequestsPerSocket = 1000
 export interface HttpServerOptions {
   listen: ListenAddress
@@ -75,7 +75,7 @@ export async function startServer(options: HttpServerOptions): Promise<HttpServe
   server.maxConnections = options.maxConnections
   server.maxRequestsPerSocket = maxRequestsPerSocket
   // Node drops what is beyond without a word; one more tells that there was more.
-  server.maxHeadersCount = maxHeaders + 1
+  server.maxHeadersCount = limits.headerFields + 1
 
   const route = getRequestListener((request, env) => answer(request, env as HttpBindings), {
     // The process has other users of fetch.
@@ -185,7 +185,7 @@ function createNodeServer(tls: TlsFiles | undefined, patience: Patience): Server
     requestTimeout: patience.requestMs,
     keepAliveTimeout: patience.keepAliveMs,
     connectionsCheckingInterval: Math.min(checkIntervalMs, patience.headersMs),
-    maxHeaderSize: maxHeaderBytes,
+    maxHeaderSize: limits.headerBytes,
     // Asked for by the guard, which answers like everything else.
     requireHostHeader: false,
   }

@@ -93,14 +93,18 @@ export function imageRoutes({ fleet, images, clock, maxDownloads }: ImageRouteOp
   return new Hono<ServerEnv>().get(paths.image, (context) => send(context, context.req.param('sha256')))
 }
 
+const findImage = (fleet: Fleet, sha256: string, { namespaces }: Access): FirmwareImage | undefined =>
+  [...imagesWith(fleet, sha256)].find(({ metadata }) => mayRead(namespaces, metadata.namespace))
+
+/** Where the images are that have this digest. */
+export const namespacesOfImage = (fleet: Fleet, sha256: string): ReadonlySet<string> =>
+  new Set([...imagesWith(fleet, sha256)].map(({ metadata }) => metadata.namespace))
+
 /** Looks through the images, of which there are few. */
-function findImage(fleet: Fleet, sha256: string, { namespaces }: Access): FirmwareImage | undefined {
+function* imagesWith(fleet: Fleet, sha256: string): Generator<FirmwareImage> {
   for (const image of fleet.all('FirmwareImage')) {
-    const { status, metadata } = image
-    if (status.sha256 !== sha256 || status.size === undefined) continue
-    if (mayRead(namespaces, metadata.namespace)) return image
+    if (image.status.sha256 === sha256 && image.status.size !== undefined) yield image
   }
-  return undefined
 }
 
 const notKept = (sha256: string): Response =>

@@ -28,13 +28,13 @@ export async function takePage(
   const objects: ApiObject[] = []
   let index = continuation ? placeAfter(all, continuation.after) : 0
   let last: ApiObject | undefined
-  for (; index < all.length; index += 1) {
+  for (let looked = 1; index < all.length; index += 1, looked += 1) {
+    if (looked % slice === 0) await scheduler.yield()
     const shown = show(all[index]!)
     if (!matches(shown)) continue
     if (objects.length === limit) break
     objects.push(shown)
     last = shown
-    if (index % slice === slice - 1) await scheduler.yield()
   }
   if (index >= all.length || !last) return { objects, version, next: undefined, remaining: undefined }
   const { namespace: of = '', name } = last.metadata

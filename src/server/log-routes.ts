@@ -51,11 +51,12 @@ function answer(
   if (!operation) return notThere('operation', key)
   const isText = (context.req.header('Accept') ?? '').includes('text/plain')
   const follow = readWord('follow', query.follow, ['true', 'false']) ?? (isText ? 'false' : 'true')
-  const after = readNumber('after', context.req.header('Last-Event-ID') ?? query.after, {
-    least: 0,
-    most: Number.MAX_SAFE_INTEGER,
-    absent: 0,
-  })
+  const lastEventId = context.req.header('Last-Event-ID')
+  const after = readNumber(
+    lastEventId === undefined ? 'after' : 'Last-Event-ID',
+    lastEventId ?? query.after,
+    { least: 0, most: Number.MAX_SAFE_INTEGER, absent: 0 },
+  )
   const headers = {
     'Content-Type': isText ? 'text/plain; charset=utf-8' : 'text/event-stream',
     // Whatever gathers an answer before it hands it on would make the log late.

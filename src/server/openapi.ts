@@ -1,5 +1,6 @@
 import { apiRoutes, paths, type ApiRoute, type Scope } from './api-routes.ts'
 import { apiSchemas } from './api-schemas.ts'
+import { limits } from './limits.ts'
 
 /** What every route has in common, for whoever reads the document, the page or docs/api.md. */
 export const apiRules = [
@@ -7,6 +8,8 @@ export const apiRules = [
   'On loopback nobody is asked who they are. With `--token-file` each request but the bare probes needs `Authorization: Bearer TOKEN`, and the token the scope that is named at the route; 401 says that there is none or a wrong one, 403 that it may not, 429 that too many wrong ones came from that address.',
   'A token that is bound to namespaces sees those, and numbers of those. Without the scope `inventory:sensitive`, addresses, host keys and identities are left out.',
   'Errors of these routes are `application/problem+json`. What is refused before any route is asked (method, URL, token) is a Kubernetes Status object.',
+  `Of a request ${limits.urlCharacters} characters of URL and ${limits.headerFields} header fields of ${limits.headerBytes / 1024} KiB together are taken, of its query ${limits.queryParameters} parameters and ${limits.selectorTerms} terms in a selector; a page has ${limits.page} objects at most. How many connections and watches there may be is said by \`--max-connections\` and \`--max-watches\`: beyond them connections are closed, and watches and logs answered with 429.`,
+  `A watch ends after ${limits.watchMs / 60_000} minutes, and a client begins it again where it ended. One that is read, and a log that is followed, takes less than 100 KiB of memory; one whose reader takes nothing less than 400 KiB, and it is cut off after ${limits.drainMs / 1000} s.`,
   'Objects are read in the shape of Kubernetes at `/apis/reflash.dev/v1alpha1` and `/api/v1`, with kubectl or any client of it; their document is at `/openapi/v3`.',
 ] as const
 

@@ -38,8 +38,11 @@ export interface ReadLimits {
 
 /** The query of a list or watch, or why it is refused. @throws ReflashError `Invalid` for what is malformed. */
 export function readOptions(query: URLSearchParams, limits: ReadLimits): ListOptions | WatchOptions | Status {
-  return flag(query, 'watch') ? watchOptions(query, limits) : listOptions(query, limits)
+  return asksToWatch(query) ? watchOptions(query, limits) : listOptions(query, limits)
 }
+
+/** Whether a list is to go on with what changes. */
+export const asksToWatch = (query: URLSearchParams): boolean => flag(query, 'watch')
 
 function listOptions(query: URLSearchParams, { maxPage }: ReadLimits): ListOptions | Status {
   const version = readVersion(query)

@@ -8,6 +8,7 @@ import { answerList } from './answer-list.ts'
 import type { ApiObject, Collection } from './collection.ts'
 import { jsonResponse } from './json-response.ts'
 import { asObjects, asTable, type Presentation } from './presentation.ts'
+import { limits } from './limits.ts'
 import {
   includedObject,
   readOptions,
@@ -43,10 +44,8 @@ export interface ResourceRoutesOptions {
   maxWatchMs?: number
 }
 
-const defaultMaxPage = 500
 const defaultMaxWatches = 1000
 const defaultMaxWatchesPerToken = 100
-const defaultMaxWatchMs = 10 * 60_000
 
 /** What a request is about, and how its answer is to be written. */
 interface Asked {
@@ -60,9 +59,9 @@ interface Asked {
 /** The routes of all kinds, to be mounted at `/`. What they do not know is left to whoever comes after. */
 export function resourceRoutes(options: ResourceRoutesOptions): Hono<ServerEnv> {
   const { collections, clock, isReady } = options
-  const limits: ReadLimits = {
-    maxPage: options.maxPage ?? defaultMaxPage,
-    maxWatchMs: options.maxWatchMs ?? defaultMaxWatchMs,
+  const readLimits: ReadLimits = {
+    maxPage: options.maxPage ?? limits.page,
+    maxWatchMs: options.maxWatchMs ?? limits.watchMs,
   }
   const watches = createWatchCount(
     options.maxWatches ?? defaultMaxWatches,
@@ -71,7 +70,7 @@ export function resourceRoutes(options: ResourceRoutesOptions): Hono<ServerEnv> 
   const show = createShow(options.show)
 
   const answerMany = async ({ request, query, access, view }: Asked): Promise<Response> => {
-    const read = readOptions(query, limits)
+    const read = readOptions(query, readLimits)
     if ('kind' in read) return statusResponse(read)
     const selects = readSelectors(query, view.collection)
     const selecting = selects ? { ...view, matches: selects } : view

@@ -5,16 +5,21 @@ import type { EventLog } from '../ports/event-log.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ResourceStore } from '../ports/resource-store.ts'
+import type { AccessReview } from '../ports/access-review.ts'
 import type { TokenSource } from '../ports/token-source.ts'
+import type { AccessGate } from './access-gate.ts'
+import type { HealthCheck } from './health-routes.ts'
 import { createEventCollection } from './event-collection.ts'
 import { startServer, type HttpServer } from './http-server.ts'
 import type { Exposition } from './metrics-routes.ts'
 import { createNamespaceCollection } from './namespace-collection.ts'
+import { namespacesOfImage } from './image-routes.ts'
 import { createRedaction } from './redaction.ts'
 import { createResourceCollections } from './resource-collections.ts'
+import { createReviewGate } from './review-gate.ts'
 import { createServerApp } from './server.ts'
 import { openTlsFiles } from './tls-files.ts'
-import { createTokenGate } from './tokens.ts'
+import { createTokenGate } from './token-gate.ts'
 
 /** How the API is served. */
 export interface ApiSettings {
@@ -35,23 +40,26 @@ export interface ApiSource {
   metrics: Metrics & Exposition
   /** Of the program. */
   version: string
-  /** Absent: everybody who can connect. */
+  /** Those who may read. Without these and `reviews`: everybody who can connect. */
   tokens?: TokenSource
+  /** Asked who may read, unless only this machine can connect and nothing is encrypted. */
+  reviews?: AccessReview
   /** Whether the fleet has been read. */
   fleetLoaded: () => boolean
-  /** Whether requests should come here. */
-  isReady: () => boolean
+  /** What /livez and /readyz ask besides whether the API itself answers and has read its objects. */
+  checks: { live: readonly HealthCheck[]; ready: readonly HealthCheck[] }
 }
 
 /** Serves the API until it is closed. @throws ReflashError `Invalid` when it cannot. */
 export async function serveApi(settings: ApiSettings, source: ApiSource): Promise<HttpServer> {
-  const { store, metrics, version, tokens } = source
+  const { store, metrics, version } = source
   const { clock, events, fleet, governor, images } = source.ports
   const warn = (reason: string, message: string): void => events.emit({ type: 'Warning', reason, message })
   const onBug = (error: unknown): void =>
     events.emit({ type: 'Bug', controller: 'api', key: 'request', error })
   const tls =
     settings.tls && openTlsFiles(settings.tls, { clock, onError: (why) => warn('CertificateInvalid', why) })
+  const gate = createGate(settings, source, warn)
   const closed = new AbortController()
   const collections = createResourceCollections(store, { clock, signal: closed.signal, onError: onBug })
   const app = createServerApp({
@@ -71,28 +79,17 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
     redaction: createRedaction(collections.of('Device'), collections.of('UpgradeOperation')),
     limits: settings,
     health: {
-      live: [
-        { name: 'ping', holds: () => true },
-        { name: 'store', holds: async () => (await store.get('Build', nobody)) === undefined },
-      ],
-      ready: [
-        { name: 'objects', holds: () => collections.synced() },
-        { name: 'directory', holds: source.isReady },
-      ],
+      live: [{ name: 'ping', holds: () => true }, ...source.checks.live],
+      ready: [{ name: 'objects', holds: () => collections.synced() }, ...source.checks.ready],
     },
     metrics,
-    tokens:
-      tokens &&
-      createTokenGate(tokens, {
-        clock,
-        onRefused: (address) => warn('TokenRefused', `a request from ${address} had no valid token`),
-      }),
+    gate,
     onBug,
   })
   const server = await startServer({
     listen: settings.listen,
     fetch: (request, env) => app.fetch(request, env),
-    needsToken: tokens !== undefined,
+    needsToken: gate !== undefined,
     maxConnections: settings.maxConnections,
     clock,
     onBug,
@@ -118,5 +115,20 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
   }
 }
 
-/** No object may have this name: asking for it costs the store one look. */
-const nobody = { namespace: 'default', name: '' }
+/** Whoever is asked about each request; undefined: nobody. */
+function createGate(
+  { listen, tls }: ApiSettings,
+  { tokens, reviews, ports: { clock, fleet } }: ApiSource,
+  warn: (reason: string, message: string) => void,
+): AccessGate | undefined {
+  const onRefused = (address: string): void =>
+    warn('TokenRefused', `a request from ${address} had no valid token`)
+  if (tokens) return createTokenGate(tokens, { clock, onRefused })
+  if (!reviews || (isLoopback(listen.host) && !tls)) return undefined
+  return createReviewGate(reviews, {
+    clock,
+    namespacesOfImage: (sha256) => namespacesOfImage(fleet, sha256),
+    onRefused,
+    onUnavailable: ({ message }) => warn('ReviewFailed', message),
+  })
+}

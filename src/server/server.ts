@@ -6,6 +6,7 @@ import type { ImageStore } from '../ports/image-store.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ServerEnv } from './access.ts'
+import type { AccessGate } from './access-gate.ts'
 import { apiDocsRoutes } from './api-docs.ts'
 import type { Collection } from './collection.ts'
 import { discoveryRoutes, pathNotFound } from './discovery.ts'
@@ -19,7 +20,6 @@ import type { Redaction } from './redaction.ts'
 import { internalError } from './refuse.ts'
 import { resourceRoutes } from './resources.ts'
 import { statusRoutes } from './status-routes.ts'
-import type { TokenGate } from './tokens.ts'
 
 /** Everything that the routes show, and to whom. */
 export interface ServerParts {
@@ -39,7 +39,7 @@ export interface ServerParts {
   health: { live: readonly HealthCheck[]; ready: readonly HealthCheck[] }
   metrics: Metrics & Exposition
   /** Undefined: nobody is asked who they are. */
-  tokens: TokenGate | undefined
+  gate: AccessGate | undefined
   limits: { maxWatches: number; maxWatchesPerToken: number }
   /** Hears of what a route threw; the client learns no details. */
   onBug: (error: unknown) => void
@@ -54,7 +54,7 @@ export function createServerApp(parts: ServerParts): Hono<ServerEnv> {
   const infos = collections.map(({ info }) => info)
   const app = new Hono<ServerEnv>()
   app.use(measureRequests(metrics, clock))
-  app.use(guard(parts.tokens))
+  app.use(guard(parts.gate))
   for (const path of ['/api/status/*', '/images/*']) {
     app.use(path, async (_, next) => (parts.fleetLoaded() ? next() : notYet()))
   }

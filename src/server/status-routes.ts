@@ -6,10 +6,10 @@ import { blockedReasons, type BlockedReason } from '../core/reasons.ts'
 import { fullAccess, type Access, type ServerEnv } from './access.ts'
 import { paths } from './api-routes.ts'
 import { taggedJson } from './entity-tag.ts'
+import { limits } from './limits.ts'
 import { problem } from './problem.ts'
 import { pageToken, readNumber, readPageToken, readQuery, readWord } from './query.ts'
 
-const maxPage = 500
 const reasons = Object.keys(blockedReasons) as BlockedReason[]
 
 /** Takes out of a text about one device what whoever asks may not see. */
@@ -94,6 +94,6 @@ function blockedQuery(url: string, access: Access): BlockedQuery | undefined {
     ...(reason === undefined ? {} : { reason }),
     ...(policy === undefined ? {} : { policy }),
     ...(after ? { after } : {}),
-    limit: readNumber('limit', query.limit, { least: 1, most: maxPage, absent: maxPage }),
+    limit: readNumber('limit', query.limit, { least: 1, most: limits.page, absent: limits.page }),
   }
 }

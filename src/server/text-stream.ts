@@ -1,5 +1,6 @@
 import { ReflashError } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
+import { limits } from './limits.ts'
 
 /** The other end of a body that is sent bit by bit. */
 export interface TextStream {
@@ -9,8 +10,7 @@ export interface TextStream {
   readonly signal: AbortSignal
 }
 
-/** A reader that takes nothing for so long is cut off. */
-const drainMs = 10_000
+const { drainMs } = limits
 /** What is sent at once: it is in memory, for each reader, until it is taken. */
 const pieceBytes = 32 * 1024
 const encoder = new TextEncoder()

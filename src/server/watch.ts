@@ -1,3 +1,4 @@
+import { scheduler } from 'node:timers/promises'
 import type { Clock } from '../ports/clock.ts'
 import type { ApiObject, Collection, CollectionChange } from './collection.ts'
 import type { Presentation } from './presentation.ts'
@@ -73,11 +74,12 @@ export async function watchCollection(
       version = isComplete ? collection.version() : changes.at(-1)!.version
       const text = changes.map((change) => changeLine(view, change)).join('')
       if (text !== '') await stream.write(text)
-      else if (isComplete && bookmarkIsDue) {
+      else if (!isComplete) await scheduler.yield()
+      else if (bookmarkIsDue) {
         bookmarkIsDue = false
         cancelBookmark = remindOfBookmark()
         await stream.write(bookmarkLine(presentation, version))
-      } else if (isComplete) await bell.promise
+      } else await bell.promise
     }
   } finally {
     stopListening()
@@ -104,7 +106,8 @@ async function sendStart(
       const shown = view.show(object)
       return view.matches(shown) ? eventLine('ADDED', presentation.watched(shown)) : ''
     })
-    await stream.write(lines.join(''))
+    const text = lines.join('')
+    await (text === '' ? scheduler.yield() : stream.write(text))
   }
   if (start.marksInitialEnd && start.bookmarks && !isOver()) {
     const annotations = { 'k8s.io/initial-events-end': 'true' }

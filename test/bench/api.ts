@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../support/free-port.ts'
 import { builtPrograms, notBuilt } from '../support/built-programs.ts'
 import { atMost, type Bench, finding, type Finding, mebibytes, seconds, withFolder } from './bench.ts'
-import { makeKnownFleet } from './known-fleet.ts'
+import { deviceFile, makeKnownFleet } from './known-fleet.ts'
 import { type Measured, measure, reflash, residentBytes } from './measure.ts'
 import { pause, startRun } from './running.ts'
 
@@ -18,6 +18,8 @@ const rounds = 3
 const maxRatio = 2
 const idleWatches = 500
 const slowWatches = 50
+/** What a person sees as at once. */
+const promptMs = 1000
 const listPath = '/apis/reflash.dev/v1alpha1/devices'
 const tableAccept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
 
@@ -140,32 +142,110 @@ const lists = async (server: string): Promise<Finding[]> => {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Watches that read, and watches that never do. */
-const watches = async (server: string, pid: number): Promise<Finding> => {
-  const before = residentBytes(pid)
-  const opened: IncomingMessage[] = []
-  const open = async (): Promise<IncomingMessage> => {
-    const url = `${server}${listPath}?watch=true&resourceVersion=0`
-    const response = await new Promise<IncomingMessage>((resolve, reject) =>
-      get(url, { agent: false }, resolve).on('error', reject),
-    )
-    opened.push(response)
-    if (response.statusCode !== 200) throw new Error(`a watch is answered with ${response.statusCode}`)
-    return response
+/** A watch from nothing, and what its reader has seen. */
+interface Watch {
+  response: IncomingMessage
+  /** Resolves when it has sent so many lines, or bytes. */
+  sent(what: { lines: number } | { bytes: number }): Promise<void>
+  /** Resolves with the time at which it sends this text. */
+  shows(text: string): Promise<number>
+  bytes(): number
+}
+
+const openWatch = async (server: string): Promise<Watch> => {
+  const url = `${server}${listPath}?watch=true&resourceVersion=0`
+  const response = await new Promise<IncomingMessage>((resolve, reject) =>
+    get(url, { agent: false }, resolve).on('error', reject),
+  )
+  if (response.statusCode !== 200) throw new Error(`a watch is answered with ${response.statusCode}`)
+  response.on('error', () => {})
+  let bytes = 0
+  const when = <T>(look: (chunk: Buffer) => T | undefined): Promise<T> =>
+    new Promise((resolve) => {
+      const onData = (chunk: Buffer): void => {
+        const found = look(chunk)
+        if (found === undefined) return
+        response.off('data', onData)
+        resolve(found)
+      }
+      response.on('data', onData).resume()
+    })
+  response.on('data', (chunk: Buffer) => (bytes += chunk.length))
+  response.pause()
+  return {
+    response,
+    sent: async (what) => {
+      let lines = 0
+      const isThere = (chunk: Buffer): true | undefined => {
+        if ('bytes' in what) return bytes >= what.bytes || undefined
+        for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1
+        return lines >= what.lines || undefined
+      }
+      await when(isThere)
+    },
+    shows: (text) => {
+      let tail = ''
+      return when((chunk) => {
+        const seen = tail + chunk.toString('latin1')
+        tail = seen.slice(-text.length)
+        return seen.includes(text) ? performance.now() : undefined
+      })
+    },
+    bytes: () => bytes,
+  }
+}
+
+/** What one watch costs, what many hold in memory, and how soon all of them hear of a change that `change` makes. */
+const watches = async (
+  server: string,
+  pid: number,
+  change: (text: string) => Promise<void>,
+): Promise<Finding[]> => {
+  const opened: Watch[] = []
+  const open = async (): Promise<Watch> => {
+    const watch = await openWatch(server)
+    opened.push(watch)
+    return watch
   }
   try {
+    const startedMs = performance.now()
+    const one = await open()
+    await one.sent({ lines: devices })
+    const oneMs = performance.now() - startedMs
+    const whole = one.bytes()
+    one.response.destroy()
+    const before = residentBytes(pid)
     // The first objects of these are read by nobody: the server has to wait, not to remember.
-    for (let count = 0; count < slowWatches; count += 1) (await open()).on('error', () => {}).pause()
+    for (let count = 0; count < slowWatches; count += 1) await open()
     await sleep(2000)
     const slow = residentBytes(pid)
-    for (let count = 0; count < idleWatches; count += 1) (await open()).on('error', () => {}).resume()
-    await sleep(5000)
+    const readers: Watch[] = []
+    for (let count = 0; count < idleWatches; count += 1) {
+      const reader = await open()
+      readers.push(reader)
+      await reader.sent({ bytes: whole })
+    }
     const idle = residentBytes(pid)
-    return finding(
-      `memory: ${mebibytes(before)} before, ${mebibytes(slow)} with ${slowWatches} watches that nobody reads, ${mebibytes(idle)} with ${idleWatches} more that have read all ${devices} devices`,
-    )
+    const text = 'seen by all'
+    const shown = readers.map((reader) => reader.shows(text))
+    const changedMs = performance.now()
+    await change(text)
+    const seenMs = await Promise.all(shown)
+    const [firstMs, lastMs] = [Math.min(...seenMs), Math.max(...seenMs)]
+    return [
+      finding(`a watch from nothing: all ${devices} devices after ${seconds(oneMs)}`),
+      finding(
+        `memory: ${mebibytes(before)} before, ${mebibytes(slow)} with ${slowWatches} watches that nobody reads, ${mebibytes(idle)} with ${idleWatches} more that have read all ${devices} devices`,
+      ),
+      atMost(
+        `a change in a file: with the first of ${idleWatches} watches after ${seconds(firstMs - changedMs)}, with the last ${(lastMs - firstMs).toFixed(0)} ms later`,
+        lastMs - firstMs,
+        promptMs,
+        ' ms later',
+      ),
+    ]
   } finally {
-    for (const response of opened) response.destroy()
+    for (const { response } of opened) response.destroy()
   }
 }
 
@@ -196,7 +276,12 @@ const run = (): Promise<Finding[]> =>
       const found: Finding[] = await lists(server)
       for (const [index, client] of clients.entries())
         found.push(await beside(join(folder, `files-${index}`), server, client))
-      found.push(await watches(server, running.process.pid!))
+      const held = known.simulated.declared.find(({ written }) => written.kind === 'Device')!.written
+      const hold = async (reason: string): Promise<void> => {
+        const changed = { ...held, spec: { ...held.spec, hold: { reason } } }
+        await writeFile(deviceFile(known.directory, held.metadata.name), `${JSON.stringify(changed)}\n`)
+      }
+      found.push(...(await watches(server, running.process.pid!, hold)))
       return found
     } finally {
       await running.stop()

@@ -17,7 +17,7 @@ test('upgrades a simulated fleet, and shows it meanwhile', { timeout: 60_000 }, 
     const status = (await response.json()) as { operations?: { inFlight: number } }
     return (status.operations?.inFlight ?? 0) > 0 && status
   })
-  expect(seen).toMatchObject({ devices: { total: 3 } })
+  expect(seen).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), devices: { total: 3 } })
   const { code, stdout } = await end
   expect(code).toBe(0)
   expect(JSON.parse(stdout)).toMatchObject({ devices: 3, upgraded: 3, failed: 0 })

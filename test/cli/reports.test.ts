@@ -89,7 +89,7 @@ describe('validate -o json', () => {
     [
       'a key that is there twice',
       { 'a.yaml': category.replace('spec:', 'metadata: {name: other}\nspec:') },
-      { reason: 'invalid', path: 'metadata', message: 'is there twice in one map' },
+      { reason: 'duplicate', path: 'metadata', message: 'is there twice in one map' },
     ],
     [
       'an object that is there twice',

@@ -65,7 +65,7 @@ describe('kinds and names', () => {
   test('may leave the kind out where there is one', () => {
     expect(nameOfKind('Device', 'ap-1')).toBe('ap-1')
     expect(nameOfKind('Device', 'dev/ap-1')).toBe('ap-1')
-    expect(() => nameOfKind('Device', 'policy/p')).toThrow('"policy/p" must be a Device')
+    expect(() => nameOfKind('Device', 'policy/p')).toThrow('"policy/p" is no Device')
     expect(checkName('a.b-c')).toBe('a.b-c')
   })
 })

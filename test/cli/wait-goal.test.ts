@@ -13,7 +13,7 @@ const condition = (type: string, status: string, more: object = {}): Record<stri
 
 describe('a goal to wait for', () => {
   test.each([
-    ['delete', 'its removal'],
+    ['delete', 'the removal'],
     ['condition=Converged', 'condition Converged=True'],
     ['condition=ready=false', 'condition ready=false'],
     ['jsonpath={.status.phase}=Succeeded', '{.status.phase}=Succeeded'],

@@ -26,7 +26,7 @@ export const eventLogContract = (name: string, open: () => Promise<EventsWorld>)
       openEventRecorder({
         table,
         clock,
-        uidOf: (_kind, key) => `uid-of-${key.name}`,
+        metadataOf: (_kind, key) => ({ uid: `uid-of-${key.name}`, resourceVersion: '7' }),
         newUid: () => `event-${(uids += 1)}`,
         onFailure: (error) => failures.push(error),
         limits: { perObject: 3, total: 6, keepMs: 3600_000, changes: 10, ...limits },
@@ -71,6 +71,7 @@ export const eventLogContract = (name: string, open: () => Promise<EventsWorld>)
           namespace: 'default',
           name: 'ap-1',
           uid: 'uid-of-ap-1',
+          resourceVersion: '7',
         },
         count: 1,
         firstTimestamp: '2026-01-01T00:00:00.000Z',

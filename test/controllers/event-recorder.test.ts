@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryEvents } from '../../src/adapters/memory/event-table.ts'
 import type { Kind } from '../../src/api/resources.ts'
+import { defaults } from '../../src/config.ts'
 import { openEventRecorder, type EventRecorder } from '../../src/controllers/event-recorder.ts'
 import { isEventReason } from '../../src/core/event-reasons.ts'
 import { ReflashError } from '../../src/core/errors.ts'
@@ -17,7 +18,7 @@ function describer(events: readonly FleetEvent[]) {
   const log = openEventRecorder({
     table: createMemoryEvents(),
     clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')),
-    uidOf: () => undefined,
+    metadataOf: () => undefined,
     newUid: () => 'uid',
     onFailure: () => {},
     limits: { perObject: 1000 },
@@ -182,7 +183,7 @@ describe('a recorder', () => {
     const log: EventRecorder = openEventRecorder({
       table,
       clock,
-      uidOf: () => undefined,
+      metadataOf: () => undefined,
       newUid: () => 'uid',
       onFailure: (error) => failures.push(error),
     })
@@ -202,6 +203,32 @@ describe('a recorder', () => {
     expect(table.load()).toHaveLength(1000)
     await clock.advance(9000)
     expect(table.load()).toHaveLength(10_000)
+    log.close()
+  })
+
+  test('keeps the last hour of a large fleet that is upgraded as fast as unchanged flags allow', async () => {
+    const world = await createToyFleet({ routers: 1 })
+    const app = await settle(world)
+    await app.stop()
+    const upgrade = world.events.filter(({ type }) => type === 'Phase' || type === 'Info')
+    const about = JSON.stringify(upgrade.filter((event) => JSON.stringify(event).includes('ap-1')))
+    const upgradeOf = (device: number): FleetEvent[] =>
+      JSON.parse(about.replaceAll('ap-1', `ap-${device}`)) as FleetEvent[]
+    const perMinute = Number(defaults.maxStartsPerMinute)
+
+    const { clock, log } = open(createMemoryEvents())
+    for (let device = 0; device < 10_000; device += 1) log.emit(dark(device))
+    for (let minute = 0; minute < 60; minute += 1) {
+      for (let start = 0; start < perMinute; start += 1)
+        for (const event of upgradeOf(minute * perMinute + start)) log.emit(event)
+      await clock.advance(minutes(1))
+    }
+    const kept = log.list()
+    expect(new Set(kept.map(({ regarding }) => `${regarding.kind} ${regarding.name}`)).size).toBe(
+      10_000 + 60 * perMinute,
+    )
+    expect(kept.filter(({ reason }) => reason === 'Succeeded')).toHaveLength(60 * perMinute)
+    expect(kept.filter(({ reason }) => reason === 'Unreachable')).toHaveLength(10_000)
     log.close()
   })
 

@@ -88,6 +88,15 @@ describe('the reasons', () => {
     expect(governor.stop).toEqual({ reason: 'Halted', message: 'HALT exists' })
     const plan = await planFleet(app.fleet, app.ports.governor)
     expect(plan.devices.map(({ reason }) => reason)).toEqual(['Halted', 'Halted', 'Halted'])
+    // What `kubectl get upol -o wide` shows.
+    const readyOf = (): string | undefined =>
+      app.fleet
+        .get('UpgradePolicy', { namespace: 'default', name: 'all' })!
+        .status.conditions?.find(({ type }) => type === 'Ready')?.message
+    expect(readyOf()).toBe('0 of 3 devices on target; Halted: HALT exists')
+    world.halt(undefined)
+    await world.clock.advance(minutes(30))
+    expect(readyOf()).toBe('3 of 3 devices on target')
     await app.stop()
   })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { operationName, operationStem, orderHash, revisionOf } from '../../src/core/names.ts'
+import { eventName, operationName, operationStem, orderHash, revisionOf } from '../../src/core/names.ts'
 
 /** A name as the API server accepts it: labels of DNS, joined by dots, at most 253 characters in all. */
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
@@ -65,4 +65,16 @@ test('the order of devices is another with another revision, and spread evenly',
   expect(order('one')).not.toEqual(order('two'))
   const low = devices.filter((device) => orderHash('one', device) < 2 ** 31).length
   expect(Math.abs(low - 500)).toBeLessThan(80)
+})
+
+test('names of events are valid however long the name of the object is', () => {
+  const name = fc.oneof(deviceName, fc.constantFrom('a'.repeat(253), `${'a'.repeat(232)}.${'b'.repeat(20)}`))
+  fc.assert(
+    fc.property(name, fc.stringMatching(/^[0-9a-f]{1,19}$/), (object, digits) => {
+      const result = eventName(object, digits)
+      expect(result).toMatch(subdomain)
+      expect(result.length).toBeLessThanOrEqual(253)
+      expect(result.endsWith(`.${digits}`)).toBe(true)
+    }),
+  )
 })

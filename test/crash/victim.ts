@@ -21,6 +21,7 @@ const notice: Notice = async (when, name, nth) => {
 const flags = { ...defaults, maxStartsPerMinute: '10000', state, cache }
 const ending = await runDirectory(readConfig(directory, flags, process.env), {
   once: true,
+  version: '0.0.0',
   signal: new AbortController().signal,
   events: {
     emit: (event) => {

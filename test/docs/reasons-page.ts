@@ -57,6 +57,10 @@ ${Object.entries<ConditionRow>(conditions).map(conditionSection).join('\n\n')}
 What \`kubectl describe\` and \`kubectl get events\` show. Equal events of one object are counted; of each object the last
 20 are kept, and of all the last 20,000, for a day.
 
+In a cluster they are Events of \`events.k8s.io\` as well, which the API server keeps for an hour unless it is told otherwise.
+Of one object 25 are written at once, and then one every five minutes; more than ten within ten minutes that differ in their
+words alone are combined. What was not written is counted by \`reflash_events_dropped_total\`.
+
 ${table(
   ['reason', 'meaning'],
   Object.entries(eventReasons).map(([reason, meaning]) => [code(reason), meaning]),

@@ -41,6 +41,7 @@ async function runOnce(folder: string) {
   )
   const ending = await runDirectory(config, {
     once: true,
+    version: '0.0.0',
     events: { emit: (event) => void events.push(event) },
     signal: AbortSignal.timeout(50_000),
   })

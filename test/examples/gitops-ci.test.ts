@@ -60,7 +60,9 @@ describe('the workflow of the example', async () => {
     const validated = await runStep(commands[0]!)
     expect(validated.status).toBe(0)
     expect(validated.stdout).toMatch(/^::warning file=sites\/berlin\/devices\.yaml,line=\d+,col=\d+,title=/)
-    expect(validated.page).toMatch(/^### ✔ reflash validate: 10 objects, 0 errors, 3 warnings\n/)
+    expect(validated.page).toMatch(
+      /^### ✔ reflash validate: 10 objects, 0 errors, 3 warnings, 9 other documents skipped\n/,
+    )
     const planned = await runStep(commands[1]!)
     expect(planned.status).toBe(0)
     expect(planned.page).toMatch(/^\*\*3 devices: /)

@@ -38,6 +38,7 @@ describe('the metrics of a fleet', () => {
     const before = await read()
     expect(valueOf(before, 'reflash_objects', { kind: 'Device' })).toBe(5)
     expect(valueOf(before, 'reflash_devices', { category: 'ap', up_to_date: 'False' })).toBe(5)
+    expect(valueOf(before, 'reflash_devices', { reason: 'Halted' })).toBe(5)
     expect(valueOf(before, 'reflash_devices_reachable', { reachable: 'True' })).toBe(5)
     expect(valueOf(before, 'reflash_device_versions', { model: 'toy', version: '1.0.0' })).toBe(5)
     expect(valueOf(before, 'reflash_governor_stopped', { reason: 'Halted' })).toBe(1)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { HttpBindings } from '@hono/node-server'
 import { describe, expect, test } from 'vitest'
 import type { Access } from '../../src/server/access.ts'
-import type { TokenGate } from '../../src/server/tokens.ts'
+import type { AccessGate } from '../../src/server/access-gate.ts'
 import { apart, createToySource } from '../support/api-source.ts'
 import { imageDigest } from '../support/toy-fleet.ts'
 import { createWholeApp } from '../support/whole-app.ts'
@@ -14,9 +14,9 @@ const seed = process.env['REFLASH_SEED']
 const maxWatches = 5
 
 /** Every route over a fleet at rest, without the port before it. */
-async function serveEverything(tokens?: TokenGate) {
+async function serveEverything(gate?: AccessGate) {
   const source = await createToySource()
-  const { app, bugs, stop } = await createWholeApp(source, { tokens, maxWatches })
+  const { app, bugs, stop } = await createWholeApp(source, { gate, maxWatches })
   const env = { incoming: { socket: { remoteAddress: '127.0.0.1' } } } as HttpBindings
   const { name } = source.operation.metadata
   return {

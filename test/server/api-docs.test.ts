@@ -33,7 +33,7 @@ function createWholeApp() {
     redaction: { show: (object) => object, text: (text) => text },
     health: { live: [], ready: [] },
     metrics: { ...nothing, contentType: 'text/plain', text: async () => '', observe: () => {} } as never,
-    tokens: undefined,
+    gate: undefined,
     limits: { maxWatches: 1, maxWatchesPerToken: 1 },
     onBug: (error) => {
       throw error

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { hashOfToken, tokenText, type TokenEntry, type TokenScope } from '../../src/core/api-token.ts'
 import { fullAccess, type ServerEnv } from '../../src/server/access.ts'
+import type { AccessGate } from '../../src/server/access-gate.ts'
 import { guard } from '../../src/server/guard.ts'
-import { createTokenGate, type TokenGate } from '../../src/server/tokens.ts'
+import { createTokenGate } from '../../src/server/token-gate.ts'
 
 const now = Date.parse('2026-11-25T00:00:00Z')
 const tokenOf = (id: string): string => tokenText(id, new Uint8Array(32).fill(id.length))
@@ -22,15 +23,15 @@ const entries = [
   entryOf('mirror', ['images']),
 ]
 
-function gate(): TokenGate {
+function tokenGate(): AccessGate {
   const source = { find: (id: string) => entries.find((entry) => entry.id === id) }
   return createTokenGate(source, { clock: createManualClock(now), onRefused: () => {} })
 }
 
 /** Everything behind the guard says what it was told of who asks. */
-function appOf(tokens: TokenGate | undefined) {
+function appOf(gate: AccessGate | undefined) {
   const app = new Hono<ServerEnv>()
-  app.use(guard(tokens))
+  app.use(guard(gate))
   app.get('*', (context) => {
     const access = context.get('access')
     return context.json({
@@ -69,7 +70,7 @@ describe('with tokens', () => {
     ['/api/status/v1', 401],
     ['/nowhere', 401],
   ])('nobody without one reads %s: %i', async (path, status) => {
-    const response = await appOf(gate())(path)
+    const response = await appOf(tokenGate())(path)
     expect(response.status).toBe(status)
     if (status === 401) expect(response.headers.get('WWW-Authenticate')).toBe('Bearer')
     else expect(await response.json()).toMatchObject({ read: false, sensitive: false, metrics: false })
@@ -98,7 +99,7 @@ describe('with tokens', () => {
     ['/api/v1/events', { reader: 200, site: 403 }],
     ['/api/v1/namespaces/paris/events', { reader: 200, site: 200 }],
   ])('%s', async (path, expected) => {
-    const ask = appOf(gate())
+    const ask = appOf(tokenGate())
     const found = await Promise.all(
       Object.keys(expected).map(
         async (id) => [id, (await ask(path, `Bearer ${tokenOf(id)}`)).status] as const,
@@ -108,7 +109,7 @@ describe('with tokens', () => {
   })
 
   test('the routes are told what the token may see', async () => {
-    const response = await appOf(gate())('/apis', `Bearer ${tokenOf('site')}`)
+    const response = await appOf(tokenGate())('/apis', `Bearer ${tokenOf('site')}`)
     expect(await response.json()).toEqual({
       tokenId: 'site',
       read: true,
@@ -120,7 +121,7 @@ describe('with tokens', () => {
   })
 
   test('the words of a refusal do not depend on what is wrong, and quote nothing', async () => {
-    const ask = appOf(gate())
+    const ask = appOf(tokenGate())
     const tokens = [undefined, 'Bearer x', `Bearer ${tokenText('reader', new Uint8Array(32))}`]
     const texts = await Promise.all(tokens.map(async (text) => (await ask('/apis', text)).text()))
     expect(new Set(texts).size).toBe(1)
@@ -128,7 +129,7 @@ describe('with tokens', () => {
   })
 
   test('guessing is told to wait, and probes are answered meanwhile', async () => {
-    const ask = appOf(gate())
+    const ask = appOf(tokenGate())
     for (let n = 0; n < 10; n += 1) expect((await ask('/apis', 'Bearer x')).status).toBe(401)
     const response = await ask('/apis', 'Bearer x')
     expect(response.status).toBe(429)

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { createSshConnector } from '../../src/adapters/ssh/connector.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import { createFastClock } from '../support/fast-clock.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { type ScriptedServer, startScriptedServer } from '../support/ssh-servers.ts'
 import { targetOf } from '../support/ssh-target.ts'
 import { until } from '../support/until.ts'
@@ -94,6 +95,14 @@ describe('what is no SSH server', () => {
     await expect(connector.connect(targetOf(port), 300, never)).rejects.toMatchObject({ code: 'Timeout' })
   })
 
+  test('greets with more than 64 KiB: Unreachable', async () => {
+    const port = await startTcp((socket) => void socket.write('hello\r\n'.repeat(10_000)))
+    await expect(connector.connect(targetOf(port), 60_000, never)).rejects.toMatchObject({
+      code: 'Unreachable',
+      message: expect.stringContaining('no SSH identification within 65536 bytes'),
+    })
+  })
+
   test('is left at once on abort', async () => {
     const sockets: Socket[] = []
     const port = await startTcp((socket) => sockets.push(socket))
@@ -110,6 +119,16 @@ describe('what is no SSH server', () => {
 })
 
 describe('during the login', () => {
+  test('a greeting and an identification may come byte by byte', async () => {
+    const server = await scripted(() => {}, { greeting: 'SSH is here\r\nand nothing else' })
+    const proxy = await startFaultProxy({ port: server.port })
+    cleanUps.push(() => proxy.close())
+    proxy.add({ kind: 'slice', bytes: 1 }, { direction: 'downstream' })
+    const session = await connector.connect(targetOf(proxy.port), 20_000, never)
+    expect(session.hostKeys).toEqual([server.hostKey])
+    await session.close()
+  })
+
   test('the wrong host key gets no authentication, not even a name', async () => {
     const server = await scripted(() => {})
     const other = await scripted(() => {})

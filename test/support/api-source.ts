@@ -36,7 +36,7 @@ export async function createToySource(clockOf: (toy: Clock) => Clock = (toy) => 
   const recorder = openEventRecorder({
     table: createMemoryEvents(),
     clock,
-    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: () => `event-${(uids += 1)}`,
     onFailure: (error) => {
       throw error
@@ -56,7 +56,7 @@ export async function createToySource(clockOf: (toy: Clock) => Clock = (toy) => 
     metrics: createMetrics({ clock, version: '0.0.0', process: false }),
     version: '0.0.0',
     fleetLoaded: () => true,
-    isReady: () => true,
+    checks: { live: [], ready: [] },
     operation: operation!,
     told,
   }

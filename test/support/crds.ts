@@ -15,7 +15,7 @@ export interface CustomResourceDefinition {
 
 /** Applies every file of `crds/`, and waits until each kind is served. Gives the definitions as they then are. */
 export async function installCrds(server: ApiServer): Promise<CustomResourceDefinition[]> {
-  const files = globSync('*.yaml', { cwd: folder }).toSorted()
+  const files = globSync('reflash.dev_*.yaml', { cwd: folder }).toSorted()
   return Promise.all(files.map((file) => install(server, file)))
 }
 

@@ -9,16 +9,20 @@ export interface ServedApi {
   stop(): Promise<void>
 }
 
+/** A process starts within a second, unless every processor is busy with other suites. */
+const startLimitMs = 30_000
+
 export async function startServedApi(fleet: ServedFleet, ...flags: string[]): Promise<ServedApi> {
   const child = startReflash(['run', ...fleet.flags, '--listen', '127.0.0.1:0', ...flags])
   const end = ended(child)
   let said = ''
   child.stderr!.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')))
-  const listening = await until('an API that listens', () => {
+  const isListening = () => {
     if (child.exitCode !== null) throw new Error(said)
     const whole = said.slice(0, said.lastIndexOf('\n') + 1)
     return readLog(whole).events.find((event) => event['reason'] === 'Listening')
-  })
+  }
+  const listening = await until('an API that listens', isListening, startLimitMs)
   return {
     url: String(listening['msg']),
     stop: async () => {

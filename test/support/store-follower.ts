@@ -32,16 +32,16 @@ export function followStore(store: ResourceStore, kinds: readonly Kind[]): Follo
     bell.resolve()
     bell = Promise.withResolvers()
   }
-  let ended: { error?: unknown } | undefined
+  let ended: Error | undefined
   const reading = (async () => {
     try {
       for await (const event of store.follow({ kinds, signal: controller.signal })) {
         seen.push(event)
         ring()
       }
-      ended = {}
+      ended = new Error('the store has ended what it tells')
     } catch (error) {
-      ended = { error }
+      ended = error as Error
     }
     ring()
   })()
@@ -49,7 +49,7 @@ export function followStore(store: ResourceStore, kinds: readonly Kind[]): Follo
   const changes = (): StoreChange[] => seen.filter(isChange)
   const until: Follower['until'] = async (enough) => {
     while (!enough(seen)) {
-      if (ended) throw ended.error ?? new Error('the store has ended what it tells')
+      if (ended) throw ended
       await bell.promise
     }
   }

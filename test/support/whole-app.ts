@@ -1,12 +1,12 @@
 import type { Hono } from 'hono'
 import { createStatusReader } from '../../src/controllers/fleet-status.ts'
 import type { ServerEnv } from '../../src/server/access.ts'
+import type { AccessGate } from '../../src/server/access-gate.ts'
 import { createEventCollection } from '../../src/server/event-collection.ts'
 import { createNamespaceCollection } from '../../src/server/namespace-collection.ts'
 import { createRedaction } from '../../src/server/redaction.ts'
 import { createResourceCollections } from '../../src/server/resource-collections.ts'
 import { createServerApp } from '../../src/server/server.ts'
-import type { TokenGate } from '../../src/server/tokens.ts'
 import type { ToySource } from './api-source.ts'
 
 export interface WholeApp {
@@ -19,7 +19,7 @@ export interface WholeApp {
 /** Every route over a toy fleet, without the port before it. */
 export async function createWholeApp(
   source: ToySource,
-  { tokens, maxWatches }: { tokens?: TokenGate | undefined; maxWatches: number },
+  { gate, maxWatches }: { gate?: AccessGate | undefined; maxWatches: number },
 ): Promise<WholeApp> {
   const { clock, fleet, governor, images } = source.ports
   const stop = new AbortController()
@@ -40,7 +40,7 @@ export async function createWholeApp(
     images,
     redaction: createRedaction(resources.of('Device'), resources.of('UpgradeOperation')),
     health: { live: [{ name: 'ping', holds: () => true }], ready: [] },
-    tokens,
+    gate,
     limits: { maxWatches, maxWatchesPerToken: maxWatches },
     onBug: (error) => bugs.push(error),
   })

@@ -1,4 +1,5 @@
 import type { Key } from '../../api/resources.ts'
+import { trimmedCredentials } from '../../core/credentials.ts'
 import { ReflashError } from '../../core/errors.ts'
 import type { Secrets } from '../../ports/secrets.ts'
 import { readMountedSecret } from './mounted-secret.ts'
@@ -29,7 +30,7 @@ export function createSecrets({ declared, folder }: SecretsOptions): Secrets {
           : undefined
       if (inDirectory && mounted) throw inTwoPlaces(key, inDirectory)
       const entries = inDirectory?.secret.entries ?? mounted
-      return entries && trimmed(entries)
+      return entries && trimmedCredentials(entries)
     },
   }
 }
@@ -40,19 +41,9 @@ const inTwoPlaces = ({ name }: Key, { file, line }: DeclaredSecret): ReflashErro
     `Secret ${name} is in two places, ${file}:${line} and the folder of mounted Secrets; remove one`,
   )
 
-/** An editor or `echo` ends a line; no login and no password does. Keys are text of lines and stay as they are. */
-function trimmed(entries: Entries): Entries {
-  const copy = Object.assign(Object.create(null) as Record<string, string>, entries)
-  for (const name of ['username', 'password', 'passphrase']) {
-    const text = copy[name]
-    if (text !== undefined) copy[name] = text.replace(/\r?\n$/, '')
-  }
-  return copy
-}
-
 /** Why a device cannot be logged in to with a Secret, in words that quote nothing of it. */
 export function credentialProblem(entries: Entries): string | undefined {
-  const { username, password, 'ssh-privatekey': key } = trimmed(entries)
+  const { username, password, 'ssh-privatekey': key } = trimmedCredentials(entries)
   if (username === undefined || username === '') return 'needs a username'
   if (password === undefined && key === undefined) return 'needs a password or an ssh-privatekey'
   if (key !== undefined && !/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key.trimStart())) {

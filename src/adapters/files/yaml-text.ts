@@ -12,7 +12,7 @@ import {
   type Pair,
   type YAMLMap,
 } from 'yaml'
-import { formatPath, type Path } from '../../api/problem.ts'
+import { formatPath, type Path, type ProblemReason } from '../../api/problem.ts'
 import { boundedTokens, limitWords } from './bounded-tokens.ts'
 import { type Finding, finding, type Place } from './diagnostic.ts'
 import { isOtherInYaml11 } from './other-in-yaml-11.ts'
@@ -178,15 +178,23 @@ function toRecord(map: YAMLMap, path: Path, reading: Reading): Record<string, un
       report(reading, key, path, `has a key that is no text${isCollection(key) ? '' : '; quote it'}`)
       continue
     }
-    if (isOtherToKubectl(key)) report(reading, key, [...path, name], otherToKubectl)
-    if (name in record) report(reading, key, [...path, name], 'is there twice in one map')
-    else record[name] = toValue(value, [...path, name], reading)
+    const at = [...path, name]
+    if (isOtherToKubectl(key)) report(reading, key, at, otherToKubectl)
+    if (name in record)
+      report(reading, key, at, { reason: 'Duplicate', message: 'is there twice in one map' })
+    else record[name] = toValue(value, at, reading)
   }
   return record
 }
 
-function report({ problems, place, show }: Reading, node: Node, path: Path, message: string): void {
-  problems.push(finding('Invalid', message, { ...place(node.range?.[0] ?? 0), path: show(path) }))
+function report(
+  { problems, place, show }: Reading,
+  node: Node,
+  path: Path,
+  what: string | { reason: ProblemReason; message: string },
+): void {
+  const { reason, message } = typeof what === 'string' ? { reason: 'Invalid' as const, message: what } : what
+  problems.push(finding(reason, message, { ...place(node.range?.[0] ?? 0), path: show(path) }))
 }
 
 /** Our own words, because the parser's quote the text, which may be a password. */

@@ -9,6 +9,7 @@ import { failureOf } from './api-failure.ts'
 import { followKind, type RawEvent, type RawObject } from './follow-kind.ts'
 import { mergeStreams } from './merge-streams.ts'
 import type { ApiAnswer, Transport } from './transport.ts'
+import { createWholeKind } from './whole-kind.ts'
 
 export interface KubernetesStoreOptions {
   transport: Transport
@@ -92,23 +93,16 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Resource
     },
 
     follow({ kinds, signal }) {
+      const places = namespaces ?? [undefined]
       const sources = kinds.flatMap((kind) => {
-        const merged = mergeNamespaces(kind)
-        return (namespaces ?? [undefined]).map(
-          (namespace) => (stop: AbortSignal) =>
-            merged(
-              namespace ?? '',
-              followKind({
-                transport,
-                clock,
-                random,
-                path: collection(kind, namespace),
-                labelSelector,
-                signal: stop,
-              }),
-              namespaces?.length ?? 1,
-            ),
-        )
+        const whole = createWholeKind(kind, places.length)
+        const toEvent = (event: RawEvent, place: string): StoreEvent | undefined =>
+          whole(asStoreEvent(kind, event), place)
+        return places.map((namespace) => (stop: AbortSignal) => {
+          const path = collection(kind, namespace)
+          const events = followKind({ transport, clock, random, path, labelSelector, signal: stop })
+          return mapped(events, (event) => toEvent(event, path))
+        })
       })
       return mergeStreams<StoreEvent>(sources, signal)
     },
@@ -186,50 +180,24 @@ function toResource(kind: Kind, raw: RawObject): AnyResource {
   return { ...raw, apiVersion, kind, metadata, status: raw['status'] ?? {} } as unknown as AnyResource
 }
 
-/**
- * The streams of one kind in several namespaces as one: where one of them is listed, what is known of the others makes
- * the list whole. With one stream nothing is kept.
- */
-function mergeNamespaces(kind: Kind) {
-  const known = new Map<string, Map<string, AnyResource>>()
-  /** How far each stream has come. */
-  const versions = new Map<string, string>()
+function asStoreEvent(kind: Kind, event: RawEvent): StoreEvent {
+  switch (event.type) {
+    case 'Listed':
+      return { ...event, kind, objects: event.objects.map((object) => toResource(kind, object)) }
+    case 'Bookmark':
+    case 'Interrupted':
+      return { ...event, kind }
+    case 'Added':
+    case 'Modified':
+    case 'Deleted':
+      return { type: event.type, object: toResource(kind, event.object) }
+  }
+}
 
-  return async function* (
-    namespace: string,
-    events: AsyncIterable<RawEvent>,
-    count: number,
-  ): AsyncGenerator<StoreEvent> {
-    for await (const event of events) {
-      switch (event.type) {
-        case 'Listed': {
-          const objects = event.objects.map((object) => toResource(kind, object))
-          if (count > 1)
-            known.set(namespace, new Map(objects.map((object) => [object.metadata.name, object])))
-          if (count > 1 && known.size < count) break
-          const all = count > 1 ? [...known.values()].flatMap((each) => [...each.values()]) : objects
-          yield { type: 'Listed', kind, objects: all, resourceVersion: event.resourceVersion }
-          break
-        }
-        case 'Bookmark': {
-          versions.set(namespace, event.resourceVersion)
-          const oldest = [...versions.values()].toSorted(compareVersions)[0]!
-          if (versions.size === count) yield { type: 'Bookmark', kind, resourceVersion: oldest }
-          break
-        }
-        case 'Interrupted':
-          yield { type: 'Interrupted', kind, error: event.error }
-          break
-        case 'Added':
-        case 'Modified':
-        case 'Deleted': {
-          const object = toResource(kind, event.object)
-          if (event.type === 'Deleted') known.get(namespace)?.delete(object.metadata.name)
-          else known.get(namespace)?.set(object.metadata.name, object)
-          if (known.size === count || count === 1) yield { type: event.type, object }
-          break
-        }
-      }
-    }
+/** What `map` makes of each item, but for what it leaves out. */
+async function* mapped<T, U>(items: AsyncIterable<T>, map: (item: T) => U | undefined): AsyncGenerator<U> {
+  for await (const item of items) {
+    const result = map(item)
+    if (result !== undefined) yield result
   }
 }

@@ -13,8 +13,8 @@ export interface GroupCommit {
 
 interface Submitted {
   /** Does the work; what comes back is called when that has been committed. */
-  run(): () => void
-  fail(error: unknown): void
+  run: () => () => void
+  fail: (error: unknown) => void
 }
 
 /**

@@ -72,7 +72,7 @@ export function createObjectTable(database: Database, latest: number): ObjectTab
       })
       latest = version
     },
-    commit: group.submit,
-    flush: group.flush,
+    commit: (work, onCommitted) => group.submit(work, onCommitted),
+    flush: () => group.flush(),
   }
 }

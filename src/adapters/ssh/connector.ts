@@ -94,7 +94,7 @@ const openSession = async (attempt: Attempt): Promise<Session> => {
     const hostKeys = [link.hostKey, ...others].map(hostKeyLine)
     return createSession({ link, clock, address, hostKeys, closeRoute: route.close })
   } catch (error) {
-    await link.close()
+    link.destroy()
     throw error
   }
 }
@@ -143,7 +143,7 @@ const connect = async ({ deadlineMs, ...connecting }: Connecting): Promise<Sessi
   try {
     return await tryAddresses({ ...connecting, pins, route, endsMs })
   } catch (error) {
-    await route.close()
+    route.destroy()
     throw error
   }
 }

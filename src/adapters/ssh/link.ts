@@ -12,6 +12,7 @@ import { findMismatch, isDowngraded, isStrict, type Offer, ssh2Algorithms } from
 import type { Authentication } from './authentication.ts'
 import { guarded } from './guarded.ts'
 import { type HostKey, type HostKeyPolicy, judgeHostKey } from './host-key.ts'
+import { joinIdentification } from './identification.ts'
 import { holdKeyObjects } from './key-objects.ts'
 import { createOfferReader } from './read-offer.ts'
 
@@ -50,7 +51,8 @@ export interface Link {
   onLost: (fn: (error: ReflashError) => void) => () => void
   /** Until the returned function is called, so much silence is borne: answers queue behind a slow upload. */
   bearSilence: (ms: number) => () => void
-  destroy: (error: ReflashError) => void
+  /** Takes it down at once. What still waits for it gets the error. */
+  destroy: (error?: ReflashError) => void
   /** Says goodbye and waits for the other side, a second at most. */
   close: () => Promise<void>
 }
@@ -147,7 +149,11 @@ const createLink = (
     for (const listener of listeners) listener(error)
     listeners.clear()
   }
-  const destroy = (error: ReflashError) => {
+  const closed = () =>
+    new ReflashError('ConnectionLost', `the session on ${where} has been closed`, {
+      cause: new Error('closed'),
+    })
+  const destroy = (error = closed()) => {
     markLost(error)
     stream.destroy()
   }
@@ -206,11 +212,7 @@ const createLink = (
         const cancel = clock.after(closeMs, finish)
         client.once('end', finish)
         client.once('close', finish)
-        markLost(
-          new ReflashError('ConnectionLost', `the session on ${where} has been closed`, {
-            cause: new Error('closed'),
-          }),
-        )
+        markLost(closed())
         client.end()
       }),
   }
@@ -275,6 +277,7 @@ export const openLink = (options: LinkOptions): Promise<Link> => {
       // The link counts silence itself: ssh2 takes an answer that queues behind an upload for a dead peer.
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
     })
+    joinIdentification(client)
     stream.on('data', reader.push)
     return () => {
       if (!up) stream.destroy()

@@ -1,4 +1,5 @@
 import type { Offer } from './algorithms.ts'
+import { createIdentificationFinder } from './identification.ts'
 
 /** Greeting, identification and the first packet are far below this. */
 const maxBytes = 64 * 1024
@@ -17,15 +18,10 @@ const readLists = (payload: Buffer): string[][] => {
   return lists
 }
 
-/** The first packet after the identification line, if it is there in whole and is a KEXINIT. */
-const parseOffer = (bytes: Buffer): Offer | undefined => {
-  const ident = /(?:^|\n)SSH-[^\n]*\n/.exec(bytes.toString('latin1'))
-  if (!ident) return undefined
-  const packet = bytes.subarray(ident.index + ident[0].length)
-  if (packet.length < 6) return undefined
-  const end = 4 + packet.readUInt32BE(0)
-  if (packet.length < end || packet[5] !== kexInit) return undefined
-  const [kex, serverHostKey, cipher, , hmac] = readLists(packet.subarray(5, end - (packet[4] ?? 0)))
+/** The packet, if it is a KEXINIT. */
+const parseOffer = (packet: Buffer): Offer | undefined => {
+  if (packet.length < 6 || packet[5] !== kexInit) return undefined
+  const [kex, serverHostKey, cipher, , hmac] = readLists(packet.subarray(5, packet.length - (packet[4] ?? 0)))
   return kex && serverHostKey && cipher && hmac ? { kex, serverHostKey, cipher, hmac } : undefined
 }
 
@@ -39,16 +35,32 @@ export interface OfferReader {
  * nothing matches. Keeps at most 64 KiB.
  */
 export const createOfferReader = (): OfferReader => {
-  let bytes = Buffer.alloc(0)
+  const find = createIdentificationFinder()
+  let chunks: Buffer[] = []
+  let length = 0
+  /** Where the first packet begins, and what follows it. */
+  let start: number | undefined
+  let end: number | undefined
   let offer: Offer | undefined
   let over = false
+
+  const readPacket = () => {
+    if (start === undefined || length < (end ?? start + 4)) return
+    const bytes = Buffer.concat(chunks)
+    end ??= start + 4 + bytes.readUInt32BE(start)
+    if (length < end) return
+    offer = parseOffer(bytes.subarray(start, end))
+    over = true
+  }
   return {
     push: (chunk) => {
       if (over) return
-      bytes = Buffer.concat([bytes, chunk])
-      offer = parseOffer(bytes)
-      over = offer !== undefined || bytes.length > maxBytes
-      if (over) bytes = Buffer.alloc(0)
+      chunks.push(chunk)
+      length += chunk.length
+      start ??= find(chunk)
+      readPacket()
+      over ||= length > maxBytes
+      if (over) chunks = []
     },
     offer: () => offer,
   }

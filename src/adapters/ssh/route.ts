@@ -14,9 +14,11 @@ import { endpoint, openTcp, type TcpOptions } from './tcp.ts'
 export interface Route {
   open: (options: TcpOptions) => Promise<Duplex>
   close: () => Promise<void>
+  /** Ends it without a goodbye, for which there may be no time. */
+  destroy: () => void
 }
 
-export const directRoute: Route = { open: openTcp, close: async () => {} }
+export const directRoute: Route = { open: openTcp, close: async () => {}, destroy: () => {} }
 
 /** RFC 4254 section 5.1. */
 const administrativelyProhibited = 1
@@ -89,7 +91,11 @@ export const openJumpRoute = async (
       policy: { pins, acceptNew: false },
       authentication,
     })
-    return { open: (options) => openForward(link, options), close: link.close }
+    return {
+      open: (options) => openForward(link, options),
+      close: link.close,
+      destroy: () => link.destroy(),
+    }
   } catch (error) {
     throw inFrontOf(error)
   }

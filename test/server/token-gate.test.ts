@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { addToTokenFile, openTokenFile } from '../../src/adapters/files/token-file.ts'
 import { hashOfToken, readTokenEntries, tokenText, type TokenEntry } from '../../src/core/api-token.ts'
-import { createTokenGate } from '../../src/server/tokens.ts'
+import { createTokenGate } from '../../src/server/token-gate.ts'
 import { makeTree } from '../support/tree.ts'
 
 const now = Date.parse('2026-11-25T00:00:00Z')
@@ -62,12 +62,17 @@ describe('entries of the token file', () => {
 })
 
 describe('a token', () => {
+  const url = new URL('http://localhost/apis')
   const gateOf = (...entries: TokenEntry[]) => {
     const clock = createManualClock(now)
     const refusals: string[] = []
     const source = { find: (id: string) => entries.find((item) => item.id === id) }
     const gate = createTokenGate(source, { clock, onRefused: (address) => refusals.push(address) })
-    return { clock, refusals, check: (text?: string, address = '192.0.2.1') => gate.check(text, address) }
+    return {
+      clock,
+      refusals,
+      check: (authorization?: string, address = '192.0.2.1') => gate.check({ authorization, address, url }),
+    }
   }
 
   test('lets in with what its entry says', () => {

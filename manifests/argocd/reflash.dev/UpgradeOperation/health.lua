@@ -1,0 +1,32 @@
+-- Conditions and their reasons are listed in docs/reasons.md.
+local status = obj.status or {}
+local conditions = {}
+for _, condition in ipairs(status.conditions or {}) do
+  conditions[condition.type] = condition
+end
+
+local function holds(name)
+  return conditions[name] ~= nil and conditions[name].status == "True"
+end
+
+local function health(word, name)
+  local condition = conditions[name] or {}
+  return {status = word, message = condition.message or "not looked at yet"}
+end
+
+if obj.spec.cancel == true and status.phase == "Cancelled" then
+  return {status = "Suspended", message = "cancelled as its spec asks"}
+end
+if status.observedGeneration ~= obj.metadata.generation then
+  return health("Progressing", "Reconciling")
+end
+if holds("Stalled") then
+  return health("Degraded", "Stalled")
+end
+if holds("Reconciling") then
+  return {status = "Progressing", message = status.phase .. ": " .. conditions.Reconciling.message}
+end
+if holds("Ready") then
+  return health("Healthy", "Ready")
+end
+return health("Progressing", "Ready")
