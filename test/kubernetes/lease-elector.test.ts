@@ -71,6 +71,15 @@ describe('a leader', () => {
     expect(standby.elector.standing()).toMatchObject({ isLeader: true, transitions: 1 })
   })
 
+  test('says that it leads no more before others can lead', async () => {
+    const { clock, leader, leading, standing } = await setUp()
+    leader.fate = () => unheard
+    leading.stop()
+    await clock.runUntil(() => standing.signal !== undefined, 3000)
+    expect(leading.outcome).toBeUndefined()
+    expect(leader.heard.at(-1)).toMatchObject({ isLeader: false })
+  })
+
   test('holds on until its work has ended', async () => {
     const { clock, lease, leading, standing } = await setUp({ drainMs: 30_000 })
     leading.stop()
