@@ -55,8 +55,8 @@ export interface ElectionWorld {
   clock: ManualClock
   random: SeededRandom
   leases: MemoryLeases
-  lease(): NonNullable<Lease['spec']>
-  rival(identity: string, times?: Partial<ElectionTimes>): Rival
+  lease: () => NonNullable<Lease['spec']>
+  rival: (identity: string, times?: Partial<ElectionTimes>) => Rival
 }
 
 const name = 'reflash'
