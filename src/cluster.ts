@@ -150,13 +150,20 @@ export async function runController(
       random: systemRandom,
       governor,
       uploads: createUploadGates(systemClock),
-      settings: { probeIntervalMs: config.probeIntervalMs },
+      settings: { probeIntervalMs: config.probeIntervalMs, writesDurableOnly: true },
     }
     measureFleet(metrics, {
       ...ports,
       perDevice: config.metricsPerDevice,
       speaks: () => elector.standing().isLeader,
     })
+    metrics.onScrape(() => [
+      {
+        name: 'leader_election_master_status',
+        labels: { name: leaseName },
+        value: elector.standing().isLeader ? 1 : 0,
+      },
+    ])
     const controllers = createControllers(ports, config.concurrency, metrics)
     let isLoaded = false
     if (config.api) {
@@ -248,7 +255,11 @@ function openElector(
 
 function tellLeadership(elector: Elector, events: EventSink): void {
   let was = false
-  elector.onChange(({ isLeader, holder }) => {
+  let told: string | undefined
+  elector.onChange(({ isLeader, holder, failure }) => {
+    if (failure && failure.message !== told)
+      events.emit({ type: 'Warning', reason: 'ElectionFailed', message: failure.message })
+    told = failure?.message
     if (isLeader === was) return
     was = isLeader
     if (isLeader) info(events, 'LeaderElected', `this process leads, as ${holder ?? 'nobody'}`)

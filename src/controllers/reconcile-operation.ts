@@ -77,7 +77,7 @@ async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeu
 
 /**
  * Writes what is about to be done. Durable steps are awaited; the phases between them are kept in memory and written at
- * most once a second. Returns false when somebody else has changed the operation: look again.
+ * most once a second, or not at all. Returns false when somebody else has changed the operation: look again.
  */
 async function save(
   operation: UpgradeOperation,
@@ -89,8 +89,9 @@ async function save(
   const next = { ...operation, status: step.status }
   if (sameValue(step.status, operation.status)) return true
   // What takes long, and what a run ends with, is not left unwritten.
-  const lasts = step.act.kind === 'Upload' || step.act.kind === 'Wait'
-  if (!step.durable && !lasts && !run.mayWrite()) {
+  const { writesDurableOnly = false } = ports.settings
+  const lasts = step.act.kind === 'Wait' || (step.act.kind === 'Upload' && !writesDurableOnly)
+  if (!step.durable && !lasts && (writesDurableOnly || !run.mayWrite())) {
     run.keep(next)
     return true
   }

@@ -60,6 +60,7 @@ export const eventReasons = {
   Started: 'Reflash has started.',
   Listening: 'The API is served.',
   LeaderElected: 'This replica leads now: it alone starts upgrades.',
+  ElectionFailed: 'The Lease cannot be read or written; it is tried again.',
   LeadershipEnded: 'This replica does not lead any more; another one may.',
   RevisionTaken: 'A revision of the directory is in force.',
   DirectoryVanished: 'The directory is gone or empty; nothing is removed.',

@@ -206,6 +206,11 @@ export const metricTable = {
     help: 'Events that were not written to the cluster: too many waited (Full), their object told too much (Limited), the server refused them (Refused) or did not take them for minutes (Unavailable).',
     labels: ['reason'],
   },
+  leader_election_master_status: {
+    type: 'gauge',
+    help: '1 while this replica leads, 0 while it stands by; in a cluster only.',
+    labels: ['name'],
+  },
   reflash_build_info: {
     type: 'gauge',
     help: '1, with the versions of Reflash and Node.js as labels.',

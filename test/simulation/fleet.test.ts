@@ -17,7 +17,7 @@ const sum = (
 
 test(
   `${seeds} worlds of routers that misbehave: none is flashed twice, none is lied about`,
-  { timeout: 600_000 },
+  { timeout: 1_800_000 },
   async () => {
     const reports: Report[] = []
     for (let seed = first; seed < first + seeds; seed += 1) {
