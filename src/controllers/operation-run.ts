@@ -99,7 +99,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
         if (!sameValue(stored.status, base.status)) {
           const why = 'was changed by somebody else'
           // A word on what it waits for is no work on it.
-          if (isQueued(stored) && isQueued(base)) throw new ReflashError('Conflict', `operation ${key.name} ${why}`)
+          if (isQueued(stored) && isQueued(base))
+            throw new ReflashError('Conflict', `operation ${key.name} ${why}`)
           run.lose(why)
         }
         base = stored

@@ -115,6 +115,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('two contro
     const verdicts = ({ events }: RunningController) =>
       events.filter((event) => event.type === 'Phase' && event.phase === 'Succeeded').length
     expect([verdicts(leader), verdicts(standby)]).toEqual([0, 4])
-    for (const { events } of [leader, standby]) expect(events.filter(({ type }) => type === 'Bug')).toEqual([])
+    for (const { events } of [leader, standby])
+      expect(events.filter(({ type }) => type === 'Bug')).toEqual([])
   })
 })
