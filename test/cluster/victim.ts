@@ -25,7 +25,7 @@ const flags = { ...defaults, ...apiDefaults, maxStartsPerMinute: '10000', kubeco
 const ending = await runController(readControllerConfig(flags, {}), {
   version: '0.0.0',
   signal: stopping.signal,
-  electionTimes: { durationMs: 2000, renewDeadlineMs: 1500, retryMs: 250 },
+  electionTimes: { durationMs: 5000, renewDeadlineMs: 4000, retryMs: 500 },
   events: {
     emit: (event) => {
       if (event.type === 'Bug') say({ bug: `${event.controller} ${event.key}: ${String(event.error)}` })
