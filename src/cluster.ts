@@ -5,13 +5,13 @@ import { systemClock } from './adapters/clock/system-clock.ts'
 import { createImageStore } from './adapters/images/image-store.ts'
 import { createAccessReview } from './adapters/kubernetes/access-review.ts'
 import { openClusterAccess } from './adapters/kubernetes/cluster-access.ts'
+import { createEventPublisher, type EventPublisher } from './adapters/kubernetes/event-publisher.ts'
 import { createLeaseElector } from './adapters/kubernetes/lease-elector.ts'
 import { createNamespaceBrake } from './adapters/kubernetes/namespace-brake.ts'
 import { createConfigMapRecords } from './adapters/kubernetes/record-store.ts'
 import { createKubernetesStore } from './adapters/kubernetes/resource-store.ts'
 import { createClusterSecrets } from './adapters/kubernetes/secrets.ts'
 import { createTransport, type Transport } from './adapters/kubernetes/transport.ts'
-import { createMemoryEvents } from './adapters/memory/event-table.ts'
 import { countConnects } from './adapters/metrics/counted-connector.ts'
 import { createSoleElector } from './adapters/sole-elector.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
@@ -79,18 +79,28 @@ export async function runController(
   const stop = new AbortController()
   const fleet = new Fleet(systemClock)
   const recorder = openEventRecorder({
-    table: createMemoryEvents(),
     clock: systemClock,
-    uidOf: (kind, key) => fleet.get(kind, key)?.metadata.uid,
+    metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
     onFailure: () => undefined,
+    whole: { apiVersion: 'v1', kind: 'Namespace', namespace: '', name: namespace },
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
   const elector = openElector(config, electing, namespace)
   let api: HttpServer | undefined
+  let publisher: EventPublisher | undefined
   try {
     const metrics = await openMetrics(config.api, version)
+    publisher = createEventPublisher({
+      log: recorder,
+      transport,
+      clock: systemClock,
+      random: systemRandom,
+      metrics,
+      instance: config.identity,
+      warnings: options.events,
+    })
     const outside = {
       store: createKubernetesStore({
         transport,
@@ -168,6 +178,7 @@ export async function runController(
     stop.abort()
     await api?.close()
     recorder.close()
+    await publisher?.close()
     await Promise.all([transport.close(), electing.close()])
   }
 }

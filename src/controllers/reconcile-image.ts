@@ -119,7 +119,9 @@ function statusOf(
     set('Unsigned', 'True', 'NoSignaturePolicy', 'nothing but its digest vouches for this image')
   } else {
     set('Ready', 'False', readiness.reason, readiness.message)
-    set('Stalled', 'True', readiness.reason, readiness.message)
+    // A server that does not answer needs no person: it is asked again.
+    if (readiness.reason === 'FetchFailed') set('Reconciling', 'True', 'Loading', readiness.message)
+    else set('Stalled', 'True', readiness.reason, readiness.message)
   }
   const sourceError = sourceErrorOf(image)
   if (sourceError) set('Stalled', 'True', 'Invalid', sourceError)

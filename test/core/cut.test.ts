@@ -4,7 +4,7 @@ import { cut, cutToBytes } from '../../src/core/cut.ts'
 
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 const beginnings = (whole: string): string[] => {
-  const characters = [...whole]
+  const characters = Array.from(whole)
   return Array.from({ length: characters.length + 1 }, (_, count) => characters.slice(0, count).join(''))
 }
 
