@@ -110,8 +110,10 @@ unlessMissing([...missingApiServer(), ...missingRenderers()])('the API in a clus
       },
     }
   }
-  const statusesOf = async ({ ask }: Served, token: string, paths: readonly string[]): Promise<object> =>
-    Object.fromEntries(await Promise.all(paths.map(async (path) => [path, (await ask(path, token)).status])))
+  const statusesOf = async (served: Served, token: string, paths: readonly string[]): Promise<object> =>
+    Object.fromEntries(
+      await Promise.all(paths.map(async (path) => [path, (await served.ask(path, token)).status])),
+    )
   const each = (status: number, paths: readonly string[]): object =>
     Object.fromEntries(paths.map((path) => [path, status]))
   const warningsOf = ({ source }: Served, reason: string) =>
