@@ -17,7 +17,7 @@ import { createSoleElector } from './adapters/sole-elector.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi } from './compose.ts'
 import type { ControllerConfig } from './config.ts'
-import { createControllers, type Controllers } from './controllers/controllers.ts'
+import { createControllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
@@ -26,6 +26,8 @@ import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
+import type { ElectionTimes } from './core/election.ts'
+import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
 import type { Elector } from './ports/elector.ts'
 import type { EventSink } from './ports/event-sink.ts'
@@ -37,6 +39,7 @@ import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 /** Where neither flag, pod nor context says so. */
 const defaultNamespace = 'reflash-system'
 const leaseName = 'reflash'
+const askAgainMs = 1000
 
 /** Where a controller in a cluster meets what outlives it. */
 export interface ClusterOutside {
@@ -52,6 +55,8 @@ export interface ControllerOptions {
   version?: string
   /** Hears where the API is served. */
   onListening?: (url: string) => void
+  /** Those of client-go where left out. */
+  electionTimes?: Partial<ElectionTimes>
   /** Wraps what every write and every command passes through: the place from which tests look on and intervene. */
   decorate?: (outside: ClusterOutside) => ClusterOutside
 }
@@ -87,7 +92,7 @@ export async function runController(
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
-  const elector = openElector(config, electing, namespace)
+  const elector = openElector(config, { transport: electing, namespace, times: options.electionTimes })
   let api: HttpServer | undefined
   let publisher: EventPublisher | undefined
   try {
@@ -112,11 +117,25 @@ export async function runController(
       connector: countConnects(createSshConnector({ clock: systemClock }), metrics),
     }
     const { store, records, connector } = options.decorate?.(outside) ?? outside
+    const governor = await whenAnswered(
+      () =>
+        openGovernor({
+          settings: config.governor,
+          records,
+          brake: createNamespaceBrake(transport, namespace, systemClock),
+          clock: systemClock,
+          ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
+        }),
+      events,
+      options.signal,
+    )
+    if (!governor) return 'Stopped'
+    const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
       store: writeThrough(store, fleet),
       fleet,
       records,
-      secrets: createClusterSecrets(transport, systemClock),
+      secrets,
       connector,
       upgraders: await loadUpgraders(config.upgraderModules),
       images: createImageStore({
@@ -129,13 +148,7 @@ export async function runController(
       events,
       clock: systemClock,
       random: systemRandom,
-      governor: await openGovernor({
-        settings: config.governor,
-        records,
-        brake: createNamespaceBrake(transport, namespace, systemClock),
-        clock: systemClock,
-        ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
-      }),
+      governor,
       uploads: createUploadGates(systemClock),
       settings: { probeIntervalMs: config.probeIntervalMs },
     }
@@ -169,7 +182,11 @@ export async function runController(
     const following = controllers.follow(stop.signal)
     await Promise.race([controllers.ready, following, whenAborted(options.signal)])
     isLoaded = true
-    const lead = elector.lead((leading) => work(controllers, ports, leading), options.signal)
+    const lead = elector.lead(async (leading) => {
+      await whenAnswered(() => takeOver(ports), events, leading)
+      const looking = secrets.follow(leading, (changed) => controllers.onSecrets(changed))
+      await Promise.all([controllers.work(leading), looking])
+    }, options.signal)
     const ending = await Promise.race([lead, following.then(() => 'Stopped' as const)])
     stop.abort()
     await following
@@ -184,29 +201,46 @@ export async function runController(
 }
 
 /** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */
-async function work(controllers: Controllers, ports: Ports, signal: AbortSignal): Promise<void> {
-  const { store, fleet, governor } = ports
+async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
   for (const kind of ['UpgradeOperation', 'Device'] as const) {
     const { items, resourceVersion } = await store.list(kind)
     fleet.replace({ kind, objects: items, resourceVersion })
   }
   await governor.reload()
-  await controllers.work(signal)
+}
+
+/** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */
+async function whenAnswered<T>(
+  ask: () => Promise<T>,
+  events: EventSink,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  for (let tries = 0; !signal.aborted; tries += 1) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!hasCode(error, 'ServerUnavailable')) throw error
+      if (tries === 0) events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(error) })
+      await systemClock.sleep(askAgainMs, signal).catch(() => undefined)
+    }
+  }
+  return undefined
 }
 
 function openElector(
   { leaderElect, identity }: ControllerConfig,
-  transport: Transport,
-  namespace: string,
+  lease: { transport: Transport; namespace: string; times: Partial<ElectionTimes> | undefined },
 ): Elector {
   // A pod keeps its name over a restart of its container.
   const unique = `${identity}_${randomUUID()}`
   if (!leaderElect) return createSoleElector({ identity: unique })
+  const { transport, namespace, times } = lease
   return createLeaseElector({
     transport,
     clock: systemClock,
     random: systemRandom,
     namespace,
+    ...(times ? { times } : {}),
     name: leaseName,
     identity: unique,
   })

@@ -1,5 +1,6 @@
 import { createStatusReader } from '../controllers/fleet-status.ts'
 import type { Ports } from '../controllers/ports.ts'
+import { ReflashError } from '../core/errors.ts'
 import { isLoopback, type ListenAddress } from '../core/listen-address.ts'
 import type { EventLog } from '../ports/event-log.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
@@ -61,7 +62,14 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
     settings.tls && openTlsFiles(settings.tls, { clock, onError: (why) => warn('CertificateInvalid', why) })
   const gate = createGate(settings, source, warn)
   const closed = new AbortController()
-  const collections = createResourceCollections(store, { clock, signal: closed.signal, onError: onBug })
+  const collections = createResourceCollections(store, {
+    clock,
+    signal: closed.signal,
+    onError: (error) => {
+      // What passes is no bug, and the controllers tell of it, who follow the same store.
+      if (!(error instanceof ReflashError && error.recoverable)) onBug(error)
+    },
+  })
   const app = createServerApp({
     version,
     clock,

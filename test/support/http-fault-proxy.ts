@@ -21,6 +21,8 @@ import { createHttpRules, type HttpRules } from './http-rules.ts'
 /** One request. Times are in ms of the monotonic clock. */
 export interface LoggedRequest extends HttpRequest {
   atMs: number
+  /** What the client sent, once that is whole. */
+  body: string
   /** What the client was told; undefined as long as it was told nothing. */
   status: number | undefined
   /** When the answer was over, in whatever way. */
@@ -94,10 +96,14 @@ const createHandler = ({ send, clock, rules, requests }: Parts) => {
     const entry: LoggedRequest = {
       ...request,
       atMs: clock.monotonic(),
+      body: '',
       status: undefined,
       endedMs: undefined,
     }
     requests.push(entry)
+    const body: Buffer[] = []
+    incoming.on('data', (bytes: Buffer) => body.push(bytes))
+    incoming.on('end', () => (entry.body = Buffer.concat(body).toString()))
     let relay: Relay | undefined
     const inForce = rules.inForce(request, () => relay?.turn())
     sink.once('close', () => {

@@ -32,21 +32,20 @@ export interface FollowOptions {
 const watchSeconds = { least: 290, most: 590 }
 /** Past its own end a watch is given this long to say so: a dead connection says nothing. */
 const endMarginMs = 5000
+/** A watch is answered before there is anything to tell. */
+const answerMs = 30_000
 /** Bookmarks come every minute, mostly; a watch in which nothing came for longer may be dead. */
 const silenceMs = 90_000
 
-const changeTypes: Readonly<Record<string, 'Added' | 'Modified' | 'Deleted'>> = {
-  ADDED: 'Added',
-  MODIFIED: 'Modified',
-  DELETED: 'Deleted',
-}
+const eventTypes = { ADDED: 'Added', MODIFIED: 'Modified', DELETED: 'Deleted', BOOKMARK: 'Bookmark' } as const
+const isEventType = (type: string): type is keyof typeof eventTypes => Object.hasOwn(eventTypes, type)
 
 /** Follows the objects at one path until the signal is aborted; whatever goes wrong is tried again. */
 export async function* followKind(options: FollowOptions): AsyncGenerator<RawEvent> {
-  const { clock, random, signal } = options
+  const { random, signal } = options
   let machine = startListWatch()
   while (!signal.aborted) {
-    if (machine.waitMs > 0) await clock.sleep(machine.waitMs, signal)
+    if (machine.waitMs > 0 && !(await sleeps(machine.waitMs, options))) return
     const { ask } = machine
     const { outcome, error } = ask.kind === 'List' ? await list(ask, options) : yield* watch(ask, options)
     if (signal.aborted) return
@@ -55,6 +54,17 @@ export async function* followKind(options: FollowOptions): AsyncGenerator<RawEve
     if (told?.kind === 'Listed')
       yield { type: 'Listed', objects: told.objects as RawObject[], resourceVersion: told.resourceVersion }
     if (told?.kind === 'Interrupted') yield { type: 'Interrupted', error: error ?? tooShort(options.path) }
+  }
+}
+
+/** False when the signal is aborted meanwhile. */
+async function sleeps(ms: number, { clock, signal }: FollowOptions): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal)
+    return true
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return false
   }
 }
 
@@ -79,9 +89,14 @@ async function list(ask: Ask & { kind: 'List' }, options: FollowOptions): Promis
     })
     const failure = failureOf(answer, `list ${path}`)
     if (failure) return failed(failure, { ...answer, lastedMs: clock.monotonic() - startedAt })
-    const { items, metadata } = answer.body as {
+    const { items, metadata } = (answer.body ?? {}) as {
       items?: RawObject[]
-      metadata: { resourceVersion: string; continue?: string }
+      metadata?: { resourceVersion?: string; continue?: string }
+    }
+    // Something between here and the server may well answer 200 with a page for people.
+    if (metadata?.resourceVersion === undefined) {
+      const noList = new ReflashError('ServerUnavailable', `list ${path}: the answer is no list`)
+      return failed(noList, { ...answer, lastedMs: clock.monotonic() - startedAt })
     }
     return {
       outcome: {
@@ -107,10 +122,13 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
   const silence = new AbortController()
   const hush = (): void => silence.abort()
   const cancelCap = clock.after(seconds * 1000 + endMarginMs, hush)
-  let cancelSilence = clock.after(silenceMs, hush)
+  let cancelSilence = clock.after(answerMs, hush)
   let { resourceVersion } = ask
-  let events = 0
-  const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), events } })
+  let hasBegun = false
+  let changes = 0
+  const ended = (): Asked => ({ outcome: { kind: 'Ended', resourceVersion, lastedMs: lastedMs(), changes } })
+  const failedNow = (error: ReflashError, answer: { status?: number; retryAfterMs?: number } = {}): Asked =>
+    failed(error, { ...answer, lastedMs: lastedMs(), ...(hasBegun ? { resourceVersion } : {}) })
   try {
     const stream = await transport.stream({
       method: 'GET',
@@ -127,35 +145,28 @@ async function* watch(ask: Ask & { kind: 'Watch' }, options: FollowOptions): Asy
     if (stream.status !== 200) {
       const answer = { status: stream.status, body: parse(await stream.text()) }
       const failure = failureOf(answer, `watch ${path}`)!
-      return failed(failure, { ...answer, ...stream, resourceVersion, lastedMs: lastedMs() })
+      return failedNow(failure, stream)
     }
+    hasBegun = true
+    cancelSilence()
+    cancelSilence = clock.after(silenceMs, hush)
     yield { type: 'Bookmark', resourceVersion }
     for await (const line of stream.lines) {
       cancelSilence()
       cancelSilence = clock.after(silenceMs, hush)
-      const event = parse(line) as { type?: string; object?: RawObject } | string
-      if (typeof event === 'string' || !event.object) throw unreadable(path, line)
-      const { type = '', object } = event
-      if (type === 'ERROR') {
-        const { code = 500 } = object as { code?: number }
-        const failure = failureOf({ status: code, body: object }, `watch ${path}`)
-        return failed(failure ?? unreadable(path, line), {
-          status: code,
-          resourceVersion,
-          lastedMs: lastedMs(),
-        })
-      }
-      resourceVersion = object.metadata.resourceVersion
-      const change = changeTypes[type]
-      if (!change && type !== 'BOOKMARK') throw unreadable(path, line)
-      events += 1
-      yield change ? { type: change, object } : { type: 'Bookmark', resourceVersion }
+      const heard = heardIn(line, path)
+      if ('error' in heard) return failedNow(heard.error, heard)
+      const { type, object } = heard
+      ;({ resourceVersion } = object.metadata)
+      if (type !== 'Bookmark') changes += 1
+      yield type === 'Bookmark' ? { type, resourceVersion } : { type, object }
     }
     return ended()
   } catch (error) {
     // Silence alone proves nothing against the version that is known: it is watched on from there.
-    if (silence.signal.aborted && !signal.aborted) return ended()
-    return failed(errorOf(error, signal), { resourceVersion, lastedMs: lastedMs() })
+    if (silence.signal.aborted && !signal.aborted)
+      return hasBegun ? ended() : failedNow(new ReflashError('ServerUnavailable', `watch ${path}: no answer`))
+    return failedNow(errorOf(error, signal))
   } finally {
     cancelCap()
     cancelSilence()
@@ -198,6 +209,25 @@ const unreadable = (path: string, line: string): ReflashError =>
 
 const tooShort = (path: string): ReflashError =>
   new ReflashError('ServerUnavailable', `watch ${path}: the server ends it at once`)
+
+type Heard =
+  | { type: (typeof eventTypes)[keyof typeof eventTypes]; object: RawObject }
+  /** Why the watch is over, and the status that goes with it. */
+  | { error: ReflashError; status: number }
+
+function heardIn(line: string, path: string): Heard {
+  const event = parse(line) as { type?: unknown; object?: unknown } | null
+  const { type, object } = event ?? {}
+  const nonsense = { error: unreadable(path, line), status: 200 }
+  if (typeof type !== 'string' || typeof object !== 'object' || object === null) return nonsense
+  if (type === 'ERROR') {
+    const { code: status = 500 } = object as { code?: number }
+    const error = failureOf({ status, body: object }, `watch ${path}`) ?? nonsense.error
+    return { error, status }
+  }
+  const isUsable = isEventType(type) && (object as Partial<RawObject>).metadata?.resourceVersion
+  return isUsable ? { type: eventTypes[type], object: object as RawObject } : nonsense
+}
 
 function parse(text: string): unknown {
   try {

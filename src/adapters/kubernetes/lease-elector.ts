@@ -63,7 +63,8 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
     renewedAt: term?.renewedAt,
   })
   const isLeader = (): boolean => term !== undefined && !term.loss.signal.aborted
-  const describe = (): Standing => {
+  const standing = (): Standing => {
+    settle()
     const { record } = lease.observed
     return {
       isLeader: isLeader(),
@@ -73,7 +74,7 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
       ...(failure ? { failure } : {}),
     }
   }
-  const tell = (): void => listeners.tell(describe())
+  const tell = (): void => listeners.tell(standing())
   const note = (error: ReflashError | undefined): void => {
     failure = error
     tell()
@@ -93,8 +94,9 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
       const why = `not renewed for ${times.renewDeadlineMs / 1000} s`
       return lose(new ReflashError('ServerUnavailable', `${lost}: ${why}`, { cause: failure }))
     }
-    const holder = lease.observed.record?.holder || 'nobody: it was given back'
-    lose(new ReflashError('Conflict', `${lost} to ${printable(holder, 100)}`))
+    const holder = lease.observed.record?.holder ?? ''
+    const how = holder === '' ? ': somebody gave it back' : ` to ${printable(holder, 100)}`
+    lose(new ReflashError('Conflict', `${lost}${how}`))
   }
   const renewed = (own: Term, sentAt: number): void => {
     own.renewedAt = sentAt
@@ -203,6 +205,7 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
       await keeping.finally(() => {
         own.cancelDeadline()
         term = undefined
+        tell()
       })
       if (!loss.aborted) await release()
     }
@@ -224,10 +227,7 @@ export function createLeaseElector(options: LeaseElectorOptions): Elector {
         tell()
       }
     },
-    standing() {
-      settle()
-      return describe()
-    },
+    standing,
     onChange: (listener) => listeners.onChange(listener),
   }
 }

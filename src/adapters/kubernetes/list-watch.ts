@@ -9,9 +9,9 @@ export type Ask =
 /** What came of asking. */
 export type Outcome =
   | { kind: 'Page'; objects: readonly unknown[]; resourceVersion: string; continue: string | undefined }
-  /** A watch that ended as watches do: `resourceVersion` is how far it had come. */
-  | { kind: 'Ended'; resourceVersion: string; lastedMs: number; events: number }
-  /** `resourceVersion` is how far a watch had come before that. */
+  /** A watch that ended as watches do: `resourceVersion` is how far it had come, `changes` are events but bookmarks. */
+  | { kind: 'Ended'; resourceVersion: string; lastedMs: number; changes: number }
+  /** `status` is undefined without an answer. `resourceVersion` is how far a watch had come, where it had begun at all. */
   | {
       kind: 'Failed'
       status: number | undefined
@@ -26,14 +26,16 @@ export interface ListWatch {
   waitMs: number
   /** Pages of the list so far. */
   pages: readonly (readonly unknown[])[]
-  /** Failures in a row, since a watch had lasted or told something. A list alone proves little: see `afterFailure`. */
+  /** Failures in a row, since a watch had lasted. A list alone proves little, nor does a watch that ends at once. */
   failures: number
+  /** The follower has been told that nothing is heard, and has heard nothing since. */
+  isInterrupted: boolean
 }
 
 /** What a follower is told. */
 export type Told =
   | { kind: 'Listed'; objects: readonly unknown[]; resourceVersion: string }
-  /** Nothing is heard from now on; said once. */
+  /** Nothing is heard from now on, until a list or a watch begins; said once. */
   | { kind: 'Interrupted' }
   | undefined
 
@@ -44,14 +46,22 @@ const baseMs = 800
 const maxMs = 30_000
 /** A kind that is not there, or not ours to see, is waited for in peace. */
 const deniedMs = 30_000
-/** A watch that ends sooner without having told anything is a failure, or the next would follow at once, for ever. */
+/** A watch that ends sooner is followed by the next no sooner, and is a failure if it has told nothing. */
 const shortWatchMs = 1000
 /** A watch that has lasted so long was a healthy one. */
 const healthyMs = 120_000
+/** A watch that the server refuses so often in a row will not begin where it should: then from a new list. */
+const refusals = 3
 
 const firstPage: Ask = { kind: 'List', limit: pageSize, continue: undefined }
 
-export const startListWatch = (): ListWatch => ({ ask: firstPage, waitMs: 0, pages: [], failures: 0 })
+export const startListWatch = (): ListWatch => ({
+  ask: firstPage,
+  waitMs: 0,
+  pages: [],
+  failures: 0,
+  isInterrupted: false,
+})
 
 /**
  * The state machine of following one kind: list it page by page, watch from there, and list again where that is told to
@@ -61,12 +71,8 @@ export function afterOutcome(machine: ListWatch, outcome: Outcome, random01: num
   switch (outcome.kind) {
     case 'Page':
       return afterPage(machine, outcome)
-    case 'Ended': {
-      const watch: Ask = { kind: 'Watch', resourceVersion: outcome.resourceVersion }
-      if (outcome.lastedMs < shortWatchMs && outcome.events === 0)
-        return retry(machine, watch, outcome, random01)
-      return [{ ask: watch, waitMs: 0, pages: [], failures: 0 }, undefined]
-    }
+    case 'Ended':
+      return afterEnd(machine, outcome, random01)
     case 'Failed':
       return afterFailure(machine, outcome, random01)
   }
@@ -76,34 +82,53 @@ function afterPage(machine: ListWatch, page: Outcome & { kind: 'Page' }): [ListW
   const pages = [...machine.pages, page.objects]
   if (page.continue !== undefined) {
     const ask: Ask = { kind: 'List', limit: pageSize, continue: page.continue }
-    return [{ ask, waitMs: 0, pages, failures: machine.failures }, undefined]
+    return [{ ...machine, ask, waitMs: 0, pages }, undefined]
   }
-  const ask: Ask = { kind: 'Watch', resourceVersion: page.resourceVersion }
-  const objects = pages.flat()
+  const { resourceVersion } = page
   return [
-    { ask, waitMs: 0, pages: [], failures: machine.failures },
-    { kind: 'Listed', objects, resourceVersion: page.resourceVersion },
+    { ...machine, ask: { kind: 'Watch', resourceVersion }, waitMs: 0, pages: [], isInterrupted: false },
+    { kind: 'Listed', objects: pages.flat(), resourceVersion },
   ]
 }
 
+function afterEnd(machine: ListWatch, end: Outcome & { kind: 'Ended' }, random01: number): [ListWatch, Told] {
+  const { resourceVersion, lastedMs, changes } = end
+  const ask: Ask = { kind: 'Watch', resourceVersion }
+  const heard = { ...machine, ask, pages: [], isInterrupted: false }
+  if (lastedMs >= shortWatchMs) return [{ ...heard, waitMs: 0, failures: 0 }, undefined]
+  if (changes > 0) return [{ ...heard, waitMs: shortWatchMs - lastedMs }, undefined]
+  return retry(heard, ask, {}, random01)
+}
+
 function afterFailure(
-  machine: ListWatch,
+  before: ListWatch,
   outcome: Outcome & { kind: 'Failed' },
   random01: number,
 ): [ListWatch, Told] {
-  const { ask } = machine
-  if (outcome.status !== 410) {
-    const { resourceVersion } = outcome
-    const again: Ask =
-      ask.kind === 'Watch' && resourceVersion !== undefined ? { kind: 'Watch', resourceVersion } : ask
-    return retry(machine, again, outcome, random01)
+  const { status, resourceVersion, lastedMs } = outcome
+  const machine: ListWatch = {
+    ...before,
+    failures: lastedMs >= healthyMs ? 0 : before.failures,
+    isInterrupted: before.isInterrupted && resourceVersion === undefined,
+  }
+  const { ask, failures } = machine
+  const relist = { ...machine, pages: [] }
+  if (status !== 410) {
+    if (ask.kind === 'List') return retry(machine, ask, outcome, random01)
+    const isRefused = status !== undefined && status !== 429 && failures + 1 >= refusals
+    if (isRefused) return retry(relist, firstPage, outcome, random01)
+    return retry(
+      machine,
+      resourceVersion === undefined ? ask : { ...ask, resourceVersion },
+      outcome,
+      random01,
+    )
   }
   // What it knew when the first page was made is gone: then all of it at once, which does not grow old.
   const isMidway = ask.kind === 'List' && ask.continue !== undefined
   const list: Ask = isMidway ? { kind: 'List', limit: undefined, continue: undefined } : firstPage
-  const relist = { ...machine, pages: [] }
   // The first time at once; a server that calls its own lists too old is asked more and more slowly.
-  if (machine.failures > 0) return retry(relist, list, outcome, random01)
+  if (failures > 0) return retry(relist, list, outcome, random01)
   return [{ ...relist, ask: list, waitMs: 0, failures: 1 }, undefined]
 }
 
@@ -111,18 +136,14 @@ function afterFailure(
 function retry(
   machine: ListWatch,
   ask: Ask,
-  { lastedMs, ...outcome }: { lastedMs: number; status?: number | undefined; retryAfterMs?: number },
+  { status, retryAfterMs = 0 }: { status?: number | undefined; retryAfterMs?: number },
   random01: number,
 ): [ListWatch, Told] {
-  const failures = (lastedMs >= healthyMs ? 0 : machine.failures) + 1
-  const denied = outcome.status === 403 || outcome.status === 404 ? deniedMs : 0
-  const waitMs = Math.max(
-    backoff({ attempt: failures, baseMs, maxMs, random01 }),
-    outcome.retryAfterMs ?? 0,
-    denied,
-  )
+  const failures = machine.failures + 1
+  const denied = status === 403 || status === 404 ? deniedMs : 0
+  const waitMs = Math.max(backoff({ attempt: failures, baseMs, maxMs, random01 }), retryAfterMs, denied)
   return [
-    { ask, waitMs, pages: machine.pages, failures },
-    failures === 1 ? { kind: 'Interrupted' } : undefined,
+    { ...machine, ask, waitMs, failures, isInterrupted: true },
+    machine.isInterrupted ? undefined : { kind: 'Interrupted' },
   ]
 }

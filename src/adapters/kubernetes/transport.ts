@@ -65,7 +65,7 @@ export function createTransport(options: {
 }): Transport {
   const { access, clock, userAgent } = options
   const closing = new AbortController()
-  let connected: { tls: TlsMaterial; dispatcher: Dispatcher } | undefined
+  let connected: { tls: TlsMaterial; dispatcher: Promise<Dispatcher> } | undefined
   /** When the next request may ask a server that did not answer; undefined: it answers. */
   let nextAskAt: number | undefined
 
@@ -82,12 +82,17 @@ export function createTransport(options: {
   }
 
   /** Connections with other keys than before are other connections; what is under way on the old ones ends there. */
-  const dispatcherFor = async (tls: TlsMaterial): Promise<Dispatcher> => {
+  const dispatcherFor = (tls: TlsMaterial): Promise<Dispatcher> => {
     if (connected && sameTls(connected.tls, tls)) return connected.dispatcher
     const old = connected?.dispatcher
-    connected = { tls, dispatcher: await openDispatcher(access, tls) }
-    void old?.close()
-    return connected.dispatcher
+    // Kept before it is open: whoever asks meanwhile shall not open another.
+    const opening = { tls, dispatcher: openDispatcher(access, tls) }
+    connected = opening
+    opening.dispatcher.catch(() => {
+      if (connected === opening) connected = undefined
+    })
+    void old?.then((dispatcher) => dispatcher.close()).catch(() => {})
+    return opening.dispatcher
   }
 
   const send = async (
@@ -157,13 +162,20 @@ export function createTransport(options: {
       return {
         status: response.statusCode,
         lines: readLines(response.body, broken),
-        text: () => response.body.text(),
+        text: async () => {
+          try {
+            return await response.body.text()
+          } catch (error) {
+            throw broken(error)
+          }
+        },
         ...retryAfter(response),
       }
     },
     async close() {
       closing.abort()
-      await connected?.dispatcher.close()
+      const dispatcher = await connected?.dispatcher.catch(() => undefined)
+      await dispatcher?.close()
     },
   }
 }
