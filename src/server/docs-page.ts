@@ -2,7 +2,7 @@ import { html, raw } from 'hono/html'
 import { hash } from 'node:crypto'
 import { apiRoutes, paths, type ApiAnswer, type ApiParameter, type ApiRoute } from './api-routes.ts'
 import { apiSchemas } from './api-schemas.ts'
-import { apiRules, openApiPath, scopeText } from './openapi.ts'
+import { apiRules, neededFor, openApiPath } from './openapi.ts'
 import { fieldsOf, typeOf } from './schema-fields.ts'
 
 type Html = ReturnType<typeof html>
@@ -86,7 +86,7 @@ const sectionOf = (route: ApiRoute): Html =>
   html`<section id="${route.id}">
     <h2>${route.summary}</h2>
     <p class="path">GET ${openApiPath(paths[route.id])}</p>
-    <p>${inline(route.description)} <span class="soft">${inline(scopeText(route.scope))}</span></p>
+    <p>${inline(route.description)} <span class="soft">${inline(neededFor(route))}</span></p>
     <pre>curl ${route.example}</pre>
     ${
       route.parameters.length === 0

@@ -1,15 +1,15 @@
 import { apiRoutes, paths, type ApiRoute } from '../../src/server/api-routes.ts'
 import { apiSchemas } from '../../src/server/api-schemas.ts'
-import { apiRules, openApiPath, scopeText } from '../../src/server/openapi.ts'
+import { apiRules, neededFor, openApiPath } from '../../src/server/openapi.ts'
 import { fieldsOf, typeOf } from '../../src/server/schema-fields.ts'
 import { code, table } from './markdown.ts'
 
 const routeSection = (route: ApiRoute): string => {
-  const { id, summary, description, scope, parameters, answers, example } = route
+  const { id, summary, description, parameters, answers, example } = route
   const parts = [
     `### ${summary}`,
     code(`GET ${openApiPath(paths[id])}`),
-    `${description} ${scopeText(scope)}`,
+    `${description} ${neededFor(route)}`,
     `\`\`\`sh\ncurl ${example}\n\`\`\``,
     parameters.length === 0
       ? []

@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import type { HttpBindings } from '@hono/node-server'
 import { describe, expect, test } from 'vitest'
+import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import type { Access } from '../../src/server/access.ts'
 import type { AccessGate } from '../../src/server/access-gate.ts'
+import { createReviewGate } from '../../src/server/review-gate.ts'
 import { apart, createToySource } from '../support/api-source.ts'
+import { createScriptedReviews, discovery, viewIn } from '../support/scripted-reviews.ts'
 import { imageDigest } from '../support/toy-fleet.ts'
 import { createWholeApp } from '../support/whole-app.ts'
 
@@ -250,6 +253,27 @@ describe(`${requests} requests of any kind`, { timeout: 600_000 }, () => {
     const seen = await askAnything(served, ({ body }) => {
       expect(body).not.toMatch(/192\.0\.2\.\d|ssh-ed25519 AAAA/)
       expect(body).not.toContain(apart.name)
+    })
+    for (const status of [200, 400, 403, 404]) expect(seen.get(status), `${status}`).toBeDefined()
+    served.stop()
+  })
+
+  test('show an account of a cluster no more than its roles allow, whatever the path looks like', async () => {
+    const reviews = createScriptedReviews()
+    reviews.users.set('good', { name: 'ann', groups: [] })
+    reviews.rules.set('ann', [discovery, viewIn('default')])
+    const options = { clock: createManualClock(), onRefused: () => {}, onUnavailable: () => {} }
+    const gate = createReviewGate(reviews, {
+      ...options,
+      namespacesOfImage: () => ['default', apart.namespace],
+    })
+    const served = await serveEverything({
+      check: (request) => gate.check({ ...request, authorization: 'Bearer good' }),
+    })
+    const seen = await askAnything(served, ({ body }) => {
+      expect(body).not.toMatch(/192\.0\.2\.\d|ssh-ed25519 AAAA/)
+      expect(body).not.toContain(apart.name)
+      expect(body).not.toContain('maxInFlight')
     })
     for (const status of [200, 400, 403, 404]) expect(seen.get(status), `${status}`).toBeDefined()
     served.stop()

@@ -73,6 +73,16 @@ describe('whoever asks', () => {
     expect(await check('/api/status/v1')).toMatchObject({ access: { read: true, namespaces: 'All' } })
   })
 
+  test('sees numbers of the fleet only with every right that they come from', async () => {
+    for (const missing of ['devices', 'upgradeoperations', 'upgradepolicies']) {
+      reviews.rules.set('ann', [
+        (asked) => viewIn('')(asked) && 'resource' in asked && asked.resource !== missing,
+      ])
+      expect([missing, await kindOf('/api/status/v1')]).toEqual([missing, 'Forbidden'])
+      await clock.advance(10_000)
+    }
+  })
+
   test('sees addresses where the subresource may be read, in that namespace', async () => {
     reviews.rules.set('ann', [viewIn('', 'default', 'lobby'), sensitiveIn('default')])
     expect(await check(devices)).toMatchObject({ access: { sensitive: true } })
