@@ -26,6 +26,7 @@ import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
+import type { ElectionTimes } from './core/election.ts'
 import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
 import type { Elector } from './ports/elector.ts'
@@ -54,6 +55,8 @@ export interface ControllerOptions {
   version?: string
   /** Hears where the API is served. */
   onListening?: (url: string) => void
+  /** Those of client-go where left out. */
+  electionTimes?: Partial<ElectionTimes>
   /** Wraps what every write and every command passes through: the place from which tests look on and intervene. */
   decorate?: (outside: ClusterOutside) => ClusterOutside
 }
@@ -89,7 +92,7 @@ export async function runController(
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
-  const elector = openElector(config, electing, namespace)
+  const elector = openElector(config, { transport: electing, namespace, times: options.electionTimes })
   let api: HttpServer | undefined
   let publisher: EventPublisher | undefined
   try {
@@ -226,17 +229,18 @@ async function whenAnswered<T>(
 
 function openElector(
   { leaderElect, identity }: ControllerConfig,
-  transport: Transport,
-  namespace: string,
+  lease: { transport: Transport; namespace: string; times: Partial<ElectionTimes> | undefined },
 ): Elector {
   // A pod keeps its name over a restart of its container.
   const unique = `${identity}_${randomUUID()}`
   if (!leaderElect) return createSoleElector({ identity: unique })
+  const { transport, namespace, times } = lease
   return createLeaseElector({
     transport,
     clock: systemClock,
     random: systemRandom,
     namespace,
+    ...(times ? { times } : {}),
     name: leaseName,
     identity: unique,
   })

@@ -2,7 +2,7 @@ import { kinds } from '../api/kinds.ts'
 import type { AnyResource, Device, Key, Kind, UpgradeOperation } from '../api/resources.ts'
 import { isTrue } from '../core/conditions.ts'
 import { parseDuration } from '../core/duration.ts'
-import { messageOf } from '../core/errors.ts'
+import { messageOf, ReflashError } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { isFinished, isFlashing, isLost, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
@@ -21,6 +21,7 @@ import { defaultPolicySettings } from '../api/defaults.ts'
 import { pruneTombstones } from './tombstones.ts'
 import { tellChange } from './tell-changes.ts'
 import { observeQueue } from './queue-metrics.ts'
+import { standAside } from './stand-aside.ts'
 import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 
 /** A burst of changes to one category is judged once. */
@@ -32,6 +33,8 @@ const settleDelayMs = 2000
 /** Old history and unused images cost nothing but room. */
 const choresEveryMs = 60 * 60_000
 const choresKey = 'all/chores'
+/** A step under way may end within this when the process is stopped. */
+const stopDrainMs = 5000
 /** Devices judged before other work gets a turn. */
 const assessChunk = 500
 
@@ -86,7 +89,7 @@ export function createControllers(
     FirmwareImage: queueOf('image', concurrency.images, reconcileImage),
     Device: queueOf('device', concurrency.devices, reconcileDevice),
     UpgradePolicy: queueOf('policy', 1, writePolicyStatus),
-    UpgradeOperation: queueOf('operation', concurrency.operations, reconcileOperation),
+    UpgradeOperation: queueOf('operation', concurrency.operations, standAside(reconcileOperation)),
   } satisfies Record<Kind, WorkQueue>
   const rollouts = queueOf('rollout', 1, reconcileRollout)
   const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
@@ -230,7 +233,9 @@ export function createControllers(
     const stopListening = fleet.onChange(onChange)
     await stopped
     stopListening()
-    await Promise.all(all.map((queue) => queue.stop({ drainMs: 5000 })))
+    // Who has lost the lead ends before the next one begins: nothing is drained then.
+    const drainMs = signal.reason instanceof ReflashError ? 0 : stopDrainMs
+    await Promise.all(all.map((queue) => queue.stop({ drainMs })))
   }
 
   return {

@@ -9,7 +9,7 @@ export interface MeasuredFleet extends FleetReading {
 
 /** Shows the fleet to whoever scrapes. To be called before the fleet is read, so that no verdict is missed. */
 export function measureFleet(metrics: Metrics, measured: MeasuredFleet): void {
-  countUpgrades(measured.fleet, metrics)
+  countUpgrades(measured.fleet, metrics, measured.speaks)
   metrics.onScrape(() => (measured.speaks() ? readFleet(measured) : []))
 }
 

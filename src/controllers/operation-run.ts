@@ -18,6 +18,10 @@ export interface OperationRun {
   /** Aborted on shutdown, and when the operation should be cancelled while it may still be. */
   readonly signal: AbortSignal
   readonly cancelled: boolean
+  /** Another controller works on the operation. */
+  readonly isLost: boolean
+  /** @throws ReflashError `Conflict` always. */
+  lose(why: string): never
   session: Session | undefined
   /** The probe of this run, with the monotonic time at which it was read. */
   probe: { facts: Probe; at: number } | undefined
@@ -54,6 +58,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     heldStart = undefined
   }
   let cancelled = false
+  let isLost = false
   // A wish to cancel must not wait for the end of an upload; nothing interrupts a flash.
   const stopListening = fleet.onChange(({ object }) => {
     if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy')
@@ -75,6 +80,13 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     get cancelled() {
       return cancelled
     },
+    get isLost() {
+      return isLost
+    },
+    lose(why) {
+      isLost = true
+      throw new ReflashError('Conflict', `operation ${key.name} ${why}`)
+    },
     session: undefined,
     probe: undefined,
     told: [],
@@ -85,7 +97,10 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       if (stored.metadata.resourceVersion !== base.metadata.resourceVersion) {
         // Somebody may edit the spec meanwhile; a status that is not ours means another controller.
         if (!sameValue(stored.status, base.status)) {
-          throw new ReflashError('Conflict', `operation ${key.name} was changed by somebody else`)
+          const why = 'was changed by somebody else'
+          // A word on what it waits for is no work on it.
+          if (isQueued(stored) && isQueued(base)) throw new ReflashError('Conflict', `operation ${key.name} ${why}`)
+          run.lose(why)
         }
         base = stored
       }
@@ -124,6 +139,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
   }
   return run
 }
+
+const isQueued = (operation: UpgradeOperation): boolean => phaseOf(operation) === 'Queued'
 
 function concerns(operation: UpgradeOperation, object: Device | UpgradeOperation): boolean {
   return object.kind === 'Device'

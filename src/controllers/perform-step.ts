@@ -124,6 +124,8 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
     }
   } catch (error) {
     ports.fleet.releaseSlot(operation)
+    if (hasCode(error, 'Conflict') && run.device()?.status.operationRef?.name === operation.metadata.name)
+      run.lose('has its device claimed by somebody else')
     if (hasCode(error, 'Conflict', 'NotFound')) return { kind: 'ClaimLost', message: messageOf(error) }
     throw error
   }

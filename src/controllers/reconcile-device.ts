@@ -99,7 +99,7 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
           `another device answers at ${session.address}: ${found.identity} instead of ${device.status.identity}; list its host key in spec.hostKeys to accept it`,
         )
       }
-      if (found.leftovers)
+      if (found.leftovers && !(await isClaimedMeanwhile(device, ports)))
         await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
       return withProbe(device, found, {
         hostKeys: session.hostKeys,
@@ -113,6 +113,13 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
     if (!(error instanceof ReflashError)) throw error
     return failedProbe(device, error, ports)
   }
+}
+
+/** What lies on a device that has been claimed since is no leftover, whoever claimed it. */
+async function isClaimedMeanwhile(device: Device, { store }: Ports): Promise<boolean> {
+  const now = await store.get('Device', keyOf(device))
+  const holder = now?.status.operationRef?.name
+  return holder !== undefined && holder !== device.status.operationRef?.name
 }
 
 function acceptsIdentity({ spec, status, metadata }: Device, identity: string): boolean {

@@ -13,6 +13,7 @@ import { done, type Ports, type Requeue } from './ports.ts'
 /**
  * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
  * carries the version that was read, so of two controllers one gets a conflict before it touches the device.
+ * @throws ReflashError `Conflict` when another controller works on it.
  */
 export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
   const run = openRun(key, ports, signal)
@@ -34,7 +35,10 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
       })
       const step = nextStep(operation, world, ports.clock.now())
       reserve(operation, step, run, ports)
-      if (!(await save(operation, step, run, ports))) return { after: 0 }
+      if (!(await save(operation, step, run, ports))) {
+        run.current()
+        return { after: 0 }
+      }
       const result = await perform(step, run, ports)
       if ('requeue' in result) {
         const ended = ports.fleet.get('UpgradeOperation', key)
@@ -44,10 +48,10 @@ export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSi
     }
   } catch (error) {
     if (signal.aborted) {
-      await putBackAtExit(run, ports)
+      if (!run.isLost) await putBackAtExit(run, ports)
       throw error
     }
-    if (run.cancelled || hasCode(error, 'Conflict')) return { after: 0 }
+    if (run.cancelled || (hasCode(error, 'Conflict') && !run.isLost)) return { after: 0 }
     throw error
   } finally {
     await run.close()

@@ -39,12 +39,12 @@ const openPhases = phases.filter((phase) => transitions[phase].length > 0)
  * Counts the verdicts of operations as they enter the fleet, which is when they are in the store: what a crash undoes
  * was not counted. Each change costs the same, however large the fleet.
  */
-export function countUpgrades(fleet: Fleet, metrics: Metrics): void {
+export function countUpgrades(fleet: Fleet, metrics: Metrics, speaks: () => boolean = () => true): void {
   const completions = new Map<Result, number>()
   for (const step of [...openPhases, 'Total'])
     for (const result of results) metrics.declare('reflash_upgrade_duration_seconds', { step, result })
   metrics.onScrape(() =>
-    [...completions].map(([result, ms]) => ({
+    (speaks() ? [...completions] : []).map(([result, ms]) => ({
       name: 'reflash_upgrade_last_completion_timestamp_seconds',
       labels: { result },
       value: ms / 1000,
@@ -65,7 +65,7 @@ export function countUpgrades(fleet: Fleet, metrics: Metrics): void {
     const endedAt = object.status.times?.[result]
     if (endedAt !== undefined) completions.set(result, Math.max(completions.get(result) ?? 0, toMs(endedAt)))
     // Operations of earlier runs are read with the fleet, and were counted by those.
-    if (!before || verdictOf(before) === verdictOf(object)) return
+    if (!before || verdictOf(before) === verdictOf(object) || !speaks()) return
     metrics.add('reflash_upgrades_total', { namespace, policy, result, class: classOf(object) })
     // A second verdict says nothing of how long the upgrade took.
     if (isFinished(before)) return

@@ -247,6 +247,7 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
     return attemptFailed(withLog(operation, outcome.log ?? [], now), world, outcome, now)
   }
   if (world.cancel) return cancelled(operation, world, now)
+  if (world.claim !== 'Mine') return claimGone(operation, now)
   if (!world.target) {
     return attemptFailed(
       operation,
@@ -257,6 +258,14 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
   }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
+}
+
+/** Somebody took the claim away, and another operation may have the device by now: this one claims it anew. */
+function claimGone(operation: UpgradeOperation, now: number): Step {
+  const message = 'its claim on the device is gone; queued again'
+  const next = change(operation, now, { phase: 'Queued', reason: 'Waiting', message })
+  next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
+  return { status: next, act: release({ undo: false, again: 0 }), durable: true }
 }
 
 /** The next phase after a step that went well. */

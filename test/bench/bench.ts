@@ -14,6 +14,8 @@ export interface Bench {
   title: string
   /** Programs of the machine that it needs; `root` stands for the rights of root. */
   needs: readonly string[]
+  /** What else it lacks on this machine. */
+  missing?: () => readonly string[]
   run: () => Promise<Finding[]>
 }
 

@@ -14,6 +14,8 @@ export interface ServerOptions {
   imageBytes: number
   rebootMs: number
   policy: Partial<UpgradePolicySpec>
+  /** One router in so many runs an older release than the target; absent: all do. */
+  onTargetBut?: number
 }
 
 export interface ServerReport {
@@ -23,8 +25,16 @@ export interface ServerReport {
   flashes: number
 }
 
+/** Drawn from evenly, so that one in so many is old. */
+const mixOf = (oneIn: number) => [
+  knownReleases['23.05.5'],
+  ...Array.from({ length: oneIn - 1 }, () => knownReleases['24.10.8']),
+]
+
 if (import.meta.main) {
-  const { count, directory, imageBytes, rebootMs, policy } = JSON.parse(process.argv[2]!) as ServerOptions
+  const { count, directory, imageBytes, rebootMs, policy, onTargetBut } = JSON.parse(
+    process.argv[2]!,
+  ) as ServerOptions
   const addresses = await freeAddresses(count)
   const fleet = createFleet({
     count,
@@ -35,6 +45,7 @@ if (import.meta.main) {
     // Nothing but the reboot takes time, so that the ideal is known.
     timings: { connectMs: 0, commandMs: 0, testMs: 0, shutdownMs: 0, flashMs: 0, rebootMs },
     policy,
+    ...(onTargetBut === undefined ? {} : { releases: mixOf(onTargetBut) }),
   })
   await serveFleet(fleet)
   await fleet.writeManifests(directory)

@@ -2,6 +2,7 @@
 import { missingPrograms } from '../support/programs.ts'
 import { apiBench } from './api.ts'
 import { machine, type Bench, type Finding } from './bench.ts'
+import { clusterBench } from './cluster.ts'
 import { directoryBench } from './directory.ts'
 import { fleetBench } from './fleet.ts'
 import { loopBench } from './loop.ts'
@@ -16,6 +17,7 @@ const benches: Record<string, Bench> = {
   loop: loopBench,
   directory: directoryBench,
   api: apiBench,
+  cluster: clusterBench,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -34,9 +36,9 @@ if (unknown.length > 0) {
 say(machine())
 buildProgram()
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches)) {
-  const { title, needs, run } = benches[name]!
+  const { title, needs, missing: others, run } = benches[name]!
   say(`\n${name}: ${title}`)
-  const missing = missingPrograms(...needs)
+  const missing = [...missingPrograms(...needs), ...(others?.() ?? [])]
   if (missing.length > 0) {
     say(`  skipped: the machine lacks ${missing.join(', ')}`)
     continue

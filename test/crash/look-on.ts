@@ -1,10 +1,11 @@
 import type { AnyResource } from '../../src/api/resources.ts'
 import type { Outside } from '../../src/app.ts'
+import type { ClusterOutside } from '../../src/cluster.ts'
 import { keyOf } from '../../src/core/keys.ts'
 import { phaseOf } from '../../src/core/operation.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
-import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import type { ResourceStore } from '../../src/ports/resource-store.ts'
 import { nameOf } from '../../src/simulator/command.ts'
 
 /** `during` is an upload of which half has been sent. */
@@ -15,33 +16,53 @@ export type Notice = (when: When, name: string, nth: number) => Promise<void>
 type Around = <T>(name: string, act: () => Promise<T>, counter?: string) => Promise<T>
 
 /** Names every write to the state and every command to a device, and tells of each before and after. */
-export function lookOn({ store, records, connector }: Outside, notice: Notice): Outside {
+export function lookOn(outside: Outside, notice: Notice): Outside {
+  const around = createAround(notice)
+  const { store } = outside
+  return {
+    ...watchedOutside(outside, around, notice),
+    store: {
+      ...watchedStore(store, around),
+      apply: (manifest) => around(`apply ${manifest.kind}`, () => store.apply(manifest)),
+    },
+  }
+}
+
+/** The same where others write what is declared. */
+export const lookOnCluster = (outside: ClusterOutside, notice: Notice): ClusterOutside =>
+  watchedOutside(outside, createAround(notice), notice)
+
+function createAround(notice: Notice): Around {
   const counts = new Map<string, number>()
   const next = (counter: string): number => {
     const nth = (counts.get(counter) ?? 0) + 1
     counts.set(counter, nth)
     return nth
   }
-  const around: Around = async (name, act, counter = name) => {
+  return async (name, act, counter = name) => {
     await notice('before', name, next(`before ${counter}`))
     const result = await act()
     // What failed, as a write that lost a race does, has no afterwards.
     await notice('after', name, next(`after ${counter}`))
     return result
   }
-  return {
-    store: watchedStore(store, around),
-    records: watchedRecords(records, around),
-    connector: watchedConnector(connector, around, notice),
-  }
 }
 
-const watchedStore = (store: DeclaredStore, around: Around): DeclaredStore => ({
+const watchedOutside = (
+  { store, records, connector }: ClusterOutside,
+  around: Around,
+  notice: Notice,
+): ClusterOutside => ({
+  store: watchedStore(store, around),
+  records: watchedRecords(records, around),
+  connector: watchedConnector(connector, around, notice),
+})
+
+const watchedStore = (store: ResourceStore, around: Around): ResourceStore => ({
   get: (kind, key) => store.get(kind, key),
   list: (kind, options) => store.list(kind, options),
   follow: (options) => store.follow(options),
   create: (manifest) => around(`create ${manifest.kind}`, () => store.create(manifest)),
-  apply: (manifest) => around(`apply ${manifest.kind}`, () => store.apply(manifest)),
   setFinalizers: (object, finalizers) =>
     around(`finalizers of ${object.kind}`, () => store.setFinalizers(object, finalizers)),
   delete: (kind, key, options) => around(`delete ${kind}`, () => store.delete(kind, key, options)),

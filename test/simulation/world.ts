@@ -19,6 +19,7 @@ import { createMemoryImages } from '../../src/simulator/images.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import type { Router } from '../../src/simulator/router.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
+import { distant } from './distant.ts'
 import { createLife, mortal, type Life } from './mortal.ts'
 
 const minuteMs = 60_000
@@ -40,12 +41,17 @@ export interface Report {
   crashes: number
   flashes: number
   outcomes: Map<string, number>
+  /** What was asked to be written, by all controllers, whether it was accepted or not. */
+  writes: number
   virtualDays: number
   hash: string
 }
 
-/** Runs one world from a seed, and says what was wrong with what its routers did. */
-export async function runWorld(seed: number): Promise<Report> {
+/**
+ * Runs one world from a seed, and says what was wrong with what its routers did. Several controllers all believe that
+ * they lead, and each is some way from the store.
+ */
+export async function runWorld(seed: number, controllers = 1): Promise<Report> {
   const random = createRandom(seed)
   const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
   // A third of the worlds is quiet, so that exact counts can be asked of them.
@@ -66,10 +72,12 @@ export async function runWorld(seed: number): Promise<Report> {
       .pick(fleet.routers)
       .inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
   }
-  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute })
+  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers })
   await world.declare()
   const quiet = faultShare === 0
   const crashes = quiet ? 0 : random.integer(0, 4)
+  const others: Life[] = []
+  while (others.length + 1 < controllers) others.push(await world.start())
   let life = await world.start()
   for (let crash = 0; crash < crashes; crash += 1) {
     await clock.advance(random.integer(0, random.pick([20_000, 4 * minuteMs, hourMs])))
@@ -83,7 +91,7 @@ export async function runWorld(seed: number): Promise<Report> {
   // Long enough for every backoff, quarantine and recheck to come round.
   await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
-  life.die()
+  for (const each of [life, ...others]) each.die()
   return world.report(crashes)
 }
 
@@ -94,9 +102,11 @@ interface WorldOptions {
   fleet: ReturnType<typeof createFleet>
   maxConcurrent: number
   startsPerMinute: number
+  controllers: number
 }
 
-function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute }: WorldOptions) {
+function createWorld(options: WorldOptions) {
+  const { seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers } = options
   const violations: string[] = []
   const intents: Intent[] = []
   const bugs: FleetEvent[] = []
@@ -107,16 +117,24 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
     clock,
     intents,
     violations,
-    maxConcurrent,
+    // Each controller counts what it knows of, and no election keeps the others from counting at the same time.
+    maxConcurrent: controllers === 1 ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
+  let writes = 0
+  let lives = 0
 
   async function start(): Promise<Life> {
     const life = createLife()
     const mirror = new Fleet(mortal(clock, life))
     const ownClock = mortal(clock, life)
+    lives += 1
+    const own = counted(
+      controllers === 1 ? store : distant(store, { clock, random: random.fork(`way ${lives}`) }),
+      () => (writes += 1),
+    )
     const ports = {
-      store: declareThrough(mortal(store, life), mirror),
+      store: declareThrough(mortal(own, life), mirror),
       fleet: mirror,
       records: mortal(records, life),
       secrets: { read: async () => fleet.secret },
@@ -125,7 +143,7 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
       images: mortal(images, life),
       events: { emit: (event: FleetEvent) => void (event.type === 'Bug' && bugs.push(event)) },
       clock: ownClock,
-      random: random.fork(`life-${clock.monotonic()}`),
+      random: random.fork(`life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`),
       governor: await openGovernor({
         settings: { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 },
         records,
@@ -135,9 +153,13 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
       uploads: createUploadGates(ownClock),
       settings: { probeIntervalMs: 15 * minuteMs },
     }
-    const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-    void controllers.run(new AbortController().signal)
-    await controllers.ready
+    const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
+    void running.run(new AbortController().signal)
+    let isReady = false
+    void running.ready.then(() => (isReady = true))
+    // Only at a distance does it take time to read the fleet.
+    if (controllers > 1) await clock.runUntil(() => isReady, minuteMs)
+    else await running.ready
     return life
   }
 
@@ -188,7 +210,7 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
           `bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
         )
       judgeRouters(fleet.routers, intents, violations)
-      judgeRate(intents, startsPerMinute, violations)
+      if (controllers === 1) judgeRate(intents, startsPerMinute, violations)
       const all = await operations()
       for (const operation of all) {
         if (holdsSlot(operation))
@@ -231,12 +253,30 @@ function createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinut
         crashes,
         flashes,
         outcomes,
+        writes,
         virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
       }
     },
   }
 }
+
+/** The store, with a word for each write that is asked of it. */
+const counted = (store: DeclaredStore, onWrite: () => void): DeclaredStore => ({
+  ...store,
+  create: (manifest) => {
+    onWrite()
+    return store.create(manifest)
+  },
+  setFinalizers: (object, finalizers) => {
+    onWrite()
+    return store.setFinalizers(object, finalizers)
+  },
+  saveStatus: (object) => {
+    onWrite()
+    return store.saveStatus(object)
+  },
+})
 
 const isTalkedTo = (device: AnyResource): boolean =>
   device.status.conditions?.some(({ type, status }) => type === 'Reachable' && status === 'True') === true
