@@ -155,6 +155,8 @@ describe('the metrics of a fleet', () => {
     const { world, start, read } = await setUp({ routers: 1 })
     const app = await start()
     await world.clock.advance(minutes(10))
+    // Else it would look for them in the store.
+    await app.stop()
     const [device] = app.fleet.list('Device')
     const said = (index: number): string => {
       if (index < 100) return 'A common model'
@@ -174,6 +176,5 @@ describe('the metrics of a fleet', () => {
     expect(valueOf(families, 'reflash_device_versions', { model: 'A common model' })).toBe(100)
     expect(valueOf(families, 'reflash_device_versions', { model: 'other' })).toBe(801 - 100 - 499)
     for (const { labels } of series) expect(labels['model']).toMatch(/^[\x20-\x7e]{1,64}$/)
-    await app.stop()
   })
 })

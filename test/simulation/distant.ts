@@ -13,24 +13,22 @@ export function distant(
   { clock, random }: { clock: Clock; random: SeededRandom },
 ): DeclaredStore {
   const travel = () => clock.sleep(random.integer(0, answerMs / 2))
-  const far =
-    <A extends unknown[], T>(ask: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
+  const far = async <T>(ask: () => Promise<T>): Promise<T> => {
+    await travel()
+    try {
+      return await ask()
+    } finally {
       await travel()
-      try {
-        return await ask(...args)
-      } finally {
-        await travel()
-      }
     }
+  }
   return {
-    get: far(store.get) as DeclaredStore['get'],
-    list: far(store.list) as DeclaredStore['list'],
-    create: far(store.create) as DeclaredStore['create'],
-    apply: far(store.apply) as DeclaredStore['apply'],
-    setFinalizers: far(store.setFinalizers) as DeclaredStore['setFinalizers'],
-    saveStatus: far(store.saveStatus) as DeclaredStore['saveStatus'],
-    delete: far(store.delete),
+    get: (kind, key) => far(() => store.get(kind, key)),
+    list: (kind, options) => far(() => store.list(kind, options)),
+    create: (manifest) => far(() => store.create(manifest)),
+    apply: (manifest) => far(() => store.apply(manifest)),
+    setFinalizers: (object, finalizers) => far(() => store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => far(() => store.saveStatus(object)),
+    delete: (kind, key, options) => far(() => store.delete(kind, key, options)),
     async *follow(options) {
       for await (const event of store.follow(options)) {
         // Mostly at once, as it is; now and then much later.

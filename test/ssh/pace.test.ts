@@ -38,7 +38,7 @@ test('who is not waited for any more leaves the queue', async () => {
 test('a process that is behind lets the next one pass later', async () => {
   const manual = createManualClock()
   // Every timer comes 20 ms late, as if something else kept the process busy.
-  const clock: Clock = { ...manual, after: (ms, fn) => manual.after(ms + 20, fn) }
+  const clock: Clock = { ...manual, sleep: (ms, signal) => manual.sleep(ms + 20, signal) }
   const pace = createPace(5, clock)
   const start = manual.monotonic()
   const passed: number[] = []

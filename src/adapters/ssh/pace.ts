@@ -25,7 +25,8 @@ export function createPace(gapMs: number, clock: Clock): Pace {
     if (isArmed || urgent.size + patient.size === 0) return
     isArmed = true
     const dueAt = Math.max(clock.monotonic(), nextAt)
-    clock.after(dueAt - clock.monotonic(), () => {
+    // A sleep, and not a timer of `after`: whoever waits for a turn keeps the process alive.
+    void clock.sleep(dueAt - clock.monotonic()).then(() => {
       isArmed = false
       const now = clock.monotonic()
       nextAt = now + Math.max(gapMs, now - dueAt)
