@@ -17,7 +17,7 @@ import { createSoleElector } from './adapters/sole-elector.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi } from './compose.ts'
 import type { ControllerConfig } from './config.ts'
-import { createControllers, type Controllers } from './controllers/controllers.ts'
+import { createControllers } from './controllers/controllers.ts'
 import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
@@ -113,11 +113,12 @@ export async function runController(
       connector: countConnects(createSshConnector({ clock: systemClock }), metrics),
     }
     const { store, records, connector } = options.decorate?.(outside) ?? outside
+    const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
       store: writeThrough(store, fleet),
       fleet,
       records,
-      secrets: createClusterSecrets(transport, systemClock),
+      secrets,
       connector,
       upgraders: await loadUpgraders(config.upgraderModules),
       images: createImageStore({
@@ -170,7 +171,11 @@ export async function runController(
     const following = controllers.follow(stop.signal)
     await Promise.race([controllers.ready, following, whenAborted(options.signal)])
     isLoaded = true
-    const lead = elector.lead((leading) => work(controllers, ports, leading), options.signal)
+    const lead = elector.lead(async (leading) => {
+      await takeOver(ports)
+      const looking = secrets.follow(leading, (changed) => controllers.onSecrets(changed))
+      await Promise.all([controllers.work(leading), looking])
+    }, options.signal)
     const ending = await Promise.race([lead, following.then(() => 'Stopped' as const)])
     stop.abort()
     await following
@@ -185,14 +190,12 @@ export async function runController(
 }
 
 /** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */
-async function work(controllers: Controllers, ports: Ports, signal: AbortSignal): Promise<void> {
-  const { store, fleet, governor } = ports
+async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
   for (const kind of ['UpgradeOperation', 'Device'] as const) {
     const { items, resourceVersion } = await store.list(kind)
     fleet.replace({ kind, objects: items, resourceVersion })
   }
   await governor.reload()
-  await controllers.work(signal)
 }
 
 function openElector(

@@ -102,16 +102,26 @@ const tellingJobOf = (run: OperationRun, ports: Ports): Job => ({
   },
 })
 
+/** A device is written for other reasons as well, such as a probe that has just ended. */
+const claimTries = 3
+
 /** Takes the device by compare-and-swap: of two operations one loses. */
 async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
-  const device = deviceOf(run)
   const operation = operationOf(run)
+  const { name } = operation.metadata
   try {
-    if (device.status.operationRef)
-      throw new ReflashError('Conflict', `claimed by ${device.status.operationRef.name}`)
-    const status: DeviceStatus = { ...device.status, operationRef: { name: operation.metadata.name } }
-    await ports.store.saveStatus({ ...device, status })
-    return { kind: 'Claimed' }
+    for (let tries = 1; ; tries += 1) {
+      const device = deviceOf(run)
+      const holder = device.status.operationRef?.name
+      if (holder !== undefined) throw new ReflashError('Conflict', `claimed by ${holder}`)
+      const status: DeviceStatus = { ...device.status, operationRef: { name } }
+      try {
+        await ports.store.saveStatus({ ...device, status })
+        return { kind: 'Claimed' }
+      } catch (error) {
+        if (!hasCode(error, 'Conflict') || tries === claimTries) throw error
+      }
+    }
   } catch (error) {
     ports.fleet.releaseSlot(operation)
     if (hasCode(error, 'Conflict', 'NotFound')) return { kind: 'ClaimLost', message: messageOf(error) }

@@ -1,6 +1,13 @@
 /** The home in a cluster, whole: kubectl declares, the controller runs as its own account, real SSH at the other end. */
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { createRandom } from '../../src/adapters/clock/random.ts'
+import { systemClock } from '../../src/adapters/clock/system-clock.ts'
+import { knownReleases } from '../../src/simulator/release.ts'
+import { createRouter } from '../../src/simulator/router.ts'
+import { serveRouter } from '../../src/simulator/ssh-server.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import {
   installReflash,
@@ -14,6 +21,9 @@ import { removeAll } from '../support/kubernetes-store.ts'
 import { notBuilt } from '../support/built-programs.ts'
 import { newestKubectl } from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
+import { reflash } from '../support/cli.ts'
+import { linesNotIn, readTranscripts } from '../support/transcripts.ts'
+import { until } from '../support/until.ts'
 
 const limitMs = 120_000
 vi.setConfig({ testTimeout: limitMs })
@@ -32,6 +42,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('a controll
   afterEach(async () => {
     for (const each of open.splice(0).toReversed()) await each.stop()
     await removeAll(server)
+    await kubectl('delete', 'secret', 'routers', '--ignore-not-found')
   })
   afterAll(() => server?.stop())
 
@@ -76,5 +87,56 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('a controll
     expect(ofFleet.filter((line) => line === 'Device UpgradeSucceeded')).toHaveLength(6)
     expect(ofFleet.filter((line) => line === 'UpgradeOperation Succeeded')).toHaveLength(6)
     expect(ofFleet.filter((line) => line.startsWith('Namespace'))).toEqual([])
+  })
+
+  test('the README: the first router of a cluster, and what everybody then says of it', async () => {
+    const router = createRouter({
+      name: 'ap-17',
+      clock: systemClock,
+      random: createRandom('ap-17'),
+      release: knownReleases['23.05.5'],
+      board: 'tplink,archer-c7-v5',
+      timings: { connectMs: 0, commandMs: 0, testMs: 10, shutdownMs: 50, flashMs: 100, rebootMs: 300 },
+    })
+    const served = await serveRouter(router)
+    open.push({ stop: () => served.close() })
+    const folder = join(server.folder, 'quickstart')
+    await cp(fileURLToPath(new URL('../../examples/quickstart', import.meta.url)), folder, {
+      recursive: true,
+    })
+    const manifest = await readFile(join(folder, 'fleet.yaml'), 'utf8')
+    await writeFile(
+      join(folder, 'fleet.yaml'),
+      manifest.replace('[192.0.2.17], port: 22', `[127.0.0.1], port: ${served.port}`),
+    )
+    const cache = join(server.folder, 'quickstart-cache')
+    const controller = startController(kubeconfigs.controller, { images: folder, cache })
+    open.push(controller)
+
+    const shown = readTranscripts('README.md').filter(({ command }) => /^kubectl (?!--server )/.test(command))
+    expect(shown.length).toBeGreaterThanOrEqual(4)
+    for (const { command, lines } of shown) {
+      const args = command.split(' ').slice(1)
+      const output = () => kubectl(...args.map((word) => (word === 'examples/quickstart' ? folder : word)))
+      if (command.startsWith('kubectl apply ')) expect(linesNotIn(await output(), lines)).toEqual([])
+      // Events are written a moment later than what they tell of.
+      else await until(command, async () => linesNotIn(await output(), lines).length === 0)
+    }
+
+    const steady = (text: string): string =>
+      text.replaceAll(/(?<= )(?:\d+[dhms]){1,2}(?=\s)/g, '<age>').replaceAll(/ +/g, ' ')
+    const env = { REFLASH_SERVER: await controller.url }
+    for (const kind of ['devices', 'upgradeoperations', 'upgradepolicies', 'firmwareimages']) {
+      for (const format of [[], ['-o', 'wide']]) {
+        const [ours, theirs] = await Promise.all([
+          reflash(['get', kind, ...format], env),
+          kubectl('get', kind, ...format),
+        ])
+        expect(steady(ours.stdout)).toBe(steady(theirs))
+      }
+    }
+    const why = await reflash(['why', 'ap-17'], env)
+    expect(why.stdout).toContain('on its target: there is nothing to do')
+    expect(why.code).toBe(0)
   })
 })

@@ -9,6 +9,7 @@ import { recordStoreContract } from '../contract/record-store.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { openTransport } from '../support/kubernetes-store.ts'
 import { unlessMissing } from '../support/requires.ts'
+import { until } from '../support/until.ts'
 
 const startLimitMs = 120_000
 const mergePatch = 'application/merge-patch+json'
@@ -86,6 +87,35 @@ unlessMissing(missingApiServer())('a cluster', () => {
       expect(await secrets.read(key)).toBeDefined()
       await clock.advance(10_000)
       expect(await secrets.read(key)).toBeUndefined()
+    })
+
+    test('that comes, changes or goes is told of, once somebody has read it', async () => {
+      const clock = createManualClock()
+      const secrets = createClusterSecrets(transport, clock)
+      const key = { namespace: 'default', name: 'late' }
+      const stopping = new AbortController()
+      const told: string[][] = []
+      const following = secrets.follow(stopping.signal, (changed) => void told.push([...changed]))
+      const look = async (count: number): Promise<void> => {
+        await clock.advance(5000)
+        await until(`${count} changes are told`, async () => told.length === count)
+      }
+      await make('unread', { username: 'root' })
+      expect(await secrets.read(key)).toBeUndefined()
+      await make('late', { username: 'root', password: 'first' })
+      await look(1)
+      expect(await secrets.read(key)).toMatchObject({ password: 'first' })
+      await server.request('PATCH', '/api/v1/namespaces/default/secrets/late', {
+        body: { stringData: { password: 'second' } },
+        contentType: mergePatch,
+      })
+      await look(2)
+      expect(await secrets.read(key)).toMatchObject({ password: 'second' })
+      await server.request('DELETE', '/api/v1/namespaces/default/secrets/late')
+      await look(3)
+      expect(told).toEqual([['default/late'], ['default/late'], ['default/late']])
+      stopping.abort()
+      await following
     })
 
     test('that may not be read says what is lacking, and nothing else', async () => {

@@ -49,14 +49,15 @@ test('every command of these pages is one that is run here', () => {
     /^npx reflash (?:validate|plan|run) my-fleet\//,
     /^npx reflash (?:get|why|tree|wait) /,
     /^kubectl --server http:\/\/127\.0\.0\.1:8080 /,
-    /^kubectl (?:get|wait|events|delete) /,
+    // Those of the README are run in test/cluster.
+    /^kubectl (?:apply|get|wait|events|delete) /,
     // These say what to type and print nothing of ours.
     /^kubectl config /,
     /^reflash (?:token|run) /,
   ]
   expect(commands.filter((command) => !known.some((pattern) => pattern.test(command)))).toEqual([])
   expect(of(readme, 'npx reflash ').length).toBeGreaterThanOrEqual(8)
-  expect(of(readme, 'kubectl ').length).toBeGreaterThanOrEqual(2)
+  expect(of(readme, 'kubectl --server ').length).toBeGreaterThanOrEqual(2)
   expect(of(kubectlPage, 'kubectl ').length).toBeGreaterThanOrEqual(6)
 })
 
@@ -143,7 +144,7 @@ describe('the README: six routers, two upgraded at once', () => {
   )
 
   unlessMissing(notBuilt(newest))('with kubectl', () => {
-    test.each(of(readme, 'kubectl '))('$command', async ({ command, lines }) => {
+    test.each(of(readme, 'kubectl --server '))('$command', async ({ command, lines }) => {
       const { stdout, stderr } = await kubectlOf(controller.url, fleet.folder).run(...argumentsOf(command, 3))
       expect(linesNotIn(stdout + stderr, lines), stdout + stderr).toEqual([])
     })
