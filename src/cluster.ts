@@ -88,7 +88,8 @@ export async function runController(
     metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
     onFailure: () => undefined,
-    whole: { apiVersion: 'v1', kind: 'Namespace', namespace: '', name: namespace },
+    // With the namespace also where a Namespace has none: an event lies where its object does.
+    whole: { apiVersion: 'v1', kind: 'Namespace', namespace, name: namespace },
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)

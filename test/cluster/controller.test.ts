@@ -71,6 +71,22 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('a controll
     expect(phases).toBe(Array.from({ length: 6 }, () => 'Succeeded').join(' '))
     expect(controller.events.filter(({ type }) => type === 'Bug')).toEqual([])
     expect(await controller.stop()).toBe('Stopped')
+    const told = (namespace: string) =>
+      kubectl(
+        'get',
+        'events',
+        '-n',
+        namespace,
+        '-o',
+        'jsonpath={range .items[*]}{.involvedObject.kind} {.reason}{"\\n"}{end}',
+      )
+    expect((await told('reflash-system')).split('\n')).toEqual(
+      expect.arrayContaining(['Namespace Started', 'Namespace LeaderElected']),
+    )
+    const ofFleet = (await told('default')).split('\n')
+    expect(ofFleet.filter((line) => line === 'Device UpgradeSucceeded')).toHaveLength(6)
+    expect(ofFleet.filter((line) => line === 'UpgradeOperation Succeeded')).toHaveLength(6)
+    expect(ofFleet.filter((line) => line.startsWith('Namespace'))).toEqual([])
   })
 
   test('the README: the first router of a cluster, and what everybody then says of it', async () => {

@@ -1,12 +1,15 @@
 /** The publisher of events in virtual time, over what an API server does with events. */
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom } from '../../src/adapters/clock/random.ts'
 import { createEventPublisher } from '../../src/adapters/kubernetes/event-publisher.ts'
+import { createEventWriter } from '../../src/adapters/kubernetes/event-writer.ts'
 import type { ApiAnswer, ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
 import { createMetrics } from '../../src/adapters/metrics/registry.ts'
 import { openEventRecorder } from '../../src/controllers/event-recorder.ts'
 import { ReflashError } from '../../src/core/errors.ts'
+import type { RecordedEvent } from '../../src/ports/event-log.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import { eventsApiContract } from '../contract/events-api.ts'
 import { createEventsApi, refusal } from '../support/events-api.ts'
@@ -199,6 +202,46 @@ describe('an event', () => {
     expect(api.list().map(({ reason }) => reason)).toEqual(phases)
   })
 
+  test('of any size is taken by the server', async () => {
+    const text = (maxLength: number) => fc.string({ unit: 'grapheme', minLength: 1, maxLength, size: 'max' })
+    const records = fc.record({
+      name: fc.constantFrom('ap-1', 'a'.repeat(253), `${'a'.repeat(232)}.${'b'.repeat(20)}`),
+      reason: text(200),
+      message: text(2000),
+      instance: fc.constantFrom('reflash-0', `${'r'.repeat(242)}-5d4f8c-x2`),
+      count: fc.integer({ min: 1 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(records, async ({ name, instance, ...rest }) => {
+        const api = createEventsApi()
+        const write = createEventWriter(api, instance)
+        const event: RecordedEvent = {
+          namespace: 'default',
+          name: `${name.slice(0, 200)}.19b77f8a800`,
+          uid: 'event-1',
+          type: 'Normal',
+          regarding: { apiVersion: 'reflash.dev/v1alpha1', kind: 'Device', namespace: 'default', name },
+          firstTimestamp: '2026-01-01T00:00:00.000Z',
+          lastTimestamp: '2026-01-01T00:00:00.000Z',
+          version: 1,
+          ...rest,
+        }
+        expect(await write(event, new AbortController().signal)).toBeUndefined()
+        const [written] = api.list()
+        expect(instance.endsWith(written!.reportingInstance)).toBe(true)
+        expect(rest.message.startsWith(written!.note)).toBe(true)
+      }),
+    )
+  })
+
+  test('that the log forgets is not written again', async () => {
+    const { clock, log, requests } = open()
+    log.emit(dark('ap-1'))
+    await clock.advance(25 * minutes(60))
+    expect(log.list()).toEqual([])
+    expect(requests).toHaveLength(1)
+  })
+
   test('of an earlier record of the log is not written again', async () => {
     const { clock, log, api, publisher } = open()
     log.emit(dark('ap-1'))
@@ -249,10 +292,12 @@ describe('many events', () => {
       { note: '(combined from similar events): no answer for 11 minutes', series: { count: 5 } },
     ])
     expect(api.list().filter(({ series }) => !series)).toHaveLength(11)
-    // After ten quiet minutes it begins anew.
-    log.emit(dark('ap-1', 'no answer for 99 minutes'))
+    // After ten quiet minutes it begins anew, also for one of those that were combined.
+    log.emit(dark('ap-1', 'no answer for 11 minutes'))
     await clock.advance(0)
-    expect(api.list().map(({ note }) => note)).toContain('no answer for 99 minutes')
+    const counts = api.list().map(({ note, series }) => [note, series?.count])
+    expect(counts).toContainEqual(['(combined from similar events): no answer for 11 minutes', 5])
+    expect(counts).toContainEqual(['no answer for 11 minutes', 2])
   })
 
   test('of one object are written 25 times, and then every five minutes', async () => {
@@ -361,6 +406,31 @@ describe('a server that', () => {
     expect(names.length).toBeLessThan(8)
     expect(await dropped('Unavailable')).toBe(60 - names.length)
     expect(warnings).toMatchObject([{ message: /dropped: the API server does not answer$/ }])
+  })
+
+  test('is down for long gets what goes on happening', async () => {
+    const { clock, log, counts, world, down, dropped } = open()
+    world.fault = () => down
+    for (let minute = 0; minute < 20; minute += 1) {
+      log.emit(dark('ap-1'))
+      await clock.advance(minutes(1))
+    }
+    world.fault = () => undefined
+    await clock.advance(minutes(1))
+    expect(counts()).toEqual([20])
+    expect(await dropped('Unavailable')).toBe(0)
+  })
+
+  test('fails while an event repeats gets its latest count', async () => {
+    const { clock, log, counts, world, down, requests } = open()
+    world.fault = () => {
+      if (requests.length > 1) return undefined
+      log.emit(dark('ap-1'))
+      return down
+    }
+    log.emit(dark('ap-1'))
+    await clock.advance(minutes(1))
+    expect(counts()).toEqual([2])
   })
 
   test('is busy is left alone for as long as it asks', async () => {

@@ -1,3 +1,4 @@
+import type { Kind } from '../../api/resources.ts'
 import { cutToBytes } from '../../core/cut.ts'
 import type { EventReason } from '../../core/event-reasons.ts'
 import { eventName, hex8 } from '../../core/names.ts'
@@ -54,25 +55,29 @@ const regardingOf = ({ namespace, ...subject }: EventSubject): object => ({
   ...(namespace === '' ? {} : { namespace }),
 })
 
-const actionsByReason: Partial<Record<EventReason, string>> = {
-  Blocked: 'Assess',
-  UpToDate: 'Assess',
-  UpgradeStarted: 'Upgrade',
-  FlashStarted: 'Upgrade',
-  UpgradeSucceeded: 'Upgrade',
-  UpgradeFailed: 'Upgrade',
-  UpgradeLost: 'Upgrade',
-  UpgradeCancelled: 'Upgrade',
-}
-const actionsByKind: Readonly<Record<string, string>> = {
-  Category: 'Assess',
-  Build: 'Resolve',
-  FirmwareImage: 'Inspect',
-  Device: 'Probe',
-  UpgradePolicy: 'RollOut',
-  UpgradeOperation: 'Upgrade',
-}
+const actionsByReason = new Map<string, string>(
+  Object.entries({
+    Blocked: 'Assess',
+    UpToDate: 'Assess',
+    UpgradeStarted: 'Upgrade',
+    FlashStarted: 'Upgrade',
+    UpgradeSucceeded: 'Upgrade',
+    UpgradeFailed: 'Upgrade',
+    UpgradeLost: 'Upgrade',
+    UpgradeCancelled: 'Upgrade',
+  } satisfies Partial<Record<EventReason, string>>),
+)
+const actionsByKind = new Map<string, string>(
+  Object.entries({
+    Category: 'Assess',
+    Build: 'Resolve',
+    FirmwareImage: 'Inspect',
+    Device: 'Probe',
+    UpgradePolicy: 'RollOut',
+    UpgradeOperation: 'Upgrade',
+  } satisfies Record<Kind, string>),
+)
 
 /** What was being done to the object, in one word for programs. */
 const actionOf = ({ reason, regarding }: RecordedEvent): string =>
-  actionsByReason[reason as EventReason] ?? actionsByKind[regarding.kind] ?? 'Run'
+  actionsByReason.get(reason) ?? actionsByKind.get(regarding.kind) ?? 'Run'
