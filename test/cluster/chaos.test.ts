@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
+import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { notBuilt } from '../support/built-programs.ts'
@@ -22,8 +23,10 @@ import { unlessMissing } from '../support/requires.ts'
 import type { Direction } from '../support/toxics.ts'
 import { until } from '../support/until.ts'
 
-const limitMs = 120_000
-const convergeMs = 60_000
+const limitMs = 180_000
+const convergeMs = 100_000
+/** An intent whose answer was lost starts nothing: only when this has passed is it tried again. */
+const flash = '10s'
 vi.setConfig({ testTimeout: limitMs, hookTimeout: limitMs })
 
 const count = 5
@@ -63,7 +66,10 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
     ): Promise<Chaos> => {
       const fleet = await startClusterFleet(server, {
         count,
-        policy: { limits: { maxConcurrent, startsPerMinute: 10_000 } },
+        policy: {
+          limits: { maxConcurrent, startsPerMinute: 10_000 },
+          timeouts: { ...defaultPolicySettings.timeouts, flash },
+        },
       })
       open.push(fleet)
       await kubectl('apply', '-f', fleet.folder)
