@@ -22,7 +22,7 @@ import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
-import { whenAnswered, workAsLeader } from './controllers/lead.ts'
+import { whenAnswered, workAsLeader, writesOfLeader } from './controllers/lead.ts'
 import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
@@ -132,7 +132,7 @@ export async function runController(
     if (!governor) return 'Stopped'
     const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
-      store: writeThrough(store, fleet),
+      store: writeThrough(writesOfLeader(store, elector), fleet),
       fleet,
       records,
       secrets,

@@ -1,4 +1,6 @@
-import { hasCode, messageOf } from '../core/errors.ts'
+import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
+import type { Elector } from '../ports/elector.ts'
+import type { ResourceStore } from '../ports/resource-store.ts'
 import type { Controllers } from './controllers.ts'
 import type { Ports } from './ports.ts'
 
@@ -12,6 +14,24 @@ export async function workAsLeader(
 ): Promise<void> {
   await whenAnswered(() => takeOver(ports), ports, leading)
   await controllers.work(leading)
+}
+
+/**
+ * The store of one of several controllers: a turn of work that outlasts the lead, as one that waits for an answer does,
+ * writes nothing more. @throws ReflashError `NotLeader` from every write then.
+ */
+export function writesOfLeader(store: ResourceStore, elector: Pick<Elector, 'standing'>): ResourceStore {
+  const whileLeading = async <T>(write: () => Promise<T>): Promise<T> => {
+    if (elector.standing().isLeader) return write()
+    throw new ReflashError('NotLeader', 'this controller does not lead any more')
+  }
+  return {
+    ...store,
+    create: (manifest) => whileLeading(() => store.create(manifest)),
+    setFinalizers: (object, finalizers) => whileLeading(() => store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => whileLeading(() => store.saveStatus(object)),
+    delete: (kind, key, options) => whileLeading(() => store.delete(kind, key, options)),
+  }
 }
 
 /** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */

@@ -5,10 +5,11 @@ import { createConfigMapRecords } from '../../src/adapters/kubernetes/record-sto
 import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-store.ts'
 import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
 import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
+import { apiVersion } from '../../src/api/schema.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
-import { whenAnswered, workAsLeader } from '../../src/controllers/lead.ts'
+import { whenAnswered, workAsLeader, writesOfLeader } from '../../src/controllers/lead.ts'
 import type { Ports } from '../../src/controllers/ports.ts'
 import type { Brake } from '../../src/ports/brake.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -23,6 +24,7 @@ const electionTimes = { durationMs: 300_000, renewDeadlineMs: 200_000, retryMs: 
 const namespace = 'reflash-system'
 /** A container that has ended is started again. */
 const restartMs = 10_000
+const passingMs = 5 * 60_000
 
 /** What one controller touches beyond what its home gives it. */
 export type Rest = Omit<Ports, 'store' | 'fleet' | 'records' | 'secrets' | 'governor' | 'clock' | 'settings'>
@@ -70,6 +72,21 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
   let leader: { name: string; signal: AbortSignal } | undefined
   let lives = 0
   let terms = 0
+  let isCalm = false
+  void comeAndGo(random.fork('passing'))
+
+  /** Somebody makes something that passes again: word of an end can be lost as well. */
+  async function comeAndGo(draws: SeededRandom): Promise<void> {
+    const key = { namespace: 'default', name: 'passing' }
+    while (!isCalm) {
+      await clock.sleep(draws.integer(0, passingMs))
+      if (await store.get('Category', key)) await store.delete('Category', key)
+      else {
+        const spec = { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' } as const
+        await store.create({ apiVersion, kind: 'Category', metadata: key, spec })
+      }
+    }
+  }
 
   function begin(place: number, onEnd: () => void): Life {
     lives += 1
@@ -99,6 +116,15 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
       random: ownRandom,
       namespaces: undefined,
     })
+    const elector = createLeaseElector({
+      transport: electing,
+      clock: ownClock,
+      random: ownRandom,
+      namespace,
+      name: 'reflash',
+      identity: name,
+      times: electionTimes,
+    })
     const records = createConfigMapRecords(transport, namespace)
     const rest = options.restOf(life, name)
     const brake: Brake = createNamespaceBrake(transport, namespace, ownClock)
@@ -110,7 +136,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     )
     const ports: Ports = {
       ...rest,
-      store: writeThrough(kubernetes, fleet),
+      store: writeThrough(writesOfLeader(kubernetes, elector), fleet),
       fleet,
       records,
       secrets: createClusterSecrets(transport, ownClock),
@@ -124,15 +150,6 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void running.follow(signal)
     await running.ready
-    const elector = createLeaseElector({
-      transport: electing,
-      clock: ownClock,
-      random: ownRandom,
-      namespace,
-      name: 'reflash',
-      identity: name,
-      times: electionTimes,
-    })
     await elector.lead(async (leading) => {
       if (leader && !leader.signal.aborted) violations.push(`lead: ${name} leads beside ${leader.name}`)
       leader = { name, signal: AbortSignal.any([leading, deathOf(life)]) }
@@ -155,7 +172,10 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
       boot()
       return pod
     },
-    calm: () => network.calm(),
+    calm() {
+      isCalm = true
+      network.calm()
+    },
     *fleets() {
       for (const process of processes) if (process?.life.alive()) yield process.fleet
     },
