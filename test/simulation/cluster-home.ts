@@ -6,6 +6,7 @@ import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-st
 import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
 import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
 import { apiVersion } from '../../src/api/schema.ts'
+import { createSoleElector } from '../../src/adapters/sole-elector.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
@@ -34,6 +35,8 @@ export interface ClusterHomeOptions {
   clock: Clock
   random: SeededRandom
   controllers: number
+  /** Without an election every controller leads, whatever the others do. */
+  elects: boolean
   secret: Readonly<Record<string, string>>
   halted: () => string | undefined
   restOf: (life: Life, name: string) => Rest
@@ -60,7 +63,7 @@ interface Process {
 }
 
 export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
-  const { store, clock, random, controllers, violations } = options
+  const { store, clock, random, controllers, elects, violations } = options
   const server = createApiServer({ store, clock, secret: options.secret, halted: options.halted })
   const network = createUnreliableNetwork({
     server,
@@ -77,14 +80,13 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
 
   /** Somebody makes something that passes again: word of an end can be lost as well. */
   async function comeAndGo(draws: SeededRandom): Promise<void> {
-    const key = { namespace: 'default', name: 'passing' }
-    while (!isCalm) {
+    for (let index = 1; !isCalm; index += 1) {
+      const metadata = { namespace: 'default', name: `passing-${index}` }
+      const spec = { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' } as const
+      await store.create({ apiVersion, kind: 'Category', metadata, spec })
       await clock.sleep(draws.integer(0, passingMs))
-      if (await store.get('Category', key)) await store.delete('Category', key)
-      else {
-        const spec = { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' } as const
-        await store.create({ apiVersion, kind: 'Category', metadata: key, spec })
-      }
+      await store.delete('Category', metadata)
+      await clock.sleep(draws.integer(0, passingMs))
     }
   }
 
@@ -103,7 +105,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
   async function run(name: string, place: number, { life, fleet }: Process): Promise<void> {
     const ownClock = mortal(clock, life)
     const ownRandom = random.fork(name)
-    const mayAct = (): boolean => life.alive() && leader?.name === name && !leader.signal.aborted
+    const mayAct = (): boolean => !elects || (life.alive() && leader?.name === name && !leader.signal.aborted)
     const onRequest = (request: ApiRequest): void => {
       if (server.kindOf(request) && request.method !== 'GET' && !mayAct())
         violations.push(`lead: ${name} sent ${request.method} ${request.path} without the lead`)
@@ -116,15 +118,17 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
       random: ownRandom,
       namespaces: undefined,
     })
-    const elector = createLeaseElector({
-      transport: electing,
-      clock: ownClock,
-      random: ownRandom,
-      namespace,
-      name: 'reflash',
-      identity: name,
-      times: electionTimes,
-    })
+    const elector = elects
+      ? createLeaseElector({
+          transport: electing,
+          clock: ownClock,
+          random: ownRandom,
+          namespace,
+          name: 'reflash',
+          identity: name,
+          times: electionTimes,
+        })
+      : createSoleElector({ identity: name })
     const records = createConfigMapRecords(transport, namespace)
     const rest = options.restOf(life, name)
     const brake: Brake = createNamespaceBrake(transport, namespace, ownClock)
@@ -151,7 +155,8 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     void running.follow(signal)
     await running.ready
     await elector.lead(async (leading) => {
-      if (leader && !leader.signal.aborted) violations.push(`lead: ${name} leads beside ${leader.name}`)
+      if (elects && leader && !leader.signal.aborted)
+        violations.push(`lead: ${name} leads beside ${leader.name}`)
       leader = { name, signal: AbortSignal.any([leading, deathOf(life)]) }
       terms += 1
       await workAsLeader(running, ports, leading)

@@ -32,6 +32,9 @@ const probeIntervalMs = 15 * minuteMs
 const target = knownReleases['24.10.8']
 const governorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
 
+/** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
+type Home = 'Beside' | 'Cluster' | 'Unelected'
+
 /** An intent as the store accepted it: from here on a flash may be started. */
 interface Intent {
   operation: string
@@ -61,14 +64,10 @@ export interface Report {
 }
 
 /**
- * Runs one world from a seed, and says what was wrong with what its routers did. Several controllers `Beside` the store
- * all believe that they lead, and each is some way from it; in a `Cluster` they elect one of them.
+ * Runs one world from a seed, and says what was wrong with what its routers did. Several controllers all believe that
+ * they lead, unless they elect one of them.
  */
-export async function runWorld(
-  seed: number,
-  controllers = 1,
-  home: 'Beside' | 'Cluster' = 'Beside',
-): Promise<Report> {
+export async function runWorld(seed: number, controllers = 1, home: Home = 'Beside'): Promise<Report> {
   const random = createRandom(seed)
   const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
   // A third of the worlds is quiet, so that exact counts can be asked of them.
@@ -106,7 +105,7 @@ export async function runWorld(
   await clock.advance(2 * hourMs)
   await world.calm(quiet)
   // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
-  if (home === 'Cluster') await world.advanceUntilSettled(quiet, 30 * hourMs)
+  if (home !== 'Beside') await world.advanceUntilSettled(quiet, 30 * hourMs)
   else await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
   for (const each of [life, ...others]) each.die()
@@ -121,7 +120,7 @@ interface WorldOptions {
   maxConcurrent: number
   startsPerMinute: number
   controllers: number
-  home: 'Beside' | 'Cluster'
+  home: Home
 }
 
 function createWorld(options: WorldOptions) {
@@ -152,8 +151,9 @@ function createWorld(options: WorldOptions) {
     uploads: createUploadGates(mortal(clock, life)),
   })
   const cluster =
-    home === 'Cluster'
+    home !== 'Beside'
       ? createClusterHome({
+          elects: home === 'Cluster',
           store: counted(store, () => (writes += 1)),
           clock,
           random: random.fork('cluster'),
@@ -439,9 +439,6 @@ function watched(
 }
 
 const beforeTheFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])
-/** By less than `timeouts.flash`, since that is counted from just before the intent. */
-const startWindowMs = 85_000
-
 /** Whoever tries again after an intent must have proof that nothing was started, and that nothing can be. */
 function judgeReturn(
   operation: UpgradeOperation,
@@ -463,7 +460,9 @@ function judgeReturn(
     violations.push(`no blind retry: ${intent.operation} was queued again while its flash ran`)
   }
   const refused = eventsOf(router.history, 'Guard').some((guard) => isIts(guard) && guard.verdict !== 0)
-  const mayStart = router.state.bootId === intent.bootId && clock.monotonic() - intent.at < startWindowMs
+  const bootedAt = eventsOf(router.history, 'Booted').at(-1)!.atMs
+  const uptimeSeconds = (clock.monotonic() - bootedAt) / 1000
+  const mayStart = router.state.bootId === intent.bootId && uptimeSeconds <= intent.maxUptime
   if (!refused && mayStart)
     violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
 }
