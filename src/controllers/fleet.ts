@@ -507,14 +507,15 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
  * whoever loses a race reads who has won it.
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
-  const seen = async <R extends AnyResource>(written: Promise<R>): Promise<R> => {
-    const object = await written
-    fleet.apply('Modified', object)
-    return object
+  // Word of its end may have come before the answer, and nothing would end it once more.
+  const renew = (object: AnyResource): void => {
+    if (fleet.get(object.kind, object.metadata)) fleet.apply('Modified', object)
   }
   const changed = async <R extends AnyResource>(before: R, written: Promise<R>): Promise<R> => {
     try {
-      return await seen(written)
+      const object = await written
+      renew(object)
+      return object
     } catch (error) {
       if (hasCode(error, 'Conflict', 'NotFound')) await refresh(before)
       throw error
@@ -523,7 +524,7 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
   // What the store has by now may take a while to be told, and until then every try would lose again.
   const refresh = async ({ kind, metadata }: AnyResource): Promise<void> => {
     const now = await store.get(kind, metadata)
-    if (now) return fleet.apply('Modified', now)
+    if (now) return renew(now)
     const known = fleet.get(kind, metadata)
     if (known?.metadata.uid === metadata.uid) fleet.apply('Deleted', known)
   }
@@ -531,7 +532,11 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
     get: (kind, key) => store.get(kind, key),
     list: (kind, options) => store.list(kind, options),
     follow: (options) => store.follow(options),
-    create: (manifest) => seen(store.create(manifest)),
+    async create(manifest) {
+      const object = await store.create(manifest)
+      fleet.apply('Modified', object)
+      return object
+    },
     setFinalizers: (object, finalizers) => changed(object, store.setFinalizers(object, finalizers)),
     saveStatus: (object) => changed(object, store.saveStatus(object)),
     delete: (kind, key, options) => store.delete(kind, key, options),

@@ -54,6 +54,8 @@ export interface ClusterHome {
   fleets(): Iterable<Fleet>
   faults: ReadonlyMap<NetworkFault, number>
   mostUnanswered: { perSecond: number; perMinute: number }
+  /** When a device was told to start, in monotonic ms. */
+  starts: readonly number[]
   terms(): number
 }
 
@@ -73,6 +75,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
   })
   const processes: (Process | undefined)[] = []
   let leader: { name: string; signal: AbortSignal } | undefined
+  const starts: number[] = []
   let lives = 0
   let terms = 0
   let isCalm = false
@@ -145,6 +148,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
       records,
       secrets: createClusterSecrets(transport, ownClock),
       connector: onlyLeading(rest.connector, () => {
+        starts.push(clock.monotonic())
         if (!mayAct()) violations.push(`lead: ${name} started a flash without the lead`)
       }),
       clock: ownClock,
@@ -186,6 +190,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     },
     faults: network.faults,
     mostUnanswered: network.mostUnanswered,
+    starts,
     terms: () => terms,
   }
 }

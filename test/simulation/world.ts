@@ -282,7 +282,7 @@ function createWorld(options: WorldOptions) {
           `bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
         )
       judgeRouters(fleet.routers, intents, violations)
-      if (isElected) judgeRate(intents, startsPerMinute, violations)
+      if (isElected) judgeRate(cluster?.starts ?? intents.map(({ at }) => at), startsPerMinute, violations)
       violations.push(...(await whatIsLeft(quiet)))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump()
     },
@@ -522,8 +522,8 @@ function judgeRouters(routers: readonly Router[], intents: readonly Intent[], vi
   }
 }
 
-function judgeRate(intents: readonly Intent[], perMinute: number, violations: string[]): void {
-  const times = intents.map(({ at }) => at).toSorted((a, b) => a - b)
+function judgeRate(starts: readonly number[], perMinute: number, violations: string[]): void {
+  const times = starts.toSorted((a, b) => a - b)
   for (const [index, time] of times.entries()) {
     const later = times[index + perMinute]
     if (later !== undefined && later - time < minuteMs)
