@@ -43,7 +43,10 @@ async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
   await governor.reload()
 }
 
-/** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */
+/**
+ * Asks as often as it takes an API server that does not answer, or loses a list between two pages of it; undefined when
+ * the signal is aborted first.
+ */
 export async function whenAnswered<T>(
   ask: () => Promise<T>,
   { events, clock }: Pick<Ports, 'events' | 'clock'>,
@@ -53,7 +56,7 @@ export async function whenAnswered<T>(
     try {
       return await ask()
     } catch (error) {
-      if (!hasCode(error, 'ServerUnavailable')) throw error
+      if (!hasCode(error, 'ServerUnavailable', 'Expired')) throw error
       if (tries === 0) events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(error) })
       await clock.sleep(askAgainMs, signal).catch(() => undefined)
     }

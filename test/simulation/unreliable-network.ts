@@ -172,7 +172,8 @@ export function createUnreliableNetwork(parts: {
         if (befalls('TooManyRequests', draws))
           return { ...failure(429, 'TooManyRequests'), retryAfterMs: draws.pick([0, retryAfterMs]) }
         if (befalls('InternalError', draws)) return failure(draws.pick([500, 503, 504]), 'InternalError')
-        if (isList(asked) && (query?.['continue'] || draws.chance(0.2)) && befalls('Expired', draws))
+        const mayExpire = isList(asked) || asked.path.endsWith('/configmaps')
+        if (mayExpire && (query?.['continue'] || draws.chance(1 / 2)) && befalls('Expired', draws))
           return failure(410, 'Expired')
         if ((method === 'PATCH' || method === 'PUT') && befalls('Conflict', draws))
           return failure(409, 'Conflict')
