@@ -300,8 +300,15 @@ export class Fleet {
   /** Counts a start from now on. Each start of an operation counts by its own time. */
   reserveStart(operation: UpgradeOperation, at: number): StartId {
     const id = startId(operation, at)
-    this.#starts.set(id, { at, policy: policyKeyOf(operation) })
+    // One that was made later than decided on counts from then.
+    if (!this.#starts.has(id)) this.#starts.set(id, { at, policy: policyKeyOf(operation) })
     return id
+  }
+
+  /** A start that was decided on earlier is made now: until then its intent was being stored. */
+  moveStart(id: StartId, at: number): void {
+    const start = this.#starts.get(id)
+    if (start) start.at = at
   }
 
   cancelStart(id: StartId): void {

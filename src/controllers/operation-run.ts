@@ -112,8 +112,11 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     },
     mayWrite: () => clock.monotonic() - writtenAt >= coalesceMs,
     written(operation) {
-      // The start is in the store now, and counts from there.
-      if (phaseOf(operation) === 'Flashing') heldStart = undefined
+      if (phaseOf(operation) === 'Flashing' && heldStart !== undefined) {
+        // In the store now, it counts from there; and it is made only now.
+        fleet.moveStart(heldStart, clock.now())
+        heldStart = undefined
+      }
       base = operation
       status = undefined
       writtenAt = clock.monotonic()
