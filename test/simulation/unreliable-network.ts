@@ -9,7 +9,7 @@ import type { Life } from './mortal.ts'
 const mishaps = {
   /** The request takes so long that it may arrive after it was given up. */
   SlowRequest: 0.03,
-  SlowAnswer: 0.05,
+  SlowAnswer: 0.15,
   LostRequest: 0.03,
   /** What was asked is done. */
   LostAnswer: 0.05,
