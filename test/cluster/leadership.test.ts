@@ -5,10 +5,12 @@ import { missingApiServer, startApiServer, type ApiServer } from '../support/api
 import { notBuilt } from '../support/built-programs.ts'
 import {
   controllerAccount,
+  convergeLimitMs,
   installReflash,
   kubectlOf,
   startClusterFleet,
   startController,
+  untilConverged,
   type ClusterFleet,
   type RunningController,
 } from '../support/cluster-fleet.ts'
@@ -18,7 +20,7 @@ import { newestKubectl } from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
 import { until } from '../support/until.ts'
 
-const limitMs = 120_000
+const limitMs = convergeLimitMs + 60_000
 vi.setConfig({ testTimeout: limitMs })
 
 const lease = `/apis/coordination.k8s.io/v1/namespaces/${controllerAccount.namespace}/leases/reflash`
@@ -58,8 +60,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('two contro
     until('it leads', () => leads(controller), limit)
   const read = async (controller: RunningController, path: string): Promise<Response> =>
     fetch(new URL(path, await controller.url))
-  const converged = () =>
-    kubectl('wait', '--for=condition=Converged', '--timeout=90s', 'upgradepolicy/access-points')
+  const converged = () => untilConverged(kubectl)
 
   test('the standby serves reads, counts nothing, and leads soon after the leader has ended', async () => {
     const fleet = await fleetOf(4)
