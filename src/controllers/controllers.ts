@@ -246,8 +246,10 @@ export function createControllers(
         const { credentialsRef, jumpHost } = device.spec
         const refs = jumpHost ? [credentialsRef, jumpHost.credentialsRef] : [credentialsRef]
         const concerned = refs.some(({ name }) => changed.has(`${device.metadata.namespace}/${name}`))
-        if (!concerned || !isTrue(device.status.conditions, 'Stalled')) continue
         const id = keyString(keyOf(device))
+        // Who is being asked right now may fail by the old one, and has not said so yet.
+        const mayHaveFailed = isTrue(device.status.conditions, 'Stalled') || queues.Device.isWorkingOn(id)
+        if (!concerned || !mayHaveFailed) continue
         fleet.wantProbe(id)
         queues.Device.add(id)
       }

@@ -42,7 +42,12 @@ export interface OperationRun {
   close(): Promise<void>
 }
 
-export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): OperationRun {
+export function openRun(
+  key: Key,
+  ports: Ports,
+  shutdown: AbortSignal,
+  onWritten: (version: string) => void,
+): OperationRun {
   const { clock, fleet } = ports
   const controller = new AbortController()
   const onShutdown = (): void => controller.abort(shutdown.reason)
@@ -117,6 +122,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       base = operation
       status = undefined
       writtenAt = clock.monotonic()
+      onWritten(operation.metadata.resourceVersion)
     },
     get heldStart() {
       return heldStart

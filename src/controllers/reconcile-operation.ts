@@ -13,10 +13,16 @@ import { done, type Ports, type Requeue } from './ports.ts'
 /**
  * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
  * carries the version that was read, so of two controllers one gets a conflict before it touches the device.
+ * `onWritten` hears the version of each save.
  * @throws ReflashError `Conflict` when another controller works on it.
  */
-export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
-  const run = openRun(key, ports, signal)
+export async function reconcileOperation(
+  key: Key,
+  ports: Ports,
+  signal: AbortSignal,
+  onWritten: (version: string) => void = () => {},
+): Promise<Requeue> {
+  const run = openRun(key, ports, signal, onWritten)
   try {
     await holdUntilSettled(run, ports)
     let outcome: Outcome | undefined

@@ -321,6 +321,28 @@ test('a Secret that changes lets the devices that it failed be asked at once', a
   await app.stop()
 })
 
+test('a Secret that changes while a device is being asked lets it be asked once more', async () => {
+  const world = await createToyFleet({ routers: 1, policy: { state: 'Plan' } })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(2))
+  const { connector } = app.ports
+  const answer = Promise.withResolvers<never>()
+  let asked = 0
+  app.ports.connector = {
+    ...connector,
+    connect: (...args) => ((asked += 1) === 1 ? answer.promise : connector.connect(...args)),
+  }
+  await world.clock.advance(minutes(17))
+  expect(asked).toBe(1)
+  app.controllers.onSecrets(new Set(['default/routers']))
+  answer.reject(new ReflashError('AuthFailed', 'refuses the password'))
+  await world.clock.advance(1000)
+  expect(asked).toBe(2)
+  expect((await deviceOf(world, 1)).status.blocked?.reason).not.toBe('AuthFailed')
+  await app.stop()
+})
+
 test('a wall clock that ran ahead for a while leaves nobody waiting for its time', async () => {
   const world = await createToyFleet({ routers: 2 })
   world.router(1).up = false
