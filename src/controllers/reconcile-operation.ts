@@ -1,7 +1,15 @@
 import type { Key, UpgradeOperation } from '../api/resources.ts'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { isFinished, isLost, nextStep, phaseOf, type Outcome, type Step } from '../core/operation.ts'
+import {
+  isFinished,
+  isFlashing,
+  isLost,
+  nextStep,
+  phaseOf,
+  type Outcome,
+  type Step,
+} from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
 import { dropFinalizer, ensureFinalizer, operationFinalizer } from './finalizers.ts'
@@ -9,6 +17,11 @@ import { openRun, type OperationRun } from './operation-run.ts'
 import { observe } from './observe-operation.ts'
 import { perform, putBackAtExit } from './perform-step.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
+
+/** Phases between the durable ones are written at most this often. */
+const coalesceMs = 1000
+/** Where writes are dear: how often it is written what a look at a device that reboots has brought. */
+const rebootWordsMs = 30_000
 
 /**
  * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
@@ -76,8 +89,8 @@ async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeu
 }
 
 /**
- * Writes what is about to be done. Durable steps are awaited; the phases between them are kept in memory and written at
- * most once a second, or not at all. Returns false when somebody else has changed the operation: look again.
+ * Writes what is about to be done, or keeps it in memory until the next write. Returns false when somebody else has
+ * changed the operation: look again.
  */
 async function save(
   operation: UpgradeOperation,
@@ -88,10 +101,7 @@ async function save(
   announce(operation, step, ports)
   const next = { ...operation, status: step.status }
   if (sameValue(step.status, operation.status)) return true
-  // What takes long, and what a run ends with, is not left unwritten.
-  const { writesDurableOnly = false } = ports.settings
-  const lasts = step.act.kind === 'Wait' || (step.act.kind === 'Upload' && !writesDurableOnly)
-  if (!step.durable && !lasts && (writesDurableOnly || !run.mayWrite())) {
+  if (!isDue(operation, step, ports)) {
     run.keep(next)
     return true
   }
@@ -105,6 +115,18 @@ async function save(
     if (hasCode(error, 'Conflict', 'NotFound')) return false
     throw error
   }
+}
+
+/** Whether a status is written now: what safety hangs on always, and the rest as often as writes are cheap. */
+function isDue(operation: UpgradeOperation, step: Step, { fleet, settings }: Ports): boolean {
+  if (step.durable) return true
+  const stored = fleet.get('UpgradeOperation', keyOf(operation))
+  const sinceWritten = stored ? fleet.sinceWritten(stored) : Infinity
+  const waits = step.act.kind === 'Wait'
+  if (!settings.writesDurableOnly) return waits || step.act.kind === 'Upload' || sinceWritten >= coalesceMs
+  // Who waits in the queue may not get another turn for long; a device that reboots is looked at every few seconds.
+  const { phase = 'Queued' } = step.status
+  return waits && (!isFlashing(phase) || phase !== phaseOf(operation) || sinceWritten >= rebootWordsMs)
 }
 
 const startOf = (step: Step): number => toMs(step.status.times!.Flashing!)
