@@ -129,8 +129,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     },
     async close() {
       const stored = fleet.get('UpgradeOperation', key)
-      if (stored && status && stored.metadata.resourceVersion === base?.metadata.resourceVersion)
-        unwritten.set(stored, status)
+      if (stored && status && sameValue(stored.status, base?.status)) unwritten.set(stored, status)
       stopListening()
       giveStartBack()
       shutdown.removeEventListener('abort', onShutdown)

@@ -20,7 +20,7 @@ import { done, type Ports, type Requeue } from './ports.ts'
 
 /** Phases between the durable ones are written at most this often. */
 const coalesceMs = 1000
-/** Where writes are dear: how often it is written what a look at a device that reboots has brought. */
+/** Where writes are dear: how often it is written what is seen of a device that reboots. */
 const rebootWordsMs = 30_000
 
 /**
@@ -100,8 +100,8 @@ async function save(
 ): Promise<boolean> {
   announce(operation, step, ports)
   const next = { ...operation, status: step.status }
-  if (sameValue(step.status, operation.status)) return true
-  if (!isDue(operation, step, ports)) {
+  const stored = ports.fleet.get('UpgradeOperation', run.key)
+  if (stored && (sameValue(step.status, stored.status) || !isDue(step, stored, ports))) {
     run.keep(next)
     return true
   }
@@ -118,15 +118,15 @@ async function save(
 }
 
 /** Whether a status is written now: what safety hangs on always, and the rest as often as writes are cheap. */
-function isDue(operation: UpgradeOperation, step: Step, { fleet, settings }: Ports): boolean {
+function isDue(step: Step, stored: UpgradeOperation, { fleet, settings }: Ports): boolean {
   if (step.durable) return true
-  const stored = fleet.get('UpgradeOperation', keyOf(operation))
-  const sinceWritten = stored ? fleet.sinceWritten(stored) : Infinity
+  const sinceMs = fleet.sinceWritten(stored)
   const waits = step.act.kind === 'Wait'
-  if (!settings.writesDurableOnly) return waits || step.act.kind === 'Upload' || sinceWritten >= coalesceMs
-  // Who waits in the queue may not get another turn for long; a device that reboots is looked at every few seconds.
-  const { phase = 'Queued' } = step.status
-  return waits && (!isFlashing(phase) || phase !== phaseOf(operation) || sinceWritten >= rebootWordsMs)
+  if (!settings.writesDurableOnly) return waits || step.act.kind === 'Upload' || sinceMs >= coalesceMs
+  const { phase = 'Queued', message } = step.status
+  if (!waits || !isFlashing(phase) || phase !== phaseOf(stored)) return waits
+  // A device that reboots is looked at every few seconds; lines of its log come with the verdict at the latest.
+  return message !== stored.status.message && sinceMs >= rebootWordsMs
 }
 
 const startOf = (step: Step): number => toMs(step.status.times!.Flashing!)
