@@ -5,8 +5,10 @@ import type { Ports } from './ports.ts'
 import { whyNotNow } from './why-not-now.ts'
 
 /** The status of a device that is about to be written, with where it will stand then: no second write has to say that. */
-export const withStanding = (device: Device, { fleet, clock }: Pick<Ports, 'fleet' | 'clock'>): DeviceStatus =>
-  withAssessment(device, assess(fleet.subject(device)), clock.now())
+export const withStanding = (
+  device: Device,
+  { fleet, clock }: Pick<Ports, 'fleet' | 'clock'>,
+): DeviceStatus => withAssessment(device, assess(fleet.subject(device)), clock.now())
 
 /** The visible outcome of judging a device: what it runs, what it should run, and why it does not. */
 export function withAssessment(device: Device, assessment: Assessment, now: number): DeviceStatus {

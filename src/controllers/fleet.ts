@@ -70,8 +70,8 @@ class Index<T extends AnyResource> {
 
 /**
  * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
- * nothing that a restart would lose, reservations of the current instant apart, and whom this very process has asked, and when
- * it wrote what.
+ * nothing that a restart would lose, reservations of the current instant apart, whom this very process has asked, and
+ * when it wrote what.
  */
 export class Fleet {
   readonly #clock: Clock

@@ -5,6 +5,7 @@ import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
 import { isSameIdentity } from '../core/identity.ts'
 import { keyOf } from '../core/keys.ts'
+import { sameValue } from '../core/same-value.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
 import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
@@ -371,11 +372,13 @@ async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, por
   for (;;) {
     const device = run.device()
     if (!device) return
-    const status = learned(device, act, run, ports)
-    if (device.status.operationRef?.name === run.key.name) delete status.operationRef
-    const freed = { ...device, status }
+    const freed = { ...device, status: learned(device, act, run, ports) }
+    if (device.status.operationRef?.name === run.key.name) delete freed.status.operationRef
+    const status = withStanding(freed, ports)
+    // One that never had it, and has learned nothing, leaves it as it is.
+    if (sameValue(status, device.status)) return
     try {
-      await ports.store.saveStatus({ ...freed, status: withStanding(freed, ports) })
+      await ports.store.saveStatus({ ...device, status })
       return
     } catch (error) {
       if (hasCode(error, 'NotFound')) return

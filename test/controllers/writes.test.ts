@@ -57,7 +57,8 @@ async function createKnownFleet(options: {
 /** Every version of the objects of a kind that the store holds from now on. */
 function record<K extends 'Device' | 'UpgradeOperation' | 'UpgradePolicy'>(store: DeclaredStore, kind: K) {
   const stop = new AbortController()
-  const versions: ({ Device: Device; UpgradeOperation: UpgradeOperation; UpgradePolicy: UpgradePolicy }[K])[] = []
+  const versions: { Device: Device; UpgradeOperation: UpgradeOperation; UpgradePolicy: UpgradePolicy }[K][] =
+    []
   void (async () => {
     for await (const event of store.follow({ kinds: [kind], signal: stop.signal }))
       if (event.type === 'Modified') versions.push(event.object as never)
@@ -89,7 +90,11 @@ describe('where every write costs others as well', () => {
   })
 
   test('who has to wait for a slot says so first', async () => {
-    const { writes, run, atTarget, app } = await createKnownFleet({ routers: 20, maxConcurrent: 5, far: true })
+    const { writes, run, atTarget, app } = await createKnownFleet({
+      routers: 20,
+      maxConcurrent: 5,
+      far: true,
+    })
     await run()
     await atTarget()
     expect(writes.counts()).toMatchObject({
@@ -220,10 +225,7 @@ describe('writes of one object by one process', () => {
     const memory = createMemoryStore({ clock })
     await memory.apply(manifest('Device', 'ap-1', { categoryRef: { name: 'ap' }, addresses: ['192.0.2.1'] }))
     const fleet = new Fleet(clock)
-    const store = declareThrough(
-      writes.of(distant(memory, { clock, random: createRandom('pair') })),
-      fleet,
-    )
+    const store = declareThrough(writes.of(distant(memory, { clock, random: createRandom('pair') })), fleet)
     fleet.apply('Added', (await memory.get('Device', key))!)
     return { clock, writes, memory, fleet, store }
   }
@@ -247,7 +249,9 @@ describe('writes of one object by one process', () => {
     const { clock, writes, memory, fleet, store } = await createPair()
     const device = fleet.get('Device', key)!
     await memory.saveStatus({ ...device, status: { board: 'another process' } })
-    const refused = store.saveStatus({ ...device, status: { board: 'first' } }).catch((error: unknown) => error)
+    const refused = store
+      .saveStatus({ ...device, status: { board: 'first' } })
+      .catch((error: unknown) => error)
     await clock.advance(second)
     expect(await refused).toMatchObject({ code: 'Conflict' })
     const again = store.saveStatus({ ...fleet.get('Device', key)!, status: { board: 'second' } })
