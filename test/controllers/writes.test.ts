@@ -5,6 +5,7 @@ import { createRandom } from '../../src/adapters/clock/random.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { declareThrough, Fleet } from '../../src/controllers/fleet.ts'
+import { recordablesOf } from '../../src/controllers/recorded.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { distant } from '../simulation/distant.ts'
 import { countWrites } from '../support/counted-writes.ts'
@@ -74,7 +75,9 @@ describe('where every write costs others as well', () => {
     ['', false],
     [' of a store far away', true],
   ])('an upgrade is one new object and six writes%s', async (_, far) => {
-    const { writes, run, atTarget, app } = await createKnownFleet({ routers: 20, maxConcurrent: 20, far })
+    const fleet = await createKnownFleet({ routers: 20, maxConcurrent: 20, far })
+    const { writes, run, atTarget, app, events } = fleet
+    const before = events.length
     await run()
     await atTarget()
     const { 'status of UpgradePolicy': ofPolicy, ...others } = writes.counts()
@@ -86,6 +89,9 @@ describe('where every write costs others as well', () => {
       'status of UpgradeOperation': 4 * 20,
     })
     expect(ofPolicy).toBeLessThanOrEqual(6)
+    // Each of these is a write as well, apart from the others and limited.
+    const told = events.slice(before).flatMap(recordablesOf)
+    expect(told.length / 20).toBeLessThanOrEqual(14)
     await app.stop()
   })
 
