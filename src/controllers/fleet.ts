@@ -427,6 +427,7 @@ export class Fleet {
     if (held?.metadata.resourceVersion === metadata.resourceVersion)
       this.#writtenAt.set(held, this.#clock.monotonic())
   }
+
   /** How long ago that was, in ms; Infinity where somebody else wrote it last, or an earlier run. */
   sinceWritten = (object: AnyResource): number =>
     this.#clock.monotonic() - (this.#writtenAt.get(object) ?? -Infinity)

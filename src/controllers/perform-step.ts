@@ -367,7 +367,10 @@ async function clearStart(run: OperationRun, ports: Ports): Promise<void> {
   await upgraderOf(device, ports).clearStart(jobOf(operation, ports), token, run.session, run.signal)
 }
 
-/** Gives the claim back, with what this run has learned of the device and where that leaves it. Retried on conflict: the claim is ours to free. */
+/**
+ * Gives the claim back, with what this run has learned of the device and where that leaves it. Retried on conflict: the
+ * claim is ours to free.
+ */
 async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<void> {
   for (;;) {
     const device = run.device()
