@@ -105,7 +105,8 @@ export function createControllers(
     let judged = 0
     for (const device of fleet.devicesOf(category)) {
       const id = keyString(keyOf(device))
-      if (fleet.reassess(id)) queues.Device.add(id)
+      if (fleet.reassess(id))
+        queues.Device.add(id, fleet.assessment(id)?.candidate ? { after: settleDelayMs } : {})
       judged += 1
       if (judged % assessChunk === 0) await ports.clock.sleep(0)
     }

@@ -83,7 +83,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
     const bugs = (controllers: readonly RunningController[]) =>
       controllers.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug'))
 
-    /** An upgrade takes about ten writes; what is lost to another controller is no write, but is asked of the server too. */
+    /** An upgrade takes about eight writes; what is lost to another controller is no write, but is asked of the server too. */
     const writesPerUpgrade = 40
     const expectPeace = (controllers: readonly { writes: WriteCount }[], upgrades: number): void => {
       for (const [index, { writes }] of controllers.entries())

@@ -19,6 +19,7 @@ import { createMemoryImages } from '../../src/simulator/images.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import type { Router } from '../../src/simulator/router.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
+import { countWrites } from '../support/counted-writes.ts'
 import { distant } from './distant.ts'
 import { createLife, mortal, type Life } from './mortal.ts'
 
@@ -121,7 +122,7 @@ function createWorld(options: WorldOptions) {
     maxConcurrent: controllers === 1 ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
-  let writes = 0
+  const writes = countWrites()
   let lives = 0
 
   async function start(): Promise<Life> {
@@ -129,9 +130,8 @@ function createWorld(options: WorldOptions) {
     const mirror = new Fleet(mortal(clock, life))
     const ownClock = mortal(clock, life)
     lives += 1
-    const own = counted(
+    const own = writes.of(
       controllers === 1 ? store : distant(store, { clock, random: random.fork(`way ${lives}`) }),
-      () => (writes += 1),
     )
     const ports = {
       store: declareThrough(mortal(own, life), mirror),
@@ -151,7 +151,8 @@ function createWorld(options: WorldOptions) {
         clock,
       }),
       uploads: createUploadGates(ownClock),
-      settings: { probeIntervalMs: 15 * minuteMs },
+      // Half of the worlds, and all with rivals, are those of a cluster.
+      settings: { probeIntervalMs: 15 * minuteMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 },
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void running.run(new AbortController().signal)
@@ -253,30 +254,13 @@ function createWorld(options: WorldOptions) {
         crashes,
         flashes,
         outcomes,
-        writes,
+        writes: writes.total(),
         virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
       }
     },
   }
 }
-
-/** The store, with a word for each write that is asked of it. */
-const counted = (store: DeclaredStore, onWrite: () => void): DeclaredStore => ({
-  ...store,
-  create: (manifest) => {
-    onWrite()
-    return store.create(manifest)
-  },
-  setFinalizers: (object, finalizers) => {
-    onWrite()
-    return store.setFinalizers(object, finalizers)
-  },
-  saveStatus: (object) => {
-    onWrite()
-    return store.saveStatus(object)
-  },
-})
 
 const isTalkedTo = (device: AnyResource): boolean =>
   device.status.conditions?.some(({ type, status }) => type === 'Reachable' && status === 'True') === true
