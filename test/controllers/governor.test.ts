@@ -58,7 +58,7 @@ describe('losses', () => {
     const [one, other] = [await world.open(), await world.open()]
     await Promise.all([one.noteLost('a'), other.noteLost('b')])
     await one.noteLost('c')
-    for (const { stop } of [one, other]) expect(await stop()).toBeUndefined()
+    for (const governor of [one, other]) expect(await governor.stop()).toBeUndefined()
     for (const governor of [other, await world.open()]) {
       await governor.reload()
       expect((await governor.stop())?.message).toContain('3 devices were lost on 2026-01-01')

@@ -18,12 +18,15 @@ export function createMemoryLeases(): MemoryLeases {
 
   const store = (name: string, lease: Lease): Lease => {
     version += 1
-    const stored = structuredClone(lease)
+    const stored = structuredClone({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', ...lease })
     stored.metadata.resourceVersion = String(version)
     leases.set(name, stored)
     return structuredClone(stored)
   }
-  const fail = (status: number, reason: string): ApiAnswer => ({ status, body: { reason, message: reason } })
+  const fail = (status: number, reason: string): ApiAnswer => ({
+    status,
+    body: { apiVersion: 'v1', kind: 'Status', reason, message: reason },
+  })
 
   return {
     answer({ method, path, body }) {
