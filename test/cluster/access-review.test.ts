@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createAccessReview } from '../../src/adapters/kubernetes/access-review.ts'
 import type { ApiAnswer, ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
 import { ReflashError } from '../../src/core/errors.ts'
+import { refusal } from '../support/events-api.ts'
 
 const ann = { username: 'ann', uid: '7', groups: ['staff'], extra: { 'a/b': ['c'] } }
 const user = { name: 'ann', uid: '7', groups: ['staff'], extra: { 'a/b': ['c'] } }
@@ -32,10 +33,6 @@ function reviewsWith(...answers: (ApiAnswer | { status: 'status'; of: unknown })
   return { reviews, specs: () => requests.map(({ body }) => (body as { spec: unknown }).spec) }
 }
 const says = (of: unknown) => ({ status: 'status' as const, of })
-const refuses = (status: number, message: string): ApiAnswer => ({
-  status,
-  body: { apiVersion: 'v1', kind: 'Status', message },
-})
 
 describe('whose a token is', () => {
   test('is said for the audience of this API', async () => {
@@ -77,7 +74,7 @@ describe('whose a token is', () => {
     [500, 'ServerUnavailable', 'TokenReview: HTTP 500'],
   ])('is not known after %i, which never quotes the token', async (status, code, message) => {
     const said = status === 403 ? 'you may not' : 'spec.token: Invalid value: "t0ken"'
-    const { reviews } = reviewsWith(refuses(status, said))
+    const { reviews } = reviewsWith(refusal(status, code, said))
     await expect(reviews.userOf('t0ken')).rejects.toMatchObject({ code, message })
   })
 
@@ -125,7 +122,7 @@ describe('what somebody may read', () => {
   })
 
   test('is not known after a refusal, or without an answer', async () => {
-    const refused = reviewsWith(refuses(403, 'you may not'))
+    const refused = reviewsWith(refusal(403, 'Forbidden', 'you may not'))
     await expect(refused.reviews.isAllowed(user, devices)).rejects.toMatchObject({ code: 'Forbidden' })
     await expect(reviewsWith().reviews.isAllowed(user, devices)).rejects.toMatchObject({
       code: 'ServerUnavailable',
