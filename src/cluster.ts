@@ -26,6 +26,7 @@ import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
+import { whileLeading } from './controllers/while-leading.ts'
 import type { ElectionTimes } from './core/election.ts'
 import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
@@ -133,7 +134,7 @@ export async function runController(
     if (!governor) return 'Stopped'
     const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
-      store: writeThrough(store, fleet),
+      store: writeThrough(whileLeading(store, elector), fleet),
       fleet,
       records,
       secrets,

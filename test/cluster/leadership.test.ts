@@ -78,8 +78,15 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('two contro
     })
     expect(served.length).toBe(4)
 
+    const metricsOf = async (controller: RunningController) =>
+      parseExposition(await (await read(controller, '/metrics')).text())
+    const ledBy = async (...controllers: RunningController[]) =>
+      Promise.all(
+        controllers.map(async (each) => valueOf(await metricsOf(each), 'leader_election_master_status')),
+      )
+    expect(await ledBy(leader, standby)).toEqual([1, 0])
     const sums = async (controller: RunningController) => {
-      const families = parseExposition(await (await read(controller, '/metrics')).text())
+      const families = await metricsOf(controller)
       return ['reflash_upgrades_total', 'reflash_upgrade_duration_seconds_count', 'reflash_devices'].map(
         (name) => valueOf(families, name) ?? 0,
       )
@@ -95,6 +102,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('two contro
     // It looks every 2.4 s at most, and then reads what has come last.
     expect(performance.now() - stoppedAt).toBeLessThan(5000)
     await until('the fleet in its metrics', async () => (await sums(standby))[2] === 4)
+    expect(await ledBy(standby)).toEqual([1])
     expect(fleet.flashes()).toEqual([1, 1, 1, 1])
   })
 

@@ -267,7 +267,7 @@ test('the loss of a device that could not be recorded is recorded when the verdi
   await expect(governor.noteLost('default/ap-1-1')).rejects.toThrow('no space left on device')
   full = false
   await governor.noteLost('default/ap-1-1')
-  expect(await records.list('lost/')).toMatchObject([{ value: { operations: ['default/ap-1-1'] } }])
+  expect(await records.list('lost/')).toMatchObject([{ name: 'lost/default/ap-1-1' }])
 })
 
 test('Strict does not trust a host key that was only seen', async () => {

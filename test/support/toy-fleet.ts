@@ -17,6 +17,7 @@ import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { Metrics } from '../../src/ports/metrics.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import type { Secrets } from '../../src/ports/secrets.ts'
 import type { Upgrader } from '../../src/ports/upgrader.ts'
 
 /** The smallest router that can be upgraded: a release, a boot, and switches for what goes wrong. */
@@ -87,6 +88,8 @@ export async function createToyFleet(options: {
   settings?: Partial<Settings>
   /** Wraps the store as the controllers see it. */
   decorate?: (store: DeclaredStore, clock: ManualClock) => DeclaredStore
+  /** Of every Secret unless told. */
+  secrets?: Secrets
 }) {
   const clock = createManualClock(Date.parse('2026-01-01T00:00:00Z'))
   const random = createRandom('toy')
@@ -147,7 +150,7 @@ export async function createToyFleet(options: {
       store: declareThrough(shown, fleet),
       fleet,
       records,
-      secrets: { read: async () => ({ username: 'root', password: 'toy' }) },
+      secrets: options.secrets ?? { read: async () => ({ username: 'root', password: 'toy' }) },
       connector: toyConnector(routers, () => (connects += 1)),
       upgraders: new Map([['toy', toyUpgrader(routers, clock, options)]]),
       images: {

@@ -5,7 +5,7 @@ import { hasCode, ReflashError } from '../../core/errors.ts'
 import { keyString } from '../../core/keys.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Secrets } from '../../ports/secrets.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import type { Transport } from './transport.ts'
 
 /** A fleet shares a few Secrets: one answer serves all who ask within this. */
@@ -49,12 +49,12 @@ export function createClusterSecrets(transport: Transport, clock: Clock): Cluste
   const fetch = async ({ namespace, name }: Key): Promise<Entries | undefined> => {
     const path = `/api/v1/namespaces/${namespace}/secrets/${name}`
     const answer = await transport.request({ method: 'GET', path })
-    if (answer.status === 404) return undefined
-    if (answer.status === 403) {
+    if (isAbsent(answer)) return undefined
+    const failure = failureOf(answer, `Secret ${namespace}/${name}`)
+    if (hasCode(failure, 'Forbidden') && answer.status === 403) {
       const how = `bind the ClusterRole reflash-credentials in namespace ${namespace}`
       throw new ReflashError('CredentialsInvalid', `Secret ${name} may not be read: ${how}`)
     }
-    const failure = failureOf(answer, `Secret ${namespace}/${name}`)
     if (failure) throw failure
     const { data = {} } = answer.body as { data?: Record<string, string> }
     const entries = Object.entries(data).map(([key, value]) => [
