@@ -22,13 +22,12 @@ import { openEventRecorder } from './controllers/event-recorder.ts'
 import { fanOut } from './controllers/fan-out.ts'
 import { Fleet, writeThrough } from './controllers/fleet.ts'
 import { openGovernor } from './controllers/governor.ts'
+import { whenAnswered, workAsLeader, writesOfLeader } from './controllers/lead.ts'
 import { createLiveFeed } from './controllers/live-feed.ts'
 import { measureFleet } from './controllers/measure-run.ts'
 import type { Ports } from './controllers/ports.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
-import { whileLeading } from './controllers/while-leading.ts'
 import type { ElectionTimes } from './core/election.ts'
-import { hasCode, messageOf } from './core/errors.ts'
 import type { Connector } from './ports/connector.ts'
 import type { Elector } from './ports/elector.ts'
 import type { EventSink } from './ports/event-sink.ts'
@@ -40,7 +39,6 @@ import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 /** Where neither flag, pod nor context says so. */
 const defaultNamespace = 'reflash-system'
 const leaseName = 'reflash'
-const askAgainMs = 1000
 
 /** Where a controller in a cluster meets what outlives it. */
 export interface ClusterOutside {
@@ -128,13 +126,13 @@ export async function runController(
           clock: systemClock,
           ...(config.acknowledgedDate === undefined ? {} : { acknowledgedDate: config.acknowledgedDate }),
         }),
-      events,
+      { events, clock: systemClock },
       options.signal,
     )
     if (!governor) return 'Stopped'
     const secrets = createClusterSecrets(transport, systemClock)
     const ports: Ports = {
-      store: writeThrough(whileLeading(store, elector), fleet),
+      store: writeThrough(writesOfLeader(store, elector), fleet),
       fleet,
       records,
       secrets,
@@ -192,9 +190,8 @@ export async function runController(
     await Promise.race([controllers.ready, following, whenAborted(options.signal)])
     isLoaded = true
     const lead = elector.lead(async (leading) => {
-      await whenAnswered(() => takeOver(ports), events, leading)
       const looking = secrets.follow(leading, (changed) => controllers.onSecrets(changed))
-      await Promise.all([controllers.work(leading), looking])
+      await Promise.all([workAsLeader(controllers, ports, leading), looking])
     }, options.signal)
     const ending = await Promise.race([lead, following.then(() => 'Stopped' as const)])
     stop.abort()
@@ -207,33 +204,6 @@ export async function runController(
     await publisher?.close()
     await Promise.all([transport.close(), electing.close()])
   }
-}
-
-/** Whoever takes over has read along; the one before may have written until the very end, and that has to be known. */
-async function takeOver({ store, fleet, governor }: Ports): Promise<void> {
-  for (const kind of ['UpgradeOperation', 'Device'] as const) {
-    const { items, resourceVersion } = await store.list(kind)
-    fleet.replace({ kind, objects: items, resourceVersion })
-  }
-  await governor.reload()
-}
-
-/** Asks as often as it takes an API server that does not answer to come back; undefined when the signal is aborted first. */
-async function whenAnswered<T>(
-  ask: () => Promise<T>,
-  events: EventSink,
-  signal: AbortSignal,
-): Promise<T | undefined> {
-  for (let tries = 0; !signal.aborted; tries += 1) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!hasCode(error, 'ServerUnavailable')) throw error
-      if (tries === 0) events.emit({ type: 'Warning', reason: 'StoreInterrupted', message: messageOf(error) })
-      await systemClock.sleep(askAgainMs, signal).catch(() => undefined)
-    }
-  }
-  return undefined
 }
 
 function openElector(

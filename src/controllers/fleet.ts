@@ -523,10 +523,9 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
   const underWay = new Map<string, Promise<unknown>>()
-  const seen = async <R extends AnyResource>(written: Promise<R>): Promise<R> => {
-    const object = await written
-    fleet.apply('Modified', object)
-    return object
+  // Word of its end may have come before the answer, and nothing would end it once more.
+  const renew = (object: AnyResource): void => {
+    if (fleet.get(object.kind, object.metadata)) fleet.apply('Modified', object)
   }
   const send = async <R extends AnyResource>(object: R, write: () => Promise<R>): Promise<R> => {
     const { resourceVersion } = object.metadata
@@ -534,7 +533,8 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
     if (known && compareVersions(known.metadata.resourceVersion, resourceVersion) > 0)
       requireVersion(known, resourceVersion)
     try {
-      const written = await seen(write())
+      const written = await write()
+      renew(written)
       fleet.noteWritten(written)
       return written
     } catch (error) {
@@ -556,7 +556,7 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
   // What the store has by now may take a while to be told, and until then every try would lose again.
   const refresh = async ({ kind, metadata }: AnyResource): Promise<void> => {
     const now = await store.get(kind, metadata)
-    if (now) return fleet.apply('Modified', now)
+    if (now) return renew(now)
     const known = fleet.get(kind, metadata)
     if (known?.metadata.uid === metadata.uid) fleet.apply('Deleted', known)
   }
@@ -564,7 +564,11 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
     get: (kind, key) => store.get(kind, key),
     list: (kind, options) => store.list(kind, options),
     follow: (options) => store.follow(options),
-    create: (manifest) => seen(store.create(manifest)),
+    async create(manifest) {
+      const object = await store.create(manifest)
+      fleet.apply('Modified', object)
+      return object
+    },
     setFinalizers: (object, finalizers) => inTurn(object, () => store.setFinalizers(object, finalizers)),
     saveStatus: (object) => inTurn(object, () => store.saveStatus(object)),
     delete: (kind, key, options) => store.delete(kind, key, options),

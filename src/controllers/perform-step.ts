@@ -386,9 +386,6 @@ async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, por
     } catch (error) {
       if (hasCode(error, 'NotFound')) return
       if (!hasCode(error, 'Conflict')) throw error
-      const fresh = await ports.store.get('Device', keyOf(device))
-      if (!fresh) return
-      ports.fleet.apply('Modified', fresh)
     }
   }
 }

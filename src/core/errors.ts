@@ -44,6 +44,8 @@ export const errorTable = {
   ServerUnavailable: { recoverable: true, failureClass: 'NotStarted' },
   /** It does not let us; its administrator may change that at any time. */
   Forbidden: { recoverable: true },
+  /** Another controller may be at work by now. */
+  NotLeader: { recoverable: true },
   StateLocked: { recoverable: false },
   StateUnusable: { recoverable: false },
   StateCorrupt: { recoverable: false },

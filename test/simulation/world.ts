@@ -2,12 +2,14 @@ import { createManualClock, type ManualClock } from '../../src/adapters/clock/ma
 import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
 import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
+import { kinds } from '../../src/api/kinds.ts'
 import type { AnyResource, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { holdsSlot, isFlashing, phaseOf } from '../../src/core/operation.ts'
+import { sameValue } from '../../src/core/same-value.ts'
 import { canMove } from '../../src/core/transitions.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
@@ -20,12 +22,19 @@ import { knownReleases } from '../../src/simulator/release.ts'
 import type { Router } from '../../src/simulator/router.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 import { countWrites } from '../support/counted-writes.ts'
+import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { distant } from './distant.ts'
 import { createLife, mortal, type Life } from './mortal.ts'
+import type { NetworkFault } from './unreliable-network.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
+const probeIntervalMs = 15 * minuteMs
 const target = knownReleases['24.10.8']
+const governorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
+
+/** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
+type Home = 'Beside' | 'Cluster' | 'Unelected'
 
 /** An intent as the store accepted it: from here on a flash may be started. */
 interface Intent {
@@ -46,13 +55,20 @@ export interface Report {
   writes: number
   virtualDays: number
   hash: string
+  /** Of a cluster alone. */
+  network?: {
+    faults: ReadonlyMap<NetworkFault, number>
+    mostUnanswered: ClusterHome['mostUnanswered']
+    /** How often one of the controllers began to lead. */
+    terms: number
+  }
 }
 
 /**
  * Runs one world from a seed, and says what was wrong with what its routers did. Several controllers all believe that
- * they lead, and each is some way from the store.
+ * they lead, unless they elect one of them.
  */
-export async function runWorld(seed: number, controllers = 1): Promise<Report> {
+export async function runWorld(seed: number, controllers = 1, home: Home = 'Beside'): Promise<Report> {
   const random = createRandom(seed)
   const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
   // A third of the worlds is quiet, so that exact counts can be asked of them.
@@ -73,24 +89,25 @@ export async function runWorld(seed: number, controllers = 1): Promise<Report> {
       .pick(fleet.routers)
       .inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
   }
-  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers })
+  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers, home })
   await world.declare()
   const quiet = faultShare === 0
   const crashes = quiet ? 0 : random.integer(0, 4)
   const others: Life[] = []
-  while (others.length + 1 < controllers) others.push(await world.start())
-  let life = await world.start()
+  while (others.length + 1 < controllers) others.push(await world.start(others.length + 1))
+  let life = await world.start(0)
   for (let crash = 0; crash < crashes; crash += 1) {
     await clock.advance(random.integer(0, random.pick([20_000, 4 * minuteMs, hourMs])))
     await world.disturb()
     life.die()
     await clock.advance(random.integer(0, random.pick([1000, minuteMs, 20 * minuteMs])))
-    life = await world.start()
+    life = await world.start(0)
   }
   await clock.advance(2 * hourMs)
-  if (!quiet) await world.calm()
-  // Long enough for every backoff, quarantine and recheck to come round.
-  await clock.advance(30 * hourMs)
+  await world.calm(quiet)
+  // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
+  if (home !== 'Beside') await world.advanceUntilSettled(quiet, 30 * hourMs)
+  else await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
   for (const each of [life, ...others]) each.die()
   return world.report(crashes)
@@ -104,13 +121,15 @@ interface WorldOptions {
   maxConcurrent: number
   startsPerMinute: number
   controllers: number
+  home: Home
 }
 
 function createWorld(options: WorldOptions) {
-  const { seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers } = options
+  const { seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers, home } = options
   const violations: string[] = []
   const intents: Intent[] = []
   const bugs: FleetEvent[] = []
+  const isElected = home === 'Cluster' || controllers === 1
   let halted: string | undefined
   const records = createMemoryRecords()
   const images = createMemoryImages(fleet.files)
@@ -119,13 +138,38 @@ function createWorld(options: WorldOptions) {
     intents,
     violations,
     // Each controller counts what it knows of, and no election keeps the others from counting at the same time.
-    maxConcurrent: controllers === 1 ? maxConcurrent : Infinity,
+    maxConcurrent: isElected ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
   const writes = countWrites()
   let lives = 0
+  const restOf = (life: Life, name: string): Rest => ({
+    connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
+    upgraders: new Map([['openwrt', openwrtUpgrader]]),
+    images: mortal(images, life),
+    events: { emit: (event: FleetEvent) => void (event.type === 'Bug' && bugs.push(event)) },
+    random: random.fork(name),
+    uploads: createUploadGates(mortal(clock, life)),
+  })
+  const cluster =
+    home !== 'Beside'
+      ? createClusterHome({
+          elects: home === 'Cluster',
+          store: writes.of(store),
+          clock,
+          random: random.fork('cluster'),
+          controllers,
+          secret: fleet.secret,
+          halted: () => halted,
+          restOf,
+          governorSettings,
+          probeIntervalMs,
+          violations,
+        })
+      : undefined
 
-  async function start(): Promise<Life> {
+  async function start(place: number): Promise<Life> {
+    if (cluster) return cluster.start(place)
     const life = createLife()
     const mirror = new Fleet(mortal(clock, life))
     const ownClock = mortal(clock, life)
@@ -134,25 +178,20 @@ function createWorld(options: WorldOptions) {
       controllers === 1 ? store : distant(store, { clock, random: random.fork(`way ${lives}`) }),
     )
     const ports = {
+      ...restOf(life, `life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`),
       store: declareThrough(mortal(own, life), mirror),
       fleet: mirror,
       records: mortal(records, life),
       secrets: { read: async () => fleet.secret },
-      connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
-      upgraders: new Map([['openwrt', openwrtUpgrader]]),
-      images: mortal(images, life),
-      events: { emit: (event: FleetEvent) => void (event.type === 'Bug' && bugs.push(event)) },
       clock: ownClock,
-      random: random.fork(`life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`),
       governor: await openGovernor({
-        settings: { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 },
+        settings: governorSettings,
         records,
         brake: { halted: async () => halted },
         clock,
       }),
-      uploads: createUploadGates(ownClock),
       // Half of the worlds, and all with rivals, are those of a cluster.
-      settings: { probeIntervalMs: 15 * minuteMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 },
+      settings: { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 },
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void running.run(new AbortController().signal)
@@ -170,6 +209,31 @@ function createWorld(options: WorldOptions) {
   async function edit(spec: Partial<UpgradePolicy['spec']>): Promise<void> {
     const current = await policy()
     await store.apply({ ...current, spec: { ...current.spec, ...spec } })
+  }
+
+  /** What is not as it should be once nothing has gone wrong for a while. */
+  async function whatIsLeft(quiet: boolean): Promise<string[]> {
+    const left: string[] = []
+    const all = await operations()
+    for (const operation of all) {
+      if (holdsSlot(operation))
+        left.push(
+          `progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`,
+        )
+    }
+    for (const device of (await store.list('Device')).items) {
+      const router = fleet.routers.find(({ name }) => name === device.metadata.name)!
+      if (device.status.operationRef) left.push(`claim: ${router.name} is still claimed`)
+      const onTarget = router.state.release.revision === target.revision
+      if (router.state.power === 'Up' && !onTarget && !device.status.blocked) {
+        left.push(`explain: ${router.name} is off its target and nobody says why`)
+      }
+      if (router.answer() === 'Accepts' && router.state.stoppedServices.length > 0 && isTalkedTo(device)) {
+        left.push(`services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`)
+      }
+    }
+    if (quiet) judgeQuiet(fleet.routers, all, left)
+    return left
   }
 
   async function dump(): Promise<void> {
@@ -201,38 +265,26 @@ function createWorld(options: WorldOptions) {
       if (what === 'retry') await edit({ retryToken: String(clock.now()) })
     },
     /** From here on nothing but what has been set in motion goes wrong. */
-    async calm() {
+    async calm(quiet: boolean) {
+      cluster?.calm()
+      if (quiet) return
       halted = undefined
       await edit({ state: 'Run' })
     },
+    async advanceUntilSettled(quiet: boolean, limitMs: number) {
+      const endsAt = clock.monotonic() + limitMs
+      await clock.advance(2 * hourMs)
+      while (clock.monotonic() < endsAt && (await whatIsLeft(quiet)).length > 0) await clock.advance(hourMs)
+    },
     async judgeEnd(quiet: boolean) {
+      if (cluster) await judgeMirrors(cluster, store, { clock, violations })
       for (const bug of bugs)
         violations.push(
           `bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
         )
       judgeRouters(fleet.routers, intents, violations)
-      if (controllers === 1) judgeRate(intents, startsPerMinute, violations)
-      const all = await operations()
-      for (const operation of all) {
-        if (holdsSlot(operation))
-          violations.push(
-            `progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`,
-          )
-      }
-      for (const device of (await store.list('Device')).items) {
-        const router = fleet.routers.find(({ name }) => name === device.metadata.name)!
-        if (device.status.operationRef) violations.push(`claim: ${router.name} is still claimed`)
-        const onTarget = router.state.release.revision === target.revision
-        if (router.state.power === 'Up' && !onTarget && !device.status.blocked) {
-          violations.push(`explain: ${router.name} is off its target and nobody says why`)
-        }
-        if (router.answer() === 'Accepts' && router.state.stoppedServices.length > 0 && isTalkedTo(device)) {
-          violations.push(
-            `services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`,
-          )
-        }
-      }
-      if (quiet) judgeQuiet(fleet.routers, all, violations)
+      if (isElected) judgeRate(cluster?.starts ?? intents.map(({ at }) => at), startsPerMinute, violations)
+      violations.push(...(await whatIsLeft(quiet)))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump()
     },
     async report(crashes: number): Promise<Report> {
@@ -257,9 +309,44 @@ function createWorld(options: WorldOptions) {
         writes: writes.total(),
         virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
+        ...(cluster
+          ? {
+              network: {
+                faults: cluster.faults,
+                mostUnanswered: cluster.mostUnanswered,
+                terms: cluster.terms(),
+              },
+            }
+          : {}),
       }
     },
   }
+}
+
+/** Every controller that lives knows what the store holds, and nothing else. */
+async function judgeMirrors(
+  cluster: ClusterHome,
+  store: DeclaredStore,
+  { clock, violations }: { clock: ManualClock; violations: string[] },
+): Promise<void> {
+  const stale = async (): Promise<string[]> => {
+    const found: string[] = []
+    for (const { kind } of kinds) {
+      const { items } = await store.list(kind)
+      for (const fleet of cluster.fleets()) {
+        if (fleet.size(kind) !== items.length) found.push(`${fleet.size(kind)} of ${items.length} ${kind}`)
+        for (const object of items)
+          if (!sameValue(fleet.get(kind, object.metadata), object))
+            found.push(`${kind} ${object.metadata.name}`)
+      }
+    }
+    return found
+  }
+  // A write may be under way at any moment; news of it take no minute.
+  for (let seconds = 0; seconds < 60 && (await stale()).length > 0; seconds += 1) await clock.advance(1000)
+  violations.push(
+    ...(await stale()).map((what) => `mirror: a controller does not know what the store holds: ${what}`),
+  )
 }
 
 const isTalkedTo = (device: AnyResource): boolean =>
@@ -336,9 +423,6 @@ function watched(
 }
 
 const beforeTheFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])
-/** By less than `timeouts.flash`, since that is counted from just before the intent. */
-const startWindowMs = 85_000
-
 /** Whoever tries again after an intent must have proof that nothing was started, and that nothing can be. */
 function judgeReturn(
   operation: UpgradeOperation,
@@ -360,7 +444,9 @@ function judgeReturn(
     violations.push(`no blind retry: ${intent.operation} was queued again while its flash ran`)
   }
   const refused = eventsOf(router.history, 'Guard').some((guard) => isIts(guard) && guard.verdict !== 0)
-  const mayStart = router.state.bootId === intent.bootId && clock.monotonic() - intent.at < startWindowMs
+  const bootedAt = eventsOf(router.history, 'Booted').at(-1)!.atMs
+  const uptimeSeconds = (clock.monotonic() - bootedAt) / 1000
+  const mayStart = router.state.bootId === intent.bootId && uptimeSeconds <= intent.maxUptime
   if (!refused && mayStart)
     violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
 }
@@ -420,8 +506,8 @@ function judgeRouters(routers: readonly Router[], intents: readonly Intent[], vi
   }
 }
 
-function judgeRate(intents: readonly Intent[], perMinute: number, violations: string[]): void {
-  const times = intents.map(({ at }) => at).toSorted((a, b) => a - b)
+function judgeRate(starts: readonly number[], perMinute: number, violations: string[]): void {
+  const times = starts.toSorted((a, b) => a - b)
   for (const [index, time] of times.entries()) {
     const later = times[index + perMinute]
     if (later !== undefined && later - time < minuteMs)

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import type { AnyResource } from '../../src/api/resources.ts'
-import { whileLeading } from '../../src/controllers/while-leading.ts'
+import { writesOfLeader } from '../../src/controllers/lead.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createToyFleet } from '../support/toy-fleet.ts'
 
@@ -26,7 +26,7 @@ async function startLosing(when: 'before the intent' | 'before its answer') {
     },
   }
   const standing = () => ({ isLeader: lease.isHeld, holder: undefined, transitions: 0 })
-  const led = whileLeading(losing, { standing })
+  const led = writesOfLeader(losing, { standing })
   const store: DeclaredStore = {
     ...led,
     apply: (manifest) => memory.apply(manifest),
@@ -71,28 +71,4 @@ test('an intent that was accepted when the lease had run out is started by nobod
   expect(lease.intents).toBeGreaterThan(1)
   expect(world.events.filter(({ type }) => type === 'Bug')).toEqual([])
   await next.stop()
-})
-
-test('who does not lead writes nothing, and reads as before', async () => {
-  const memory = createMemoryStore({ clock: createManualClock() })
-  const store = whileLeading(memory, {
-    standing: () => ({ isLeader: false, holder: 'another', transitions: 1 }),
-  })
-  const made = await memory.create({
-    apiVersion: 'reflash.dev/v1alpha1',
-    kind: 'Category',
-    metadata: { namespace: 'default', name: 'a' },
-    spec: { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' },
-  })
-  const key = { namespace: 'default', name: 'a' }
-  const refused = { code: 'ServerUnavailable', recoverable: true }
-  for (const write of [
-    () => store.create({ ...made, metadata: { namespace: 'default', name: 'b' } }),
-    () => store.saveStatus({ ...made, status: { observedGeneration: 1 } }),
-    () => store.setFinalizers(made, ['a.b/c']),
-    () => store.delete('Category', key),
-  ])
-    await expect(write()).rejects.toMatchObject(refused)
-  expect(await store.get('Category', key)).toEqual(made)
-  expect((await store.list('Category')).items).toEqual([made])
 })

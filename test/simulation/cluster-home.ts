@@ -1,0 +1,217 @@
+import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import { createLeaseElector } from '../../src/adapters/kubernetes/lease-elector.ts'
+import { createNamespaceBrake } from '../../src/adapters/kubernetes/namespace-brake.ts'
+import { createConfigMapRecords } from '../../src/adapters/kubernetes/record-store.ts'
+import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-store.ts'
+import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
+import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
+import { apiVersion } from '../../src/api/schema.ts'
+import { createSoleElector } from '../../src/adapters/sole-elector.ts'
+import { createControllers } from '../../src/controllers/controllers.ts'
+import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { openGovernor } from '../../src/controllers/governor.ts'
+import { whenAnswered, workAsLeader, writesOfLeader } from '../../src/controllers/lead.ts'
+import type { Ports } from '../../src/controllers/ports.ts'
+import type { Brake } from '../../src/ports/brake.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { Connector } from '../../src/ports/connector.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import { createApiServer } from './api-server.ts'
+import { createLife, mortal, type Life } from './mortal.ts'
+import { createUnreliableNetwork, type NetworkFault } from './unreliable-network.ts'
+
+/** Longer than those of a cluster, since they are the most frequent requests of a world, but in the same proportions. */
+const electionTimes = { durationMs: 300_000, renewDeadlineMs: 200_000, retryMs: 40_000 }
+const namespace = 'reflash-system'
+/** A container that has ended is started again. */
+const restartMs = 10_000
+const passingMs = 5 * 60_000
+
+/** What one controller touches beyond what its home gives it. */
+export type Rest = Omit<Ports, 'store' | 'fleet' | 'records' | 'secrets' | 'governor' | 'clock' | 'settings'>
+
+export interface ClusterHomeOptions {
+  store: DeclaredStore
+  clock: Clock
+  random: SeededRandom
+  controllers: number
+  /** Without an election every controller leads, whatever the others do. */
+  elects: boolean
+  secret: Readonly<Record<string, string>>
+  halted: () => string | undefined
+  restOf: (life: Life, name: string) => Rest
+  governorSettings: Parameters<typeof openGovernor>[0]['settings']
+  probeIntervalMs: number
+  violations: string[]
+}
+
+/** Controllers of one cluster, put together as `src/cluster.ts` does, over a network that does what the seed says. */
+export interface ClusterHome {
+  /** A pod: a process whose container is started again when it ends by itself. */
+  start(place: number): Life
+  /** From here on the network does what it should. */
+  calm(): void
+  fleets(): Iterable<Fleet>
+  faults: ReadonlyMap<NetworkFault, number>
+  mostUnanswered: { perSecond: number; perMinute: number }
+  /** When a device was told to start, in monotonic ms. */
+  starts: readonly number[]
+  terms(): number
+}
+
+interface Process {
+  life: Life
+  fleet: Fleet
+}
+
+export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
+  const { store, clock, random, controllers, elects, violations } = options
+  const server = createApiServer({ store, clock, secret: options.secret, halted: options.halted })
+  const network = createUnreliableNetwork({
+    server,
+    clock,
+    random: random.fork('network'),
+    places: controllers,
+  })
+  const processes: (Process | undefined)[] = []
+  let leader: { name: string; signal: AbortSignal } | undefined
+  const starts: number[] = []
+  let lives = 0
+  let terms = 0
+  let isCalm = false
+  void comeAndGo(random.fork('passing'))
+
+  /** Somebody makes something that passes again: word of an end can be lost as well. */
+  async function comeAndGo(draws: SeededRandom): Promise<void> {
+    for (let index = 1; !isCalm; index += 1) {
+      const metadata = { namespace: 'default', name: `passing-${index}` }
+      const spec = { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' } as const
+      await store.create({ apiVersion, kind: 'Category', metadata, spec })
+      await clock.sleep(draws.integer(0, passingMs))
+      await store.delete('Category', metadata)
+      await clock.sleep(draws.integer(0, passingMs))
+    }
+  }
+
+  function begin(place: number, onEnd: () => void): Life {
+    lives += 1
+    const name = `controller-${place}-${lives}`
+    const life = createLife()
+    const fleet = new Fleet(mortal(clock, life))
+    processes[place] = { life, fleet }
+    void run(name, place, { life, fleet }).then(onEnd, (error: unknown) => {
+      violations.push(`end: ${name} ended with ${String(error)}`)
+    })
+    return life
+  }
+
+  async function run(name: string, place: number, { life, fleet }: Process): Promise<void> {
+    const ownClock = mortal(clock, life)
+    const ownRandom = random.fork(name)
+    const mayAct = (): boolean => !elects || (life.alive() && leader?.name === name && !leader.signal.aborted)
+    const onRequest = (request: ApiRequest): void => {
+      if (server.kindOf(request) && request.method !== 'GET' && !mayAct())
+        violations.push(`lead: ${name} sent ${request.method} ${request.path} without the lead`)
+    }
+    const transport = network.transport({ place, name, life, onRequest })
+    const electing = network.transport({ place, name: `${name}/lease`, life, onRequest })
+    const kubernetes = createKubernetesStore({
+      transport,
+      clock: ownClock,
+      random: ownRandom,
+      namespaces: undefined,
+    })
+    const elector = elects
+      ? createLeaseElector({
+          transport: electing,
+          clock: ownClock,
+          random: ownRandom,
+          namespace,
+          name: 'reflash',
+          identity: name,
+          times: electionTimes,
+        })
+      : createSoleElector({ identity: name })
+    const records = createConfigMapRecords(transport, namespace)
+    const rest = options.restOf(life, name)
+    const brake: Brake = createNamespaceBrake(transport, namespace, ownClock)
+    const { signal } = new AbortController()
+    const governor = await whenAnswered(
+      () => openGovernor({ settings: options.governorSettings, records, brake, clock: ownClock }),
+      { events: rest.events, clock: ownClock },
+      signal,
+    )
+    const ports: Ports = {
+      ...rest,
+      store: writeThrough(writesOfLeader(kubernetes, elector), fleet),
+      fleet,
+      records,
+      secrets: createClusterSecrets(transport, ownClock),
+      connector: onlyLeading(rest.connector, () => {
+        starts.push(clock.monotonic())
+        if (!mayAct()) violations.push(`lead: ${name} started a flash without the lead`)
+      }),
+      clock: ownClock,
+      governor: governor!,
+      settings: { probeIntervalMs: options.probeIntervalMs, writesDurableOnly: true },
+    }
+    const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
+    void running.follow(signal)
+    await running.ready
+    await elector.lead(async (leading) => {
+      if (elects && leader && !leader.signal.aborted)
+        violations.push(`lead: ${name} leads beside ${leader.name}`)
+      leader = { name, signal: AbortSignal.any([leading, deathOf(life)]) }
+      terms += 1
+      await workAsLeader(running, ports, leading)
+    }, signal)
+  }
+
+  return {
+    start(place) {
+      const pod = createLife()
+      const boot = (): void => {
+        if (!pod.alive()) return
+        const life = begin(place, () => {
+          life.die()
+          clock.after(restartMs, boot)
+        })
+        pod.atDeath(() => life.die())
+      }
+      boot()
+      return pod
+    },
+    calm() {
+      isCalm = true
+      network.calm()
+    },
+    *fleets() {
+      for (const process of processes) if (process?.life.alive()) yield process.fleet
+    },
+    faults: network.faults,
+    mostUnanswered: network.mostUnanswered,
+    starts,
+    terms: () => terms,
+  }
+}
+
+function deathOf(life: Life): AbortSignal {
+  const death = new AbortController()
+  life.atDeath(() => death.abort())
+  return death.signal
+}
+
+/** Sessions that say when a flash is started. */
+const onlyLeading = (connector: Connector, onStart: () => void): Connector => ({
+  ...connector,
+  async connect(...args) {
+    const session = await connector.connect(...args)
+    return {
+      ...session,
+      exec(command, execOptions, signal) {
+        if (command[3] === 'guard' && !signal.aborted) onStart()
+        return session.exec(command, execOptions, signal)
+      },
+    }
+  },
+})
