@@ -154,7 +154,7 @@ function pruneObject(value: Record<string, unknown>, schema: Schema, path: Path,
     const itemSchema =
       properties && Object.hasOwn(properties, key) ? properties[key] : additionalProperties || undefined
     if (!itemSchema) {
-      if (report.mode === 'file') report.add(unknownField(place, Object.keys(properties ?? {})))
+      if (report.mode === 'file') report.add(unknownProperty(place, Object.keys(properties ?? {})))
     } else if (key === '__proto__') {
       // As a key of `copy` it would be no key.
       const message = 'is a name that is not allowed as a key'
@@ -165,6 +165,14 @@ function pruneObject(value: Record<string, unknown>, schema: Schema, path: Path,
     }
   }
   return copy
+}
+
+function unknownProperty(path: Path, known: readonly string[]): Problem {
+  const problem = unknownField(path, known)
+  const [parent, key] = path.slice(-2)
+  const leavesNamespace = key === 'namespace' && String(parent).endsWith('Ref')
+  const message = 'must be left out: objects refer to objects of their own namespace alone'
+  return leavesNamespace ? { ...problem, message } : problem
 }
 
 /** YAML reads 0x10, 1e3 and 0o7 as numbers; in a limit they are more likely a slip than meant. */

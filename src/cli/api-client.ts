@@ -63,8 +63,16 @@ export interface Api {
   close(): void
 }
 
+type ApiContext = Pick<CliContext, 'clock' | 'signal' | 'stderr'>
+
+/** What an API is opened with besides its flags. */
+interface ApiOptions {
+  /** Whether what the server warns of is told on stderr, each thing once; a screen or a completion would be spoilt by it. */
+  warns?: boolean
+}
+
 /** @throws CliError for flags that cannot be used. */
-export function openApi(flags: ServerFlags, context: Pick<CliContext, 'clock' | 'signal' | 'stderr'>): Api {
+export function openApi(flags: ServerFlags, context: ApiContext, { warns = false }: ApiOptions = {}): Api {
   const url = readUrl(flags.server)
   const token = flags.tokenFile === undefined ? undefined : readToken(flags.tokenFile)
   const timeoutMs = readTimeout(flags.timeout)
@@ -78,6 +86,13 @@ export function openApi(flags: ServerFlags, context: Pick<CliContext, 'clock' | 
       ? new https.Agent({ keepAlive: true, ...(ca ? { ca } : {}) })
       : new http.Agent({ keepAlive: true })
   const base = url.pathname.replace(/\/+$/, '')
+  const warned = new Set<string>()
+  const warn = (header: string | undefined): void => {
+    const text = warningIn(header)
+    if (!warns || text === undefined || warned.has(text)) return
+    warned.add(text)
+    context.stderr.write(`warning: ${text}\n`)
+  }
 
   /** Resolves with the head of the answer; `end` cancels whatever is left of it. */
   const open = (path: string, headers: Record<string, string>): Opened => {
@@ -95,6 +110,7 @@ export function openApi(flags: ServerFlags, context: Pick<CliContext, 'clock' | 
       sent.once('response', (answer) => {
         // What breaks later is told by reading it.
         answer.on('error', () => {})
+        warn(answer.headers.warning)
         resolve(answer)
       })
     })
@@ -168,8 +184,9 @@ export async function useApi<T>(
   flags: ServerFlags,
   context: CliContext,
   work: (api: Api) => Promise<T>,
+  options: ApiOptions = {},
 ): Promise<T> {
-  const api = openApi(flags, context)
+  const api = openApi(flags, context, options)
   try {
     return await work(api)
   } finally {
@@ -269,6 +286,12 @@ function refusalWords(status: number, text: string, url: URL): string {
   const said = sentenceOf(text)
   if (status === 403) return `${said ?? 'the server refuses'} (403)`
   return said ?? `${url.origin} answered ${status}; is it a Reflash?`
+}
+
+/** What a server of Kubernetes' kind warns of: `299 - "text"`. */
+function warningIn(header: string | undefined): string | undefined {
+  const quoted = /^299 \S+ "((?:[^"\\]|\\.)*)"/.exec(header ?? '')?.[1]
+  return quoted === undefined ? undefined : shown(quoted.replaceAll(/\\(.)/g, '$1').slice(0, 1000))
 }
 
 function sentenceOf(text: string): string | undefined {

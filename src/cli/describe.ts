@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Api } from './api-client.ts'
 import { CliError, exitCodes, type CliContext } from './context.ts'
 import {
   addColorFlags,
@@ -26,13 +27,14 @@ export function addDescribe(program: Command, context: CliContext): void {
         throw new CliError('name the object: KIND NAME or KIND/NAME', exitCodes.usage)
       }
       const paint = createPaint(context.stdout, flags.color, context.env)
-      await useApi(flags, context, async (api) => {
+      const describeAll = async (api: Api): Promise<void> => {
         for (const [at, target] of targets.entries()) {
           const described = await describeObject(api, target, flags.namespace)
           if (at > 0) context.stdout.write('\n\n')
           context.stdout.write(renderDescribe(described, { paint, nowMs: context.clock.now() }))
         }
-      })
+      }
+      await useApi(flags, context, describeAll, { warns: true })
     })
   addColorFlags(addServerFlags(addNamespaceFlag(command)))
 }

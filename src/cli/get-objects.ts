@@ -49,7 +49,7 @@ export async function getObjects(
   const targets = readTargets(words)
   const output = readOutput(flags.output)
   refuseContradictions(targets, flags)
-  const api = openApi(flags, context)
+  const api = openApi(flags, context, { warns: true })
   const request: Request = {
     api,
     targets,

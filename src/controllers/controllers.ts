@@ -105,7 +105,8 @@ export function createControllers(
     let judged = 0
     for (const device of fleet.devicesOf(category)) {
       const id = keyString(keyOf(device))
-      if (fleet.reassess(id)) queues.Device.add(id)
+      if (fleet.reassess(id))
+        queues.Device.add(id, fleet.assessment(id)?.candidate ? { after: settleDelayMs } : {})
       judged += 1
       if (judged % assessChunk === 0) await ports.clock.sleep(0)
     }
@@ -246,8 +247,10 @@ export function createControllers(
         const { credentialsRef, jumpHost } = device.spec
         const refs = jumpHost ? [credentialsRef, jumpHost.credentialsRef] : [credentialsRef]
         const concerned = refs.some(({ name }) => changed.has(`${device.metadata.namespace}/${name}`))
-        if (!concerned || !isTrue(device.status.conditions, 'Stalled')) continue
         const id = keyString(keyOf(device))
+        // Who is being asked right now may fail by the old one, and has not said so yet.
+        const mayHaveFailed = isTrue(device.status.conditions, 'Stalled') || queues.Device.isWorkingOn(id)
+        if (!concerned || !mayHaveFailed) continue
         fleet.wantProbe(id)
         queues.Device.add(id)
       }

@@ -20,6 +20,7 @@ import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
 import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
+import { requireVersion } from '../core/stored-object.ts'
 import { toMs } from '../core/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
@@ -69,7 +70,8 @@ class Index<T extends AnyResource> {
 
 /**
  * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
- * nothing that a restart would lose, reservations of the current instant apart, and whom this very process has asked.
+ * nothing that a restart would lose, reservations of the current instant apart, whom this very process has asked, and
+ * when it wrote what.
  */
 export class Fleet {
   readonly #clock: Clock
@@ -92,6 +94,7 @@ export class Fleet {
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
   readonly #wanted = new Set<string>()
+  readonly #writtenAt = new WeakMap<AnyResource, number>()
   readonly #candidates = new Map<string, Candidates>()
   /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
@@ -425,6 +428,17 @@ export class Fleet {
     return undefined
   }
 
+  /** Remembers that this process has just written an object, for as long as nobody else does. */
+  noteWritten({ kind, metadata }: AnyResource): void {
+    const held = this.get(kind, metadata)
+    if (held?.metadata.resourceVersion === metadata.resourceVersion)
+      this.#writtenAt.set(held, this.#clock.monotonic())
+  }
+
+  /** How long ago that was, in ms; Infinity where somebody else wrote it last, or an earlier run. */
+  sinceWritten = (object: AnyResource): number =>
+    this.#clock.monotonic() - (this.#writtenAt.get(object) ?? -Infinity)
+
   /** Asks a device at its next turn, whatever the time that was agreed on. */
   wantProbe = (device: string): unknown => this.#wanted.add(device)
   isProbeWanted = (device: string): boolean => this.#wanted.has(device)
@@ -511,21 +525,39 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
 
 /**
  * The store, with every write taken into the fleet before its promise resolves: whoever writes reads its own write, and
- * whoever loses a race reads who has won it.
+ * whoever loses a race reads who has won it. Writes of one object take turns, and one that the fleet knows to come too
+ * late is a `Conflict` that the store is not asked about.
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
+  const underWay = new Map<string, Promise<unknown>>()
   // Word of its end may have come before the answer, and nothing would end it once more.
   const renew = (object: AnyResource): void => {
     if (fleet.get(object.kind, object.metadata)) fleet.apply('Modified', object)
   }
-  const changed = async <R extends AnyResource>(before: R, written: Promise<R>): Promise<R> => {
+  const send = async <R extends AnyResource>(object: R, write: () => Promise<R>): Promise<R> => {
+    const { resourceVersion } = object.metadata
+    const known = fleet.get(object.kind, object.metadata)
+    if (known && compareVersions(known.metadata.resourceVersion, resourceVersion) > 0)
+      requireVersion(known, resourceVersion)
     try {
-      const object = await written
-      renew(object)
-      return object
+      const written = await write()
+      renew(written)
+      fleet.noteWritten(written)
+      return written
     } catch (error) {
-      if (hasCode(error, 'Conflict', 'NotFound')) await refresh(before)
+      if (hasCode(error, 'Conflict', 'NotFound')) await refresh(object)
       throw error
+    }
+  }
+  const inTurn = async <R extends AnyResource>(object: R, write: () => Promise<R>): Promise<R> => {
+    const id = `${object.kind} ${keyString(object.metadata)}`
+    for (let other = underWay.get(id); other; other = underWay.get(id)) await other.catch(() => {})
+    const turn = send(object, write)
+    underWay.set(id, turn)
+    try {
+      return await turn
+    } finally {
+      underWay.delete(id)
     }
   }
   // What the store has by now may take a while to be told, and until then every try would lose again.
@@ -544,8 +576,8 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
       fleet.apply('Modified', object)
       return object
     },
-    setFinalizers: (object, finalizers) => changed(object, store.setFinalizers(object, finalizers)),
-    saveStatus: (object) => changed(object, store.saveStatus(object)),
+    setFinalizers: (object, finalizers) => inTurn(object, () => store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => inTurn(object, () => store.saveStatus(object)),
     delete: (kind, key, options) => store.delete(kind, key, options),
   }
 }

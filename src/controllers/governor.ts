@@ -1,5 +1,6 @@
-import { toTime } from '../core/time.ts'
 import type { SharedLimits } from '../core/admit.ts'
+import { lostWatchMs } from '../core/operation.ts'
+import { toMs, toTime } from '../core/time.ts'
 import type { Brake } from '../ports/brake.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RecordStore } from '../ports/record-store.ts'
@@ -11,8 +12,10 @@ export interface GovernorSettings {
   maxLostPerDay: number
 }
 
-interface LostDay {
-  operations: string[]
+/** One operation that was lost. Each has a record of its own: of two controllers none writes over what the other one knows. */
+interface Loss {
+  /** YYYY-MM-DD. */
+  date: string
   acknowledged: boolean
 }
 
@@ -26,11 +29,13 @@ export interface Governor {
   noteLost(operation: string): Promise<void>
 }
 
-const recordName = (date: string): string => `lost/${date}`
+const prefix = 'lost/'
+/** Nobody looks at a device for longer, and so its loss is not told again. */
+const keepMs = lostWatchMs + 24 * 3600_000
 
 /**
  * Opens the governor over what earlier processes recorded. `acknowledgedDate` (YYYY-MM-DD) clears the latch of that day
- * for good; a date with nothing to acknowledge is left alone.
+ * for good, of the losses until now; a date with nothing to acknowledge is left alone.
  */
 export async function openGovernor(options: {
   settings: GovernorSettings
@@ -40,17 +45,40 @@ export async function openGovernor(options: {
   acknowledgedDate?: string
 }): Promise<Governor> {
   const { settings, records, brake, clock, acknowledgedDate } = options
-  const days = new Map<string, LostDay>()
+  /** By operation. */
+  const losses = new Map<string, Loss>()
   const reload = async (): Promise<void> => {
-    for (const { name, value } of await records.list('lost/'))
-      days.set(name.slice('lost/'.length), value as LostDay)
-    const acknowledged = acknowledgedDate === undefined ? undefined : days.get(acknowledgedDate)
-    if (acknowledged && !acknowledged.acknowledged) {
-      acknowledged.acknowledged = true
-      await records.put(recordName(acknowledgedDate!), acknowledged)
+    for (const { name, value } of await records.list(prefix))
+      losses.set(name.slice(prefix.length), value as Loss)
+  }
+  const acknowledge = async (): Promise<void> => {
+    for (const [operation, loss] of losses) {
+      if (loss.date !== acknowledgedDate || loss.acknowledged) continue
+      const acknowledged = { ...loss, acknowledged: true }
+      await records.put(prefix + operation, acknowledged)
+      losses.set(operation, acknowledged)
+    }
+  }
+  /** How many count against the limit, by date. */
+  const counts = (): Map<string, number> => {
+    const counted = new Map<string, number>()
+    for (const { date, acknowledged } of losses.values())
+      if (!acknowledged) counted.set(date, (counted.get(date) ?? 0) + 1)
+    return counted
+  }
+  const isLatched = (count: number | undefined = 0): boolean => count >= settings.maxLostPerDay
+  const forgetOld = async (): Promise<void> => {
+    const counted = counts()
+    for (const [operation, { date, acknowledged }] of losses) {
+      const isOld = clock.now() - toMs(`${date}T00:00:00Z`) > keepMs
+      if (!isOld || (!acknowledged && isLatched(counted.get(date)))) continue
+      await records.delete(prefix + operation)
+      losses.delete(operation)
     }
   }
   await reload()
+  await acknowledge()
+  await forgetOld()
 
   return {
     settings,
@@ -58,31 +86,27 @@ export async function openGovernor(options: {
     async stop() {
       const halted = await brake.halted()
       if (halted !== undefined) return { reason: 'Halted', message: halted }
-      for (const [date, day] of days) {
-        if (day.acknowledged || day.operations.length < settings.maxLostPerDay) continue
-        return {
-          reason: 'LostLimit',
-          message: `${day.operations.length} devices were lost on ${date} (--max-lost-per-day ${settings.maxLostPerDay}); look at them, then start with --acknowledge-lost ${date}`,
-        }
+      const [oldest] = [...counts()].filter(([, count]) => isLatched(count)).toSorted(byDate)
+      if (!oldest) return undefined
+      const [date, count] = oldest
+      return {
+        reason: 'LostLimit',
+        message: `${count} devices were lost on ${date} (--max-lost-per-day ${settings.maxLostPerDay}); look at them, then start with --acknowledge-lost ${date}`,
       }
-      return undefined
     },
     async noteLost(operation) {
-      const date = toTime(clock.now()).slice(0, 10)
-      const day = days.get(date) ?? { operations: [], acknowledged: false }
-      for (const known of days.values()) if (known.operations.includes(operation)) return
-      // Losses after an acknowledgement of the same day latch anew, counted from there.
-      const next = day.acknowledged
-        ? { operations: [operation], acknowledged: false }
-        : { operations: [...day.operations, operation], acknowledged: false }
-      days.set(date, next)
+      if (losses.has(operation)) return
+      const loss: Loss = { date: toTime(clock.now()).slice(0, 10), acknowledged: false }
+      losses.set(operation, loss)
       try {
-        await records.put(recordName(date), next)
+        await records.put(prefix + operation, loss)
       } catch (error) {
         // Not counted, so that the next try to save the verdict counts it.
-        next.operations.splice(next.operations.indexOf(operation), 1)
+        losses.delete(operation)
         throw error
       }
     },
   }
 }
+
+const byDate = ([a]: [string, number], [b]: [string, number]): number => (a < b ? -1 : 1)

@@ -17,13 +17,20 @@ export async function workAsLeader(
 }
 
 /**
- * The store of one of several controllers: a turn of work that outlasts the lead, as one that waits for an answer does,
- * writes nothing more. @throws ReflashError `NotLeader` from every write then.
+ * The store of one of several controllers, that writes while it leads by its own clock, at the moment of a write and still
+ * when that is accepted: nothing is begun on a device after a lease that may have run out meanwhile, and what was written
+ * is looked at by the next leader. @throws ReflashError `NotLeader` from every write otherwise.
  */
 export function writesOfLeader(store: ResourceStore, elector: Pick<Elector, 'standing'>): ResourceStore {
+  const requireLead = (): void => {
+    if (!elector.standing().isLeader)
+      throw new ReflashError('NotLeader', 'this controller does not lead any more')
+  }
   const whileLeading = async <T>(write: () => Promise<T>): Promise<T> => {
-    if (elector.standing().isLeader) return write()
-    throw new ReflashError('NotLeader', 'this controller does not lead any more')
+    requireLead()
+    const written = await write()
+    requireLead()
+    return written
   }
   return {
     ...store,

@@ -1,4 +1,4 @@
-import type { Device, Key, Phase, UpgradeOperation } from '../api/resources.ts'
+import type { Device, Key, Phase, UpgradeOperation, UpgradeOperationStatus } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
@@ -9,8 +9,8 @@ import { cancelWish } from './cancel-wish.ts'
 import { deviceKeyOf, type StartId } from './fleet.ts'
 import type { Ports } from './ports.ts'
 
-/** Phases between the durable ones are written at most this often. */
-const coalesceMs = 1000
+/** What a run has reached without writing it, for the runs after it: as long as the stored object is this one. */
+const unwritten = new WeakMap<UpgradeOperation, UpgradeOperationStatus>()
 
 /** One turn of work on one operation: its session, its latest status, and the signal that ends the turn. */
 export interface OperationRun {
@@ -30,7 +30,6 @@ export interface OperationRun {
   /** The operation as this run knows it: unwritten phases included, somebody else's changes as well. */
   current(): UpgradeOperation | undefined
   keep(operation: UpgradeOperation): void
-  mayWrite(): boolean
   /** The store has accepted this. */
   written(operation: UpgradeOperation): void
   device(): Device | undefined
@@ -42,16 +41,20 @@ export interface OperationRun {
   close(): Promise<void>
 }
 
-export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): OperationRun {
-  const { clock, fleet } = ports
+export function openRun(
+  key: Key,
+  ports: Ports,
+  shutdown: AbortSignal,
+  onWritten: (version: string) => void,
+): OperationRun {
+  const { fleet } = ports
   const controller = new AbortController()
   const onShutdown = (): void => controller.abort(shutdown.reason)
   if (shutdown.aborted) onShutdown()
   shutdown.addEventListener('abort', onShutdown, { once: true })
-  // What the store held when this run last read or wrote it, and the status that this run has reached since.
-  let base: UpgradeOperation | undefined
-  let status: UpgradeOperation['status'] | undefined
-  let writtenAt = -Infinity
+  // What the store held when this run last read or wrote it, and the status that has been reached since.
+  let base = fleet.get('UpgradeOperation', key)
+  let status = base && unwritten.get(base)
   let heldStart: StartId | undefined
   const giveStartBack = (): void => {
     if (heldStart !== undefined) fleet.cancelStart(heldStart)
@@ -110,7 +113,6 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
     keep(operation) {
       status = operation.status
     },
-    mayWrite: () => clock.monotonic() - writtenAt >= coalesceMs,
     written(operation) {
       if (phaseOf(operation) === 'Flashing' && heldStart !== undefined) {
         // In the store now, it counts from there; and it is made only now.
@@ -119,7 +121,7 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       }
       base = operation
       status = undefined
-      writtenAt = clock.monotonic()
+      onWritten(operation.metadata.resourceVersion)
     },
     get heldStart() {
       return heldStart
@@ -135,6 +137,8 @@ export function openRun(key: Key, ports: Ports, shutdown: AbortSignal): Operatio
       return operation && fleet.get('Device', { ...key, name: operation.spec.deviceRef.name })
     },
     async close() {
+      const stored = fleet.get('UpgradeOperation', key)
+      if (stored && status && sameValue(stored.status, base?.status)) unwritten.set(stored, status)
       stopListening()
       giveStartBack()
       shutdown.removeEventListener('abort', onShutdown)

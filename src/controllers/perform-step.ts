@@ -5,11 +5,13 @@ import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
 import { isSameIdentity } from '../core/identity.ts'
 import { keyOf } from '../core/keys.ts'
+import { sameValue } from '../core/same-value.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
 import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
 import type { Job, Probe } from '../ports/upgrader.ts'
 import { openSession, upgraderOf } from './device-session.ts'
+import { withStanding } from './device-standing.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
 import type { OperationRun } from './operation-run.ts'
 import {
@@ -114,9 +116,9 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
       const device = deviceOf(run)
       const holder = device.status.operationRef?.name
       if (holder !== undefined) throw new ReflashError('Conflict', `claimed by ${holder}`)
-      const status: DeviceStatus = { ...device.status, operationRef: { name } }
+      const claimed = { ...device, status: { ...device.status, operationRef: { name } } }
       try {
-        await ports.store.saveStatus({ ...device, status })
+        await ports.store.saveStatus({ ...claimed, status: withStanding(claimed, ports) })
         return { kind: 'Claimed' }
       } catch (error) {
         if (!hasCode(error, 'Conflict') || tries === claimTries) throw error
@@ -365,13 +367,19 @@ async function clearStart(run: OperationRun, ports: Ports): Promise<void> {
   await upgraderOf(device, ports).clearStart(jobOf(operation, ports), token, run.session, run.signal)
 }
 
-/** Gives the claim back, with what this run has learned of the device. Retried on conflict: the claim is ours to free. */
+/**
+ * Gives the claim back, with what this run has learned of the device and where that leaves it. Retried on conflict: the
+ * claim is ours to free.
+ */
 async function freeDevice(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<void> {
   for (;;) {
     const device = run.device()
     if (!device) return
-    const status = learned(device, act, run, ports)
-    if (device.status.operationRef?.name === run.key.name) delete status.operationRef
+    const freed = { ...device, status: learned(device, act, run, ports) }
+    if (device.status.operationRef?.name === run.key.name) delete freed.status.operationRef
+    const status = withStanding(freed, ports)
+    // One that never had it, and has learned nothing, leaves it as it is.
+    if (sameValue(status, device.status)) return
     try {
       await ports.store.saveStatus({ ...device, status })
       return

@@ -33,7 +33,7 @@ export interface Settings {
   probeIntervalMs: number
   /** Probes before this time, in ms since 1970, do not count: `--once` trusts only its own. */
   probesSince?: number
-  /** Where a write costs others as well: phases between the durable ones go over the live feed alone. */
+  /** Where a write costs others as well: what no safety hangs on waits for the next durable one, or for a while. */
   writesDurableOnly?: boolean
   /** Absolute folder of the manifest that declares an image with a path; undefined where there is no directory. */
   folderOf?: (relativeFolder: string) => string

@@ -1,8 +1,7 @@
 import type { Device, DeviceStatus, Key, UpgradeOperation } from '../api/resources.ts'
 import { sourceErrorOf } from '../core/annotations.ts'
-import type { Assessment } from '../core/assess.ts'
 import { backoff, jittered } from '../core/backoff.ts'
-import { removeCondition, setCondition } from '../core/conditions.ts'
+import { setCondition } from '../core/conditions.ts'
 import { withFailedProbe, withProbe } from '../core/device-facts.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
@@ -12,10 +11,10 @@ import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
 import { openSession, readCredentials, upgraderOf } from './device-session.ts'
+import { withAssessment } from './device-standing.ts'
 import { deviceFinalizer, dropFinalizer, ensureFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 import { keepTombstone, recallTombstone } from './tombstones.ts'
-import { whyNotNow } from './why-not-now.ts'
 
 const probeConnectMs = 45_000
 const probeCommandMs = 30_000
@@ -51,6 +50,7 @@ export async function reconcileDevice(
   ports.fleet.overlay({ ...device, status })
   const assessment = ports.fleet.assessment(keyString(key))!
   status = withAssessment({ ...device, status }, assessment, now)
+  status.observedGeneration = device.metadata.generation
   if (!sameValue(status, device.status)) await ports.store.saveStatus({ ...device, status })
   return { after: untilNext(status, now) }
 }
@@ -198,70 +198,6 @@ async function missingReference(device: Device, ports: Ports): Promise<string | 
     throw error
   }
   return undefined
-}
-
-/** The visible outcome of judging a device: what it runs, what it should run, and why it does not. */
-function withAssessment(device: Device, assessment: Assessment, now: number): DeviceStatus {
-  const { running, desired, owner, onTarget } = assessment
-  const observedGeneration = device.metadata.generation
-  const status: DeviceStatus = { ...device.status, observedGeneration }
-  const assign = (field: 'buildRef' | 'desiredBuildRef' | 'policyRef', name: string | undefined): void => {
-    delete status[field]
-    if (name !== undefined) status[field] = { name }
-  }
-  assign('buildRef', onTarget ? desired : running[0])
-  assign('desiredBuildRef', desired)
-  assign('policyRef', owner)
-  delete status.blocked
-  // A stop of all starts is told where it is counted: it must not write every device.
-  const why = whyNotNow(assessment, undefined)
-  if (why) status.blocked = why
-  status.conditions = setCondition(
-    status.conditions,
-    { type: 'UpToDate', observedGeneration, ...upToDate(device, assessment) },
-    now,
-  )
-  const stalled = stalledByReferences(status)
-  if (stalled) status.conditions = setCondition(status.conditions, { ...stalled, observedGeneration }, now)
-  return status
-}
-
-function stalledByReferences(status: DeviceStatus) {
-  const ready = status.conditions?.find(({ type }) => type === 'Ready')
-  const stalled = status.conditions?.find(({ type }) => type === 'Stalled')
-  if (ready?.status === 'False') {
-    return { type: 'Stalled', status: 'True' as const, reason: ready.reason, message: ready.message }
-  }
-  if (stalled && ['NotFound', 'Conflict', 'Invalid'].includes(stalled.reason)) {
-    status.conditions = removeCondition(status.conditions, 'Stalled')
-  }
-  return undefined
-}
-
-function upToDate(
-  { status }: Device,
-  { running, desired, onTarget, blocked }: Assessment,
-): { status: 'True' | 'False' | 'Unknown'; reason: string; message: string } {
-  if (desired === undefined)
-    return { status: 'Unknown', reason: 'NoTarget', message: 'no policy selects this device' }
-  if (status.osIdentifier === undefined) {
-    return { status: 'Unknown', reason: 'NotProbed', message: 'nothing is known of what it runs' }
-  }
-  if (!onTarget) {
-    const why = blocked ? `: ${blocked.message}` : ''
-    return {
-      status: 'False',
-      reason: 'NotOnTarget',
-      message: `runs ${status.osIdentifier}, wanted ${desired}${why}`.slice(0, 1024),
-    }
-  }
-  return running.length > 1
-    ? {
-        status: 'True',
-        reason: 'SameRelease',
-        message: `${running.join(' and ')} are the same release to the device; nothing is flashed between them`,
-      }
-    : { status: 'True', reason: 'OnTarget', message: `runs ${status.osIdentifier}` }
 }
 
 function untilNext({ nextProbeTime, blocked }: DeviceStatus, now: number): number {

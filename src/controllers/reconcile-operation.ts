@@ -1,7 +1,15 @@
 import type { Key, UpgradeOperation } from '../api/resources.ts'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { isFinished, isLost, nextStep, phaseOf, type Outcome, type Step } from '../core/operation.ts'
+import {
+  isFinished,
+  isFlashing,
+  isLost,
+  nextStep,
+  phaseOf,
+  type Outcome,
+  type Step,
+} from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
 import { dropFinalizer, ensureFinalizer, operationFinalizer } from './finalizers.ts'
@@ -10,13 +18,24 @@ import { observe } from './observe-operation.ts'
 import { perform, putBackAtExit } from './perform-step.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
+/** Phases between the durable ones are written at most this often. */
+const coalesceMs = 1000
+/** Where writes are dear: how often it is written what is seen of a device that reboots. */
+const rebootWordsMs = 30_000
+
 /**
  * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
  * carries the version that was read, so of two controllers one gets a conflict before it touches the device.
+ * `onWritten` hears the version of each save.
  * @throws ReflashError `Conflict` when another controller works on it.
  */
-export async function reconcileOperation(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
-  const run = openRun(key, ports, signal)
+export async function reconcileOperation(
+  key: Key,
+  ports: Ports,
+  signal: AbortSignal,
+  onWritten: (version: string) => void = () => {},
+): Promise<Requeue> {
+  const run = openRun(key, ports, signal, onWritten)
   try {
     await holdUntilSettled(run, ports)
     let outcome: Outcome | undefined
@@ -76,8 +95,8 @@ async function settle(operation: UpgradeOperation, ports: Ports): Promise<Requeu
 }
 
 /**
- * Writes what is about to be done. Durable steps are awaited; the phases between them are kept in memory and written at
- * most once a second, or not at all. Returns false when somebody else has changed the operation: look again.
+ * Writes what is about to be done, or keeps it in memory until the next write. Returns false when somebody else has
+ * changed the operation: look again.
  */
 async function save(
   operation: UpgradeOperation,
@@ -87,11 +106,8 @@ async function save(
 ): Promise<boolean> {
   announce(operation, step, ports)
   const next = { ...operation, status: step.status }
-  if (sameValue(step.status, operation.status)) return true
-  // What takes long, and what a run ends with, is not left unwritten.
-  const { writesDurableOnly = false } = ports.settings
-  const lasts = step.act.kind === 'Wait' || (step.act.kind === 'Upload' && !writesDurableOnly)
-  if (!step.durable && !lasts && (writesDurableOnly || !run.mayWrite())) {
+  const stored = ports.fleet.get('UpgradeOperation', run.key)
+  if (stored && (sameValue(step.status, stored.status) || !isDue(step, stored, ports))) {
     run.keep(next)
     return true
   }
@@ -105,6 +121,18 @@ async function save(
     if (hasCode(error, 'Conflict', 'NotFound')) return false
     throw error
   }
+}
+
+/** Whether a status is written now: what safety hangs on always, and the rest as often as writes are cheap. */
+function isDue(step: Step, stored: UpgradeOperation, { fleet, settings }: Ports): boolean {
+  if (step.durable) return true
+  const sinceMs = fleet.sinceWritten(stored)
+  const waits = step.act.kind === 'Wait'
+  if (!settings.writesDurableOnly) return waits || step.act.kind === 'Upload' || sinceMs >= coalesceMs
+  const { phase = 'Queued', message } = step.status
+  if (!waits || !isFlashing(phase) || phase !== phaseOf(stored)) return waits
+  // A device that reboots is looked at every few seconds; lines of its log come with the verdict at the latest.
+  return message !== stored.status.message && sinceMs >= rebootWordsMs
 }
 
 const startOf = (step: Step): number => toMs(step.status.times!.Flashing!)

@@ -8,6 +8,10 @@ import { sameValue } from '../core/same-value.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
 const maxTopFailures = 20
+/** Where writes are dear: how often a status is written of which nothing but the counts has changed. */
+const countsEveryMs = 5000
+/** How soon it is seen that starts are allowed again. */
+const stopPollMs = 5000
 const zeroCounts: Record<CountName, number> = {
   matched: 0,
   eligible: 0,
@@ -31,9 +35,27 @@ export async function reconcilePolicyStatus(key: Key, ports: Ports): Promise<Req
   if (!policy) return done
   const stop = await ports.governor.stop()
   const status = statusOf(policy, stop, ports)
-  if (!sameValue(status, policy.status)) await ports.store.saveStatus({ ...policy, status })
-  return stop ? { after: 5000 } : done
+  if (!sameValue(status, policy.status)) {
+    const waitMs = untilDue(policy, status, ports)
+    if (waitMs > 0) return { after: waitMs }
+    await ports.store.saveStatus({ ...policy, status })
+  }
+  return stop ? { after: stopPollMs } : done
 }
+
+/** Where writes are dear, counts wait for one another; what a policy has come to is told at once. */
+function untilDue(policy: UpgradePolicy, next: UpgradePolicyStatus, { fleet, settings }: Ports): number {
+  if (!settings.writesDurableOnly || !sameValue(withoutCounts(policy.status), withoutCounts(next))) return 0
+  return countsEveryMs - fleet.sinceWritten(policy)
+}
+
+/** What is left of a status without its numbers, and the words that tell them. */
+const withoutCounts = ({ observedGeneration, revision, phase, conditions }: UpgradePolicyStatus) => ({
+  observedGeneration,
+  revision,
+  phase,
+  conditions: conditions?.map(({ type, status, reason }) => ({ type, status, reason })),
+})
 
 function statusOf(
   policy: UpgradePolicy,

@@ -5,6 +5,10 @@ import { isFinished } from '../core/operation.ts'
 import type { Ports, Requeue } from './ports.ts'
 
 type Reconcile = (key: Key, ports: Ports, signal: AbortSignal) => Promise<Requeue>
+/** Tells the version of each write that was accepted. */
+type WritingReconcile = (
+  ...args: [...Parameters<Reconcile>, onWritten: (version: string) => void]
+) => Promise<Requeue>
 
 /** An operation that has not changed for this long is nobody else's; twice as long after each race that was lost over it. */
 const quietMs = 10_000
@@ -13,7 +17,7 @@ const longestQuietMs = 60 * 60_000
 /** An operation that somebody else was seen to work on, in monotonic ms. */
 interface Lost {
   version: string
-  /** Since when it has been as it is. */
+  /** Since when it has been as it is; -Infinity where this controller made it so. */
   since: number
   races: number
 }
@@ -22,7 +26,7 @@ interface Lost {
  * Of two controllers that work on one operation, the one that has lost a write to the other leaves it alone, until it has
  * been quiet for long enough that the other may be gone. Without that both would begin anew for ever.
  */
-export function standAside(reconcile: Reconcile): Reconcile {
+export function standAside(reconcile: WritingReconcile): Reconcile {
   const others = new Map<string, Lost>()
   const waitMs = (id: string, version: string, { clock }: Ports): number => {
     const lost = others.get(id)
@@ -39,8 +43,13 @@ export function standAside(reconcile: Reconcile): Reconcile {
       const after = waitMs(id, operation.metadata.resourceVersion, ports)
       if (after > 0) return { after }
     }
+    // Whoever has won the next race works on without a pause.
+    const onWritten = (version: string): void => {
+      const lost = others.get(id)
+      if (lost) Object.assign(lost, { version, since: -Infinity })
+    }
     try {
-      return await reconcile(key, ports, signal)
+      return await reconcile(key, ports, signal, onWritten)
     } catch (error) {
       if (!hasCode(error, 'Conflict') || signal.aborted) throw error
       const races = (others.get(id)?.races ?? 0) + 1

@@ -47,6 +47,7 @@ export interface WorkQueue {
   add(key: string, options?: { after?: number; priority?: number }): void
   /** Whether a key is being worked on, is due, or waits for its time. */
   has(key: string): boolean
+  isWorkingOn(key: string): boolean
   /** Keys being worked on, or due now. */
   depth(): number
   /** Keys of which anything is known: those of `depth`, and those that wait for their time. */
@@ -192,6 +193,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
       }
     },
     has: (key) => items.has(key),
+    isWorkingOn: (key) => items.get(key)?.state === 'Working',
     depth: () => due.size() + working,
     size: () => items.size,
     nextReadyAt: () => waiting.nextReadyAt(),

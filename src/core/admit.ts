@@ -310,7 +310,7 @@ const deviceClasses = new Set<string>(['AuthFailed', 'HostKeyChanged', 'Identity
 function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Subject): Blocked | undefined {
   const { phase, reason } = operation.status
   const name = operation.metadata.name
-  if (!isFinished(operation)) return checkUnfinished(operation)
+  if (!isFinished(operation)) return checkUnfinished(operation, device)
   if (phase === 'Cancelled') {
     return reason === 'CancelRequested'
       ? no('Cancelled', `operation ${name} was cancelled; change retryToken to try again`)
@@ -325,8 +325,10 @@ function checkEarlier(operation: UpgradeOperation, { device, policies, now }: Su
   return checkFailed(operation, { device, policies, now })
 }
 
-function checkUnfinished({ metadata: { name }, status }: UpgradeOperation): Blocked {
-  return status.phase === 'Queued' && status.retryTime
+function checkUnfinished({ metadata: { name }, status }: UpgradeOperation, device: Device): Blocked {
+  // Once it has the device again, it waits no more.
+  const waits = status.phase === 'Queued' && device.status.operationRef?.name !== name
+  return waits && status.retryTime
     ? no('Retrying', status.message ?? `operation ${name} tries again`, toMs(status.retryTime))
     : no('Upgrading', `operation ${name} is upgrading it`)
 }

@@ -7,7 +7,7 @@ export type StoreEvent =
   | { type: 'Added' | 'Modified' | 'Deleted'; object: AnyResource }
   /** Everything up to this version has been delivered: of one kind or, where none is named, of all. */
   | { type: 'Bookmark'; kind?: Kind; resourceVersion: string }
-  /** What happens to this kind is not heard of for now. The next event of the kind says that it is again. */
+  /** What happens to some of this kind is not heard of for now. The next `Bookmark` of the kind says that it is again. */
   | { type: 'Interrupted'; kind: Kind; error: ReflashError }
 
 /**

@@ -58,7 +58,6 @@ export function createResourceCollections(
   const seen = (entry: Followed, resourceVersion: string): number => {
     const at = Number(resourceVersion)
     entry.version = Math.max(entry.version, at)
-    entry.following = true
     return at
   }
 
@@ -68,14 +67,17 @@ export function createResourceCollections(
         followed.get(event.kind)!.following = false
         return onError(event.error)
       case 'Bookmark':
-        for (const entry of event.kind ? [followed.get(event.kind)!] : all) seen(entry, event.resourceVersion)
+        for (const entry of event.kind ? [followed.get(event.kind)!] : all) {
+          seen(entry, event.resourceVersion)
+          entry.following = true
+        }
+        if (synced()) markReady()
         return
       case 'Listed': {
         const entry = followed.get(event.kind)!
         const before = entry.version
         const at = seen(entry, event.resourceVersion)
         replace(entry.kept, event.objects.map(asApi), before, at)
-        if (synced()) markReady()
         return entry.kept.tell()
       }
       case 'Added':

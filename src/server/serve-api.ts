@@ -82,6 +82,7 @@ export async function serveApi(settings: ApiSettings, source: ApiSource): Promis
     fleet,
     fleetLoaded: source.fleetLoaded,
     status: createStatusReader({ fleet, governor, clock, version }),
+    stop: () => governor.stop(),
     live: source.live,
     images,
     redaction: createRedaction(collections.of('Device'), collections.of('UpgradeOperation')),

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import type { Fleet } from '../controllers/fleet.ts'
 import type { StatusReader } from '../controllers/fleet-status.ts'
+import type { Governor } from '../controllers/governor.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ImageStore } from '../ports/image-store.ts'
 import type { LiveFeed } from '../ports/live-feed.ts'
@@ -20,6 +21,7 @@ import type { Redaction } from './redaction.ts'
 import { internalError } from './refuse.ts'
 import { resourceRoutes } from './resources.ts'
 import { statusRoutes } from './status-routes.ts'
+import { warnOfStop } from './stop-warning.ts'
 
 /** Everything that the routes show, and to whom. */
 export interface ServerParts {
@@ -33,6 +35,8 @@ export interface ServerParts {
   /** Whether the fleet has been read. */
   fleetLoaded: () => boolean
   status: StatusReader
+  /** Why nothing may start, if that is so. */
+  stop: Governor['stop']
   live: LiveFeed
   images: Pick<ImageStore, 'open'>
   redaction: Redaction
@@ -61,6 +65,7 @@ export function createServerApp(parts: ServerParts): Hono<ServerEnv> {
   app.route('/', healthRoutes({ ...parts.health, clock }))
   app.route('/', metricsRoutes(metrics))
   app.route('/', discoveryRoutes(infos, { version }))
+  app.use('/apis/reflash.dev/v1alpha1/*', warnOfStop(parts.stop))
   app.route(
     '/',
     resourceRoutes({ collections, clock, isReady: parts.collectionsLoaded, show: redaction.show, ...limits }),

@@ -13,6 +13,8 @@ export interface ServerOptions {
   directory: string
   imageBytes: number
   rebootMs: number
+  /** How long a router still runs once its start has been told; default 0, which cuts that answer off. */
+  shutdownMs?: number
   policy: Partial<UpgradePolicySpec>
   /** One router in so many runs an older release than the target; absent: all do. */
   onTargetBut?: number
@@ -32,9 +34,15 @@ const mixOf = (oneIn: number) => [
 ]
 
 if (import.meta.main) {
-  const { count, directory, imageBytes, rebootMs, policy, onTargetBut } = JSON.parse(
-    process.argv[2]!,
-  ) as ServerOptions
+  const {
+    count,
+    directory,
+    imageBytes,
+    rebootMs,
+    shutdownMs = 0,
+    policy,
+    onTargetBut,
+  } = JSON.parse(process.argv[2]!) as ServerOptions
   const addresses = await freeAddresses(count)
   const fleet = createFleet({
     count,
@@ -42,8 +50,8 @@ if (import.meta.main) {
     clock: systemClock,
     imageBytes,
     addressOf: (index) => addresses[index]!,
-    // Nothing but the reboot takes time, so that the ideal is known.
-    timings: { connectMs: 0, commandMs: 0, testMs: 0, shutdownMs: 0, flashMs: 0, rebootMs },
+    // Nothing but shutdown and reboot take time, so that the ideal is known.
+    timings: { connectMs: 0, commandMs: 0, testMs: 0, shutdownMs, flashMs: 0, rebootMs },
     policy,
     ...(onTargetBut === undefined ? {} : { releases: mixOf(onTargetBut) }),
   })

@@ -39,6 +39,26 @@ describe('what a server says', () => {
     expect(await whatIsSaid(reply)).toEqual({ code, stderr: `error: ${stderr}\n` })
   })
 
+  test('as a warning is told once, and only by what prints objects', async () => {
+    const headers = { Warning: '299 - "nothing starts: \\"a\\" exists"' }
+    const object = { apiVersion: 'reflash.dev/v1alpha1', kind: 'Device', metadata: { name: 'ap-1' } }
+    const api = await startScriptedApi(() => ({ headers, body: object }))
+    const server = ['-s', api.url]
+    const told = 'warning: nothing starts: "a" exists\n'
+    expect(await cliResult(['get', 'device', 'ap-1', 'ap-1', '-o', 'name', ...server])).toMatchObject({
+      code: 0,
+      stderr: told,
+    })
+    const list = { kind: 'DeviceList', metadata: { resourceVersion: '1' }, items: [object] }
+    const many = await startScriptedApi(() => ({ headers, body: list }))
+    const waiting = ['wait', 'device/ap-1', '--for', 'jsonpath={.kind}=Device', '-s', many.url]
+    expect(await cliResult(waiting)).toMatchObject({ code: 0, stderr: '' })
+    const odd = await startScriptedApi(() => ({ headers: { Warning: '199 other "x"' }, body: object }))
+    expect(await cliResult(['get', 'device', 'ap-1', '-o', 'name', '-s', odd.url])).toMatchObject({
+      stderr: '',
+    })
+  })
+
   test('that says nothing is waited for as long as --timeout allows', async () => {
     const clock = createManualClock()
     const api = await startScriptedApi(() => () => {})

@@ -50,7 +50,7 @@ describe('validate', { timeout: 20_000 }, () => {
     [
       'YAML syntax',
       ['spec:\n  description: Indoor access points', 'spec: {description: Indoor access points'],
-      'fleet.yaml:5:1: the indentation does not fit the lines above',
+      'fleet.yaml:5:1: the indentation does not fit the lines above; is a } or ] missing there?',
     ],
     [
       'an unknown field',

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createAccessReview } from '../../src/adapters/kubernetes/access-review.ts'
 import type { ApiAnswer, ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
 import { ReflashError } from '../../src/core/errors.ts'
+import { refusal } from '../support/events-api.ts'
 
 const ann = { username: 'ann', uid: '7', groups: ['staff'], extra: { 'a/b': ['c'] } }
 const user = { name: 'ann', uid: '7', groups: ['staff'], extra: { 'a/b': ['c'] } }
@@ -21,7 +22,8 @@ function reviewsWith(...answers: (ApiAnswer | { status: 'status'; of: unknown })
     requests.push(asked)
     const next = answers.shift()
     if (!next) throw new ReflashError('ServerUnavailable', 'the API server does not answer')
-    return next.status === 'status' ? { status: 201, body: { status: next.of } } : next
+    if (next.status !== 'status') return next
+    return { status: 201, body: { apiVersion: 'a/v1', kind: 'Review', status: next.of } }
   }
   const reviews = createAccessReview({
     request,
@@ -72,8 +74,16 @@ describe('whose a token is', () => {
     [500, 'ServerUnavailable', 'TokenReview: HTTP 500'],
   ])('is not known after %i, which never quotes the token', async (status, code, message) => {
     const said = status === 403 ? 'you may not' : 'spec.token: Invalid value: "t0ken"'
-    const { reviews } = reviewsWith({ status, body: { message: said } })
+    const { reviews } = reviewsWith(refusal(status, code, said))
     await expect(reviews.userOf('t0ken')).rejects.toMatchObject({ code, message })
+  })
+
+  test.each([200, 403])('is not known after %i with a page for people', async (status) => {
+    const { reviews } = reviewsWith({ status, body: '<p>Log in first: t0ken</p>' })
+    await expect(reviews.userOf('t0ken')).rejects.toMatchObject({
+      code: 'ServerUnavailable',
+      message: `TokenReview: HTTP ${status}`,
+    })
   })
 
   test('is not known while there is no answer', async () => {
@@ -112,7 +122,7 @@ describe('what somebody may read', () => {
   })
 
   test('is not known after a refusal, or without an answer', async () => {
-    const refused = reviewsWith({ status: 403, body: { message: 'you may not' } })
+    const refused = reviewsWith(refusal(403, 'Forbidden', 'you may not'))
     await expect(refused.reviews.isAllowed(user, devices)).rejects.toMatchObject({ code: 'Forbidden' })
     await expect(reviewsWith().reviews.isAllowed(user, devices)).rejects.toMatchObject({
       code: 'ServerUnavailable',

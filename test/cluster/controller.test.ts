@@ -10,10 +10,12 @@ import { createRouter } from '../../src/simulator/router.ts'
 import { serveRouter } from '../../src/simulator/ssh-server.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import {
+  convergeLimitMs,
   installReflash,
   kubectlOf,
   startClusterFleet,
   startController,
+  untilConverged,
   type ClusterFleet,
   type RunningController,
 } from '../support/cluster-fleet.ts'
@@ -25,7 +27,7 @@ import { reflash } from '../support/cli.ts'
 import { linesNotIn, readTranscripts } from '../support/transcripts.ts'
 import { until } from '../support/until.ts'
 
-const limitMs = 120_000
+const limitMs = convergeLimitMs + 60_000
 vi.setConfig({ testTimeout: limitMs })
 
 unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('a controller in a cluster', () => {
@@ -58,8 +60,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('a controll
     open.push(controller)
     return controller
   }
-  const converged = () =>
-    kubectl('wait', '--for=condition=Converged', '--timeout=90s', 'upgradepolicy/access-points')
+  const converged = () => untilConverged(kubectl)
 
   test('brings what kubectl applies to its target, as its own account and with nothing more than its rights', async () => {
     const fleet = await fleetOf(6)

@@ -8,10 +8,12 @@ import type { Router } from '../../src/simulator/router.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { notBuilt } from '../support/built-programs.ts'
 import {
+  convergeLimitMs,
   installReflash,
   kubectlOf,
   startClusterFleet,
   startController,
+  untilConverged,
   type ClusterFleet,
   type RunningController,
 } from '../support/cluster-fleet.ts'
@@ -20,7 +22,7 @@ import { removeAll } from '../support/kubernetes-store.ts'
 import { newestKubectl } from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
 
-const limitMs = 120_000
+const limitMs = convergeLimitMs + 60_000
 vi.setConfig({ testTimeout: limitMs })
 
 /** Those that an upgrade gets over by another try. */
@@ -74,15 +76,14 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
         return { ...controller, writes }
       })
     const apply = (fleet: ClusterFleet) => kubectl('apply', '-f', fleet.folder)
-    const converged = () =>
-      kubectl('wait', '--for=condition=Converged', '--timeout=90s', 'upgradepolicy/access-points')
+    const converged = () => untilConverged(kubectl)
     const operations = async (): Promise<UpgradeOperation[]> =>
       (JSON.parse(await kubectl('get', 'upgradeoperations', '-o', 'json')) as { items: UpgradeOperation[] })
         .items
     const bugs = (controllers: readonly RunningController[]) =>
       controllers.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug'))
 
-    /** An upgrade takes about ten writes; what is lost to another controller is no write, but is asked of the server too. */
+    /** An upgrade takes about eight writes; what is lost to another controller is no write, but is asked of the server too. */
     const writesPerUpgrade = 40
     const expectPeace = (controllers: readonly { writes: WriteCount }[], upgrades: number): void => {
       for (const [index, { writes }] of controllers.entries())

@@ -32,14 +32,18 @@ interface Following {
 }
 
 /** Follows a collection that has these objects, until a first watch runs. */
-async function following(names: readonly string[] = ['a'], random = 0.5): Promise<Following> {
+async function following(
+  names: readonly string[] = ['a'],
+  random = 0.5,
+  labelSelector = '',
+): Promise<Following> {
   const clock = createManualClock()
   const api = await startCollectionApi()
   cleanUps.push(() => api.close())
   api.put(...names)
   const proxy = await startHttpFaultProxy({ to: api.origin, clock })
   cleanUps.push(() => proxy.close())
-  const { events, stop } = startFollowing(proxy, clock, random)
+  const { events, stop } = startFollowing(proxy, clock, { random, labelSelector })
   const lists = () => proxy.requests.filter((request) => !isWatch(request) && request.path === path)
   const watches = () => proxy.requests.filter(isWatch)
   await until('a first watch', () => api.watches() === 1)
@@ -64,12 +68,16 @@ async function following(names: readonly string[] = ['a'], random = 0.5): Promis
   }
 }
 
-function startFollowing(proxy: HttpFaultProxy, clock: ManualClock, random: number) {
+function startFollowing(
+  proxy: HttpFaultProxy,
+  clock: ManualClock,
+  { random, labelSelector }: { random: number; labelSelector: string },
+) {
   const transport = createTransport({ access: plainAccess(proxy.origin), clock, userAgent: 'test' })
   const stopping = new AbortController()
   const events: RawEvent[] = []
   const ended = (async () => {
-    const options = { transport, clock, random: () => random, path, labelSelector: '' }
+    const options = { transport, clock, random: () => random, path, labelSelector }
     for await (const event of followKind({ ...options, signal: stopping.signal })) events.push(event)
   })()
   const stop = async (): Promise<void> => {
@@ -99,6 +107,17 @@ function knownAfter(events: readonly RawEvent[]): string[] {
 const passUntil = (what: string, condition: () => boolean, { pass }: Following) =>
   until(what, async () => condition() || (await pass(250)))
 const knows = (name: string, at: Following) => passUntil(name, () => at.known().includes(name), at)
+
+test('a selector is on every list and every watch', async () => {
+  const at = await following(['a'], 0.5, 'shard=north')
+  at.api.compact()
+  at.api.endWatches()
+  await passUntil('another watch', () => at.watches().length > 1 && at.lists().length > 1, at)
+  const selectors = at.proxy.requests
+    .filter((asked) => asked.path === path)
+    .map(({ query }) => query.get('labelSelector'))
+  expect(new Set(selectors)).toEqual(new Set(['shard=north']))
+})
 
 describe('silence', () => {
   test('a watch that has gone silent for ever is asked again from where it was, and nothing is listed for it', async () => {

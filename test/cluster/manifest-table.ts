@@ -1,8 +1,9 @@
 /** Manifests that our validation and an API server must judge alike, and those that only files must not hold. */
+import { formatPath } from '../../src/api/problem.ts'
 import type { Kind } from '../../src/api/resources.ts'
 import { metadataRows } from './metadata-rows.ts'
 import { specRows } from './spec-rows.ts'
-import { least, named } from './specs.ts'
+import { least, named, referencesElsewhere } from './specs.ts'
 
 export interface Row {
   what: string
@@ -107,6 +108,13 @@ export const dropped: readonly {
     inFile: ['spec.selector.matchExpressions[0].not'],
     strictly: 400,
   },
+  ...referencesElsewhere.map(({ kind, path, spec }) => ({
+    what: `a namespace in ${formatPath(path)} of a ${kind}`,
+    kind,
+    change: { spec },
+    inFile: [formatPath([...path, 'namespace'])],
+    strictly: 400 as const,
+  })),
   {
     what: 'an unknown field at the top',
     kind: 'Category',

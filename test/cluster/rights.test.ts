@@ -7,10 +7,12 @@ import { missingApiServer, startApiServer, type ApiServer } from '../support/api
 import { notBuilt } from '../support/built-programs.ts'
 import {
   controllerAccount,
+  convergeLimitMs,
   installReflash,
   kubectlOf,
   startClusterFleet,
   startController,
+  untilConverged,
 } from '../support/cluster-fleet.ts'
 import { controllerRights, type Rights } from '../support/controller-rights.ts'
 import { startHttpFaultProxy } from '../support/http-fault-proxy.ts'
@@ -18,7 +20,7 @@ import { kubeconfigTo } from '../support/proxied-controller.ts'
 import { newestKubectl } from '../support/rendered-manifests.ts'
 import { unlessMissing } from '../support/requires.ts'
 
-const limitMs = 120_000
+const limitMs = convergeLimitMs + 60_000
 vi.setConfig({ testTimeout: limitMs, hookTimeout: limitMs })
 
 const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'] as const
@@ -138,7 +140,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])("the contro
       cache: join(fleet.folder, 'cache'),
     })
     try {
-      await kubectl('wait', '--for=condition=Converged', '--timeout=90s', 'upgradepolicy/access-points')
+      await untilConverged(kubectl)
     } finally {
       await controller.stop()
       await proxy.close()

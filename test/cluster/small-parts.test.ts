@@ -113,7 +113,13 @@ unlessMissing(missingApiServer())('a cluster', () => {
       expect(await secrets.read(key)).toMatchObject({ password: 'second' })
       await server.request('DELETE', '/api/v1/namespaces/default/secrets/late')
       await look(3)
-      expect(told).toEqual([['default/late'], ['default/late'], ['default/late']])
+      // One reader sees what the one before did not, who has to hear of it.
+      expect(await secrets.read(key)).toBeUndefined()
+      await clock.advance(2000)
+      await make('late', { username: 'root', password: 'third' })
+      expect(await secrets.read(key)).toMatchObject({ password: 'third' })
+      await look(4)
+      expect(told).toEqual(Array.from({ length: 4 }, () => ['default/late']))
       stopping.abort()
       await following
     })

@@ -1,3 +1,4 @@
+import type { Path } from '../../src/api/problem.ts'
 import type { Kind } from '../../src/api/resources.ts'
 
 export const named = (name: string) => ({ name })
@@ -91,3 +92,27 @@ export const full = {
     cancel: true,
   },
 } satisfies Record<Kind, object>
+
+/** Copies of a spec, in each of which another reference leads into another namespace. */
+const elsewhere = (kind: Kind, spec: object): { kind: Kind; path: Path; spec: object }[] =>
+  referencesIn(spec).map((path) => {
+    const copy = structuredClone(spec)
+    const reference = path.reduce<object>((at, part) => at[part as keyof object], copy)
+    Object.assign(reference, { namespace: 'elsewhere' })
+    return { kind, path: ['spec', ...path], spec: copy }
+  })
+
+function referencesIn(spec: object): string[][] {
+  return Object.entries(spec).flatMap(([field, value]) => {
+    if (field.endsWith('Ref')) return [[field]]
+    if (typeof value !== 'object' || Array.isArray(value)) return []
+    return referencesIn(value as object).map((path) => [field, ...path])
+  })
+}
+
+/** Every reference that a spec can have, each with a spec in which it leads into another namespace. */
+export const referencesElsewhere = [
+  ...(Object.keys(full) as Kind[]).flatMap((kind) => elsewhere(kind, full[kind])),
+  // Which a full one has not, since it has an image.
+  ...elsewhere('UpgradeOperation', least.UpgradeOperation).filter(({ path }) => path.includes('buildRef')),
+]

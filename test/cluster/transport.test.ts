@@ -5,8 +5,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { join, relative } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { openClusterAccess } from '../../src/adapters/kubernetes/cluster-access.ts'
@@ -142,6 +142,32 @@ describe('a server that does not answer', () => {
   })
 })
 
+describe('an error', () => {
+  test.each([500, 501, 429])('of one request, %i, holds up no other', async (status) => {
+    const { api, get } = await startProxied(({ pathname }) => ({
+      status: pathname === '/broken' ? status : 200,
+      body: {},
+    }))
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect((await get('/broken')).status).toBe(status)
+      expect((await get()).status).toBe(200)
+    }
+    expect(api.requests).toHaveLength(10)
+  })
+
+  test.each([502, 503, 504])(
+    'of a server that is not there, %i, is not asked for again at once',
+    async (status) => {
+      const { api, clock, get } = await startProxied(() => ({ status, body: '' }))
+      expect((await get()).status).toBe(status)
+      await expect(get()).rejects.toMatchObject(unavailable)
+      await clock.advance(1000)
+      expect((await get()).status).toBe(status)
+      expect(api.requests).toHaveLength(2)
+    },
+  )
+})
+
 describe('a stream', () => {
   const lines = ['{"name":"käse-🧀"}', '', '{"a":1}']
 
@@ -176,12 +202,65 @@ describe('a stream', () => {
   })
 })
 
-describe('a token in a file', () => {
+describe('credentials of a plugin', () => {
+  /** A plugin that answers when a file is there, and notes each of its starts. */
+  const startWithPlugin = async () => {
+    const folder = await makeFolder()
+    const [answer, starts] = [join(folder, 'answer'), join(folder, 'starts')]
+    const script = `echo >>${starts}; until [ -e ${answer} ]; do sleep 0.02; done; cat ${answer}`
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', script] }
+    const api = await startScriptedApi(() => ({ body: {} }))
+    const reply = (token: string) =>
+      writeFile(answer, JSON.stringify({ kind: 'ExecCredential', status: { token } }))
+    // So that none goes on waiting.
+    cleanUps.push(() => reply('late'))
+    const countStarts = async () => (await readFile(starts, 'utf8')).length
+    return { api, reply, countStarts, ...(await transportTo(api.url, { user: { exec } })) }
+  }
+
+  test('that hangs holds up nobody for longer than they wait, and is started once', async () => {
+    const { api, clock, reply, countStarts, get } = await startWithPlugin()
+    const reason = new Error('enough')
+    const asked = [
+      expect(get('/things', { limitMs: 50 })).rejects.toMatchObject(unavailable),
+      expect(get('/things', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason),
+    ]
+    await Promise.all(asked)
+    await clock.advance(1000)
+    await expect(get('/things', { limitMs: 50 })).rejects.toThrow(/has no credentials to be asked with/)
+    expect(api.requests).toHaveLength(0)
+    await clock.advance(1000)
+    const waiting = get()
+    await reply('t0ken')
+    expect((await waiting).status).toBe(200)
+    expect(api.requests[0]!.headers.authorization).toBe('Bearer t0ken')
+    expect(await countStarts()).toBe(1)
+  })
+
+  test('that hangs holds up no stream that is given up', async () => {
+    const { transport } = await startWithPlugin()
+    const reason = new Error('silence')
+    const stopping = new AbortController()
+    const asked = transport.stream({ method: 'GET', path: '/things', signal: stopping.signal })
+    stopping.abort(reason)
+    await expect(asked).rejects.toBe(reason)
+  })
+})
+
+describe.each([
+  ['of the kubeconfig', (tokenFile: string) => ({ tokenFile })],
+  [
+    'of the kubeconfig, beside it',
+    (tokenFile: string) => ({ tokenFile: relative(join(tmpdir(), 'kubeconfig'), tokenFile) }),
+  ],
+  ['of the kubeconfig, with a token for others', (tokenFile: string) => ({ tokenFile, token: 'unused' })],
+  // As the library describes it.
+  ['of a pod', (tokenFile: string) => ({ 'auth-provider': { name: 'tokenFile', config: { tokenFile } } })],
+])('a token in a file %s', (_, userWith) => {
   const startGuarded = async (accepted: () => string) => {
     const tokenFile = join(await makeFolder(), 'token')
     await writeFile(tokenFile, 'old')
-    // As the library describes the token of a pod.
-    const user = { 'auth-provider': { name: 'tokenFile', config: { tokenFile } } }
+    const user = userWith(tokenFile)
     const seen: (string | undefined)[] = []
     const api = await startScriptedApi((_url, { headers }) => {
       seen.push(headers.authorization)
@@ -198,6 +277,27 @@ describe('a token in a file', () => {
     await writeFile(tokenFile, 'new\n')
     expect((await get()).status).toBe(200)
     expect(seen).toEqual(['Bearer old', 'Bearer old', 'Bearer new'])
+  })
+
+  test('that was rotated is read again after a while without being refused', async () => {
+    const { clock, tokenFile, seen, get } = await startGuarded(() => 'old')
+    await get()
+    await writeFile(tokenFile, 'new')
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    cleanUps.push(async () => vi.useRealTimers())
+    await clock.advance(61_000)
+    await get()
+    expect(seen.slice(0, 2)).toEqual(['Bearer old', 'Bearer new'])
+  })
+
+  test('that is gone is told', async () => {
+    const { clock, tokenFile, get } = await startGuarded(() => 'old')
+    await get()
+    await rm(tokenFile)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    cleanUps.push(async () => vi.useRealTimers())
+    await clock.advance(61_000)
+    await expect(get()).rejects.toThrow(/the credentials for .* cannot be read: ENOENT/)
   })
 
   test('that is wrong is tried twice and no more', async () => {

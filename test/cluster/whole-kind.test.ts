@@ -66,6 +66,19 @@ test('a bookmark goes no further than the place that is furthest behind', () => 
   expect(whole(bookmark('100'), 'a')).toEqual(bookmark('10'))
 })
 
+test('of a place that is not heard of, another one tells changes and no bookmarks', () => {
+  const whole = createWholeKind(kind, 3)
+  const interrupted: StoreEvent = { type: 'Interrupted', kind, error: new ReflashError('Expired', 'no') }
+  for (const place of ['a', 'b', 'c']) whole(listed('5'), place)
+  for (const place of ['a', 'b']) expect(whole(interrupted, place)).toBe(interrupted)
+  const added = change('Added', object('c', '1', '6'))
+  expect(whole(added, 'c')).toBe(added)
+  expect(whole(bookmark('7'), 'c')).toBeUndefined()
+  expect(whole(listed('8', a1), 'a')).toEqual(listed('8', a1, object('c', '1', '6')))
+  expect(whole(bookmark('8'), 'a')).toBeUndefined()
+  expect(whole(bookmark('9'), 'b')).toEqual(bookmark('7'))
+})
+
 test('an interruption is told even before the first list', () => {
   const interrupted: StoreEvent = { type: 'Interrupted', kind, error: new ReflashError('Forbidden', 'no') }
   expect(createWholeKind(kind, 2)(interrupted, 'a')).toBe(interrupted)

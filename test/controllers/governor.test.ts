@@ -53,6 +53,44 @@ describe('losses', () => {
     expect(await (await world.open()).stop()).toMatchObject({ reason: 'LostLimit' })
   })
 
+  test('that two controllers note at the same time are both remembered', async () => {
+    const world = createWorld()
+    const [one, other] = [await world.open(), await world.open()]
+    await Promise.all([one.noteLost('a'), other.noteLost('b')])
+    await one.noteLost('c')
+    for (const governor of [one, other]) expect(await governor.stop()).toBeUndefined()
+    for (const governor of [other, await world.open()]) {
+      await governor.reload()
+      expect((await governor.stop())?.message).toContain('3 devices were lost on 2026-01-01')
+    }
+  })
+
+  test('that come after an acknowledgement are not acknowledged by whoever takes over', async () => {
+    const world = createWorld()
+    const standby = await world.open('2026-01-01')
+    const leader = await world.open()
+    for (const name of ['a', 'b', 'c']) await leader.noteLost(name)
+    await standby.reload()
+    expect(await standby.stop()).toMatchObject({ reason: 'LostLimit' })
+  })
+
+  test('are forgotten when nobody looks at their devices any more, unless they are latched', async () => {
+    const world = createWorld()
+    const governor = await world.open()
+    for (const name of ['a', 'b', 'c']) await governor.noteLost(name)
+    await world.clock.advance(dayMs)
+    for (const name of ['d', 'e']) await governor.noteLost(name)
+    const names = async () => (await world.records.list('lost/')).map(({ name }) => name)
+    await world.clock.advance(30 * dayMs)
+    await world.open()
+    expect(await names()).toEqual(['lost/a', 'lost/b', 'lost/c', 'lost/d', 'lost/e'])
+    await world.clock.advance(dayMs)
+    await world.open()
+    expect(await names()).toEqual(['lost/a', 'lost/b', 'lost/c'])
+    await world.open('2026-01-01')
+    expect(await names()).toEqual([])
+  })
+
   test('are acknowledged for good by their date, and by no other', async () => {
     const world = createWorld()
     const governor = await world.open()

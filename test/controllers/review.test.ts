@@ -267,7 +267,7 @@ test('the loss of a device that could not be recorded is recorded when the verdi
   await expect(governor.noteLost('default/ap-1-1')).rejects.toThrow('no space left on device')
   full = false
   await governor.noteLost('default/ap-1-1')
-  expect(await records.list('lost/')).toMatchObject([{ value: { operations: ['default/ap-1-1'] } }])
+  expect(await records.list('lost/')).toMatchObject([{ name: 'lost/default/ap-1-1' }])
 })
 
 test('Strict does not trust a host key that was only seen', async () => {
@@ -318,6 +318,28 @@ test('a Secret that changes lets the devices that it failed be asked at once', a
   app.controllers.onSecrets(new Set(['default/routers']))
   await world.clock.advance(minutes(2))
   expect(flashes(world)).toEqual([1, 1])
+  await app.stop()
+})
+
+test('a Secret that changes while a device is being asked lets it be asked once more', async () => {
+  const world = await createToyFleet({ routers: 1, policy: { state: 'Plan' } })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(2))
+  const { connector } = app.ports
+  const answer = Promise.withResolvers<never>()
+  let asked = 0
+  app.ports.connector = {
+    ...connector,
+    connect: (...args) => ((asked += 1) === 1 ? answer.promise : connector.connect(...args)),
+  }
+  await world.clock.advance(minutes(17))
+  expect(asked).toBe(1)
+  app.controllers.onSecrets(new Set(['default/routers']))
+  answer.reject(new ReflashError('AuthFailed', 'refuses the password'))
+  await world.clock.advance(1000)
+  expect(asked).toBe(2)
+  expect((await deviceOf(world, 1)).status.blocked?.reason).not.toBe('AuthFailed')
   await app.stop()
 })
 

@@ -29,12 +29,13 @@ async function createLateAnswers() {
     },
   }
   const status: Category['status'] = { observedGeneration: 1 }
+  const known = (): Category | undefined => fleet.get('Category', category.metadata)
   return {
     store,
     fleet,
     category,
-    known: () => fleet.get('Category', category.metadata),
-    write: () => writeThrough(late, fleet).saveStatus({ ...category, status }),
+    known,
+    write: () => writeThrough(late, fleet).saveStatus({ ...known()!, status }),
     /** The end of the category, as it is told. */
     end: async () => {
       await store.delete('Category', category.metadata)

@@ -1,5 +1,5 @@
 /** Real kubectls of distant releases against a real `reflash run`, with no cluster anywhere. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { builtPrograms, notBuilt } from '../support/built-programs.ts'
@@ -283,6 +283,16 @@ unlessMissing(notBuilt(programs))('kubectl without a cluster', () => {
           column(await read('get', 'events', '--field-selector', 'reason=UpgradeSucceeded'), 'REASON'),
         ).not.toContain('Flashing')
       })
+    })
+
+    test('is warned while all starts are stopped', async () => {
+      await writeFile(`${fleet.state}.HALT`, '')
+      onTestFinished(() => rm(`${fleet.state}.HALT`))
+      const { code, stderr } = await run('get', 'devices,upgradepolicies')
+      expect(code).toBe(0)
+      expect(stderr).toBe(
+        `Warning: nothing starts: ${fleet.state}.HALT exists; remove it to allow starts again\n`,
+      )
     })
 
     describe('wait', () => {

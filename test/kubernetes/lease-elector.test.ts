@@ -11,6 +11,7 @@ import {
   type ElectionWorld,
   type Rival,
 } from '../support/election-world.ts'
+import { refusal } from '../support/events-api.ts'
 
 const { durationMs, renewDeadlineMs } = electionTimes
 /** Two retries of the slowest candidate. */
@@ -106,9 +107,9 @@ describe('a leader', () => {
     ['refuses connections', refused],
     ['does not answer', silent],
     ['takes what it is sent, and answers nothing', unheard],
-    ['only says that it cannot', { ...prompt, answer: { status: 500, body: { message: 'etcd' } } }],
+    ['only says that it cannot', { ...prompt, answer: refusal(500, 'InternalError', 'etcd') }],
     ['is asked too much', { ...prompt, answer: { status: 429, body: {}, retryAfterMs: 60_000 } }],
-    ['forbids it', { ...prompt, answer: { status: 403, body: { message: 'no' } } }],
+    ['forbids it', { ...prompt, answer: refusal(403, 'Forbidden', 'no') }],
     ['is no API server', { ...prompt, answer: { status: 200, body: '<html>' } }],
   ])('that cannot renew for ten seconds leads no more: the server %s', async (_name, fate) => {
     const { clock, leader, leading, standing, standby } = await setUp()
@@ -338,7 +339,7 @@ describe('a candidate', () => {
   test('says why it cannot stand, and leads when it can', async () => {
     const { clock, ...world } = createElectionWorld()
     const rival = world.rival('only')
-    rival.fate = () => ({ ...prompt, answer: { status: 403, body: { message: 'leases is forbidden' } } })
+    rival.fate = () => ({ ...prompt, answer: refusal(403, 'Forbidden', 'leases is forbidden') })
     const candidacy = rival.stand()
     await clock.advance(60_000)
     expect(rival.heard).toHaveLength(1)
@@ -356,7 +357,7 @@ describe('a candidate', () => {
   test('says so where there is no namespace to make the lease in', async () => {
     const { clock, ...world } = createElectionWorld()
     const rival = world.rival('only')
-    const answer = { status: 404, body: { message: 'namespaces "default" not found' } }
+    const answer = refusal(404, 'NotFound', 'namespaces "default" not found')
     rival.fate = ({ method }) => (method === 'POST' ? { ...prompt, answer } : prompt)
     rival.stand()
     await clock.advance(soonMs)
@@ -367,7 +368,7 @@ describe('a candidate', () => {
     const { clock, ...world } = createElectionWorld()
     const rival = world.rival('only')
     rival.fate = ({ method }) =>
-      method === 'POST' ? { ...prompt, answer: { status: 422, body: { message: 'bad name' } } } : prompt
+      method === 'POST' ? { ...prompt, answer: refusal(422, 'Invalid', 'bad name') } : prompt
     const candidacy = rival.stand()
     await clock.advance(100)
     expect(candidacy.outcome).toMatchObject({ code: 'Invalid', message: 'lease default/reflash: bad name' })

@@ -28,6 +28,7 @@ function createWholeApp() {
       device: async () => undefined,
       blocked: async () => ({ resourceVersion: '1', items: [] }),
     },
+    stop: async () => undefined,
     live: { since: () => ({ lines: [], missed: 0 }), onChange: () => () => {} },
     images: { open: () => (async function* () {})() },
     redaction: { show: (object) => object, text: (text) => text },

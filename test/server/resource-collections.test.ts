@@ -154,6 +154,21 @@ test('a store that cannot be followed is tried again, and that is told', async (
   expect(listed(world.resources)).toHaveLength(1)
 })
 
+test('a kind of which not all is heard makes it out of step, whatever else is heard of it, until a bookmark', async () => {
+  const world = createWorld()
+  await world.resources.ready
+  const error = new ReflashError('Expired', 'nobody answers in namespace a')
+  world.interject({ type: 'Interrupted', kind: 'Category', error })
+  world.interject({ type: 'Listed', kind: 'Category', objects: [], resourceVersion: '1' })
+  world.hold()
+  await world.store.create(category('a'))
+  await world.clock.runUntil(() => world.errors.length > 0, 60_000)
+  expect(world.resources.synced()).toBe(false)
+  world.release()
+  await caughtUp(world)
+  await world.clock.runUntil(() => world.resources.synced(), 60_000)
+})
+
 test('a kind of which nothing is heard makes it out of step, until something is', async () => {
   const world = createWorld()
   await world.resources.ready

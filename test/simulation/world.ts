@@ -21,6 +21,7 @@ import { createMemoryImages } from '../../src/simulator/images.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import type { Router } from '../../src/simulator/router.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
+import { countWrites } from '../support/counted-writes.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { distant } from './distant.ts'
 import { createLife, mortal, type Life } from './mortal.ts'
@@ -140,7 +141,7 @@ function createWorld(options: WorldOptions) {
     maxConcurrent: isElected ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
-  let writes = 0
+  const writes = countWrites()
   let lives = 0
   const restOf = (life: Life, name: string): Rest => ({
     connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
@@ -154,7 +155,7 @@ function createWorld(options: WorldOptions) {
     home !== 'Beside'
       ? createClusterHome({
           elects: home === 'Cluster',
-          store: counted(store, () => (writes += 1)),
+          store: writes.of(store),
           clock,
           random: random.fork('cluster'),
           controllers,
@@ -173,9 +174,8 @@ function createWorld(options: WorldOptions) {
     const mirror = new Fleet(mortal(clock, life))
     const ownClock = mortal(clock, life)
     lives += 1
-    const own = counted(
+    const own = writes.of(
       controllers === 1 ? store : distant(store, { clock, random: random.fork(`way ${lives}`) }),
-      () => (writes += 1),
     )
     const ports = {
       ...restOf(life, `life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`),
@@ -190,7 +190,8 @@ function createWorld(options: WorldOptions) {
         brake: { halted: async () => halted },
         clock,
       }),
-      settings: { probeIntervalMs },
+      // Half of the worlds, and all with rivals, are those of a cluster.
+      settings: { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 },
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void running.run(new AbortController().signal)
@@ -305,7 +306,7 @@ function createWorld(options: WorldOptions) {
         crashes,
         flashes,
         outcomes,
-        writes,
+        writes: writes.total(),
         virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
         ...(cluster
@@ -321,23 +322,6 @@ function createWorld(options: WorldOptions) {
     },
   }
 }
-
-/** The store, with a word for each write that is asked of it. */
-const counted = (store: DeclaredStore, onWrite: () => void): DeclaredStore => ({
-  ...store,
-  create: (manifest) => {
-    onWrite()
-    return store.create(manifest)
-  },
-  setFinalizers: (object, finalizers) => {
-    onWrite()
-    return store.setFinalizers(object, finalizers)
-  },
-  saveStatus: (object) => {
-    onWrite()
-    return store.saveStatus(object)
-  },
-})
 
 /** Every controller that lives knows what the store holds, and nothing else. */
 async function judgeMirrors(

@@ -31,6 +31,19 @@ export const kubectlOf =
     return stdout
   }
 
+/** Everything else on a machine with few processors may run beside it. */
+export const convergeLimitMs = 240_000
+
+/** Waits as a person would. @throws Error with where each object stands, when that takes longer than the limit. */
+export async function untilConverged(kubectl: ReturnType<typeof kubectlOf>): Promise<void> {
+  const timeout = `--timeout=${convergeLimitMs / 1000}s`
+  try {
+    await kubectl('wait', '--for=condition=Converged', timeout, 'upgradepolicy/access-points')
+  } catch (error) {
+    throw new Error(await kubectl('get', 'upol,uop,dev', '-o', 'wide'), { cause: error })
+  }
+}
+
 /** What `kubectl apply -k manifests/base` makes, and a kubeconfig of the controller's own account. */
 export async function installReflash(server: ApiServer): Promise<{ admin: string; controller: string }> {
   const admin = await server.writeKubeconfig(server.adminToken)

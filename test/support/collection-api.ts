@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { RawObject } from '../../src/adapters/kubernetes/follow-kind.ts'
+import { statusOf } from './http-faults.ts'
 
 /** One collection as an API server has it: pages, watches from a version, and versions that grow too old. */
 export interface CollectionApi {
@@ -21,7 +22,7 @@ export interface CollectionApi {
   close(): Promise<void>
 }
 
-const tooOld = { kind: 'Status', status: 'Failure', reason: 'Expired', message: 'too old', code: 410 }
+const tooOld = statusOf(410)
 
 export async function startCollectionApi(): Promise<CollectionApi> {
   const objects = new Map<string, RawObject>()
@@ -40,7 +41,8 @@ export async function startCollectionApi(): Promise<CollectionApi> {
     const all = [...objects.values()]
     const end = at + Number(query.get('limit') ?? all.length)
     const more = end < all.length ? `${end} ${made}` : ''
-    send(answer, { metadata: { resourceVersion: `${made}`, continue: more }, items: all.slice(at, end) })
+    const metadata = { resourceVersion: `${made}`, continue: more }
+    send(answer, { apiVersion: 'v1', kind: 'List', metadata, items: all.slice(at, end) })
   }
   const watch = (query: URLSearchParams, answer: ServerResponse): void => {
     answer.writeHead(200, { 'Content-Type': 'application/json' }).flushHeaders()

@@ -1,9 +1,16 @@
 import type { ClusterOutside } from '../../src/cluster.ts'
+import type { ResourceStore } from '../../src/ports/resource-store.ts'
 
-/** What one controller has asked to be written, lost races included. */
+/** What controllers have asked to be written, lost races included. */
 export interface WriteCount {
+  /** The store, with a count of every write that is asked of it. */
+  of: <S extends ResourceStore>(store: S) => S
   decorate: (outside: ClusterOutside) => ClusterOutside
   total(): number
+  /** By what was written, as `status of Device`; one that was refused as `lost status of Device`. */
+  counts(): Record<string, number>
+  /** Begins anew. */
+  reset(): void
   /** For the message of an assertion. */
   told(): string
 }
@@ -22,22 +29,20 @@ export function countWrites(): WriteCount {
       throw error
     }
   }
+  const of: WriteCount['of'] = (store) => ({
+    ...store,
+    create: (manifest) => count(`create ${manifest.kind}`, store.create(manifest)),
+    setFinalizers: (object, finalizers) =>
+      count(`finalizers of ${object.kind}`, store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => count(`status of ${object.kind}`, store.saveStatus(object)),
+    delete: (kind, key, options) => count(`delete ${kind}`, store.delete(kind, key, options)),
+  })
   return {
-    decorate: (outside) => {
-      const { store } = outside
-      return {
-        ...outside,
-        store: {
-          ...store,
-          create: (manifest) => count(`create ${manifest.kind}`, store.create(manifest)),
-          setFinalizers: (object, finalizers) =>
-            count(`finalizers of ${object.kind}`, store.setFinalizers(object, finalizers)),
-          saveStatus: (object) => count(`status of ${object.kind}`, store.saveStatus(object)),
-          delete: (kind, key, options) => count(`delete ${kind}`, store.delete(kind, key, options)),
-        },
-      }
-    },
+    of,
+    decorate: (outside) => ({ ...outside, store: of(outside.store) }),
     total: () => [...counts.values()].reduce((sum, value) => sum + value, 0),
+    counts: () => Object.fromEntries(counts),
+    reset: () => counts.clear(),
     told: () => [...counts].map(([name, value]) => `${value} ${name}`).join(', '),
   }
 }

@@ -55,7 +55,7 @@ export function createEventsApi(): EventsApi {
 /** A Status, as the server says no. */
 export const refusal = (code: number, reason: string, message = `it was ${reason}`): ApiAnswer => ({
   status: code,
-  body: { kind: 'Status', status: 'Failure', code, reason, message },
+  body: { apiVersion: 'v1', kind: 'Status', status: 'Failure', code, reason, message },
 })
 
 const isMicroTime = (text: string): boolean => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(text)

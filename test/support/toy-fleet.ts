@@ -1,4 +1,4 @@
-import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom } from '../../src/adapters/clock/random.ts'
 import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
@@ -8,7 +8,7 @@ import type { Kind, KindMap, Manifest } from '../../src/api/resources.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
-import type { Ports } from '../../src/controllers/ports.ts'
+import type { Ports, Settings } from '../../src/controllers/ports.ts'
 import { countUpgrades } from '../../src/controllers/upgrade-metrics.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { ReflashError } from '../../src/core/errors.ts'
@@ -17,6 +17,7 @@ import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { Metrics } from '../../src/ports/metrics.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import type { Secrets } from '../../src/ports/secrets.ts'
 import type { Upgrader } from '../../src/ports/upgrader.ts'
 
 /** The smallest router that can be upgraded: a release, a boot, and switches for what goes wrong. */
@@ -38,12 +39,13 @@ export interface ToyRouter {
   failUploads: number
   refuseLogin: boolean
   stoppedServices: boolean
+  /** How long it is away. */
+  rebootMs: number
   bootedAt: number
   uploads: number
 }
 
 export const imageDigest = 'ab'.repeat(32)
-const rebootMs = 30_000
 
 /** A manifest with the defaults that an API server would fill in. */
 export function manifest<K extends Kind>(
@@ -81,10 +83,18 @@ export async function createToyFleet(options: {
   uploadMs?: number
   /** How long an image is fetched and checked; 0 unless told. */
   fetchMs?: number
+  /** How long the old system still answers after a start, and shows its log; 0 unless told. */
+  lingerMs?: number
+  settings?: Partial<Settings>
+  /** Wraps the store as the controllers see it. */
+  decorate?: (store: DeclaredStore, clock: ManualClock) => DeclaredStore
+  /** Of every Secret unless told. */
+  secrets?: Secrets
 }) {
   const clock = createManualClock(Date.parse('2026-01-01T00:00:00Z'))
   const random = createRandom('toy')
   const store = options.store ?? createMemoryStore({ clock })
+  const shown = options.decorate?.(store, clock) ?? store
   const records = options.records ?? createMemoryRecords()
   const routers = new Map<string, ToyRouter>()
   for (let index = 1; index <= options.routers; index += 1) {
@@ -99,6 +109,7 @@ export async function createToyFleet(options: {
       failUploads: 0,
       refuseLogin: false,
       stoppedServices: false,
+      rebootMs: 30_000,
       bootedAt: clock.monotonic(),
       uploads: 0,
     })
@@ -136,12 +147,12 @@ export async function createToyFleet(options: {
     if (metrics) countUpgrades(fleet, metrics)
     const stop = new AbortController()
     const ports: Ports = {
-      store: declareThrough(store, fleet),
+      store: declareThrough(shown, fleet),
       fleet,
       records,
-      secrets: { read: async () => ({ username: 'root', password: 'toy' }) },
+      secrets: options.secrets ?? { read: async () => ({ username: 'root', password: 'toy' }) },
       connector: toyConnector(routers, () => (connects += 1)),
-      upgraders: new Map([['toy', toyUpgrader(routers, clock, options.uploadMs ?? 0)]]),
+      upgraders: new Map([['toy', toyUpgrader(routers, clock, options)]]),
       images: {
         fetch: async () => {
           if (options.fetchMs !== undefined) await clock.sleep(options.fetchMs)
@@ -165,12 +176,17 @@ export async function createToyFleet(options: {
       uploads: createUploadGates(clock),
       settings: {
         probeIntervalMs: 15 * 60_000,
+        ...options.settings,
         ...(process.probesSince === undefined ? {} : { probesSince: process.probesSince }),
       },
     }
     const controllers = createControllers(ports, { devices: 8, operations: 50, images: 1 }, metrics)
     const running = controllers.run(stop.signal)
-    await controllers.ready
+    let isReady = false
+    void controllers.ready.then(() => (isReady = true))
+    // A store that is far away is not read at once.
+    if (options.decorate) await clock.runUntil(() => isReady, 60_000)
+    else await controllers.ready
     return {
       fleet,
       ports,
@@ -228,12 +244,20 @@ function toyUpgrader(
     monotonic(): number
     after(ms: number, fn: () => void): () => void
   },
-  uploadMs: number,
+  { uploadMs = 0, lingerMs = 0 }: { uploadMs?: number; lingerMs?: number },
 ): Upgrader {
   const of = (session: Session): ToyRouter => routers.get(session.address)!
+  const lingering = new Set<ToyRouter>()
   const reboot = (router: ToyRouter, release: string): void => {
-    router.up = false
-    clock.after(rebootMs, () => {
+    const goDown = (): void => {
+      lingering.delete(router)
+      router.up = false
+    }
+    if (lingerMs > 0) {
+      lingering.add(router)
+      clock.after(lingerMs, goDown)
+    } else goDown()
+    clock.after(lingerMs + router.rebootMs, () => {
       router.up = true
       router.boot += 1
       router.bootedAt = clock.monotonic()
@@ -257,7 +281,7 @@ function toyUpgrader(
         bootId: `${router.address}-boot-${router.boot}`,
         uptimeSeconds: (clock.monotonic() - router.bootedAt) / 1000,
         identity: router.identity,
-        upgrading: false,
+        upgrading: lingering.has(router),
         leftovers: router.stoppedServices,
       }
     },

@@ -37,6 +37,7 @@ export async function createWholeApp(
     collectionsLoaded: () => true,
     fleet,
     status: createStatusReader({ fleet, governor, clock, version: source.version }),
+    stop: () => governor.stop(),
     images,
     redaction: createRedaction(resources.of('Device'), resources.of('UpgradeOperation')),
     health: { live: [{ name: 'ping', holds: () => true }], ready: [] },

@@ -204,7 +204,7 @@ const syntaxWords: Record<ErrorCode, string> = {
   BAD_COLLECTION_TYPE: 'the tag does not fit the value',
   BAD_DIRECTIVE: 'a line that begins with % is no directive known here',
   BAD_DQ_ESCAPE: 'a backslash in double quotes begins no known escape',
-  BAD_INDENT: 'the indentation does not fit the lines above',
+  BAD_INDENT: 'the indentation does not fit the lines above; is a } or ] missing there?',
   BAD_PROP_ORDER: 'anchors and tags must come before the value',
   BAD_SCALAR_START: 'a value cannot begin with this character; quote it',
   BLOCK_AS_IMPLICIT_KEY:

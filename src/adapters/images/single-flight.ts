@@ -1,3 +1,5 @@
+import { orAbort } from '../or-abort.ts'
+
 type Run<T> = (signal: AbortSignal) => Promise<T>
 
 interface Flight<T> {
@@ -40,12 +42,4 @@ export function createSingleFlight<T>(): (key: string, signal: AbortSignal, run:
       }
     }
   }
-}
-
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  // The caller's own reason, whatever it is.
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', abort))
 }

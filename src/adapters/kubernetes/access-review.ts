@@ -1,3 +1,4 @@
+import { hasCode, ReflashError } from '../../core/errors.ts'
 import type { AccessReview, ClusterUser } from '../../ports/access-review.ts'
 import { failureOf } from './api-failure.ts'
 import type { Transport } from './transport.ts'
@@ -32,10 +33,11 @@ interface SubjectAccessReview {
 export function createAccessReview(transport: Transport): AccessReview {
   const post = async <T extends object>(path: string, spec: object, what: string): Promise<T> => {
     const answer = await transport.request({ method: 'POST', path, body: { spec }, limitMs })
+    const failure = failureOf(answer, what)
+    if (!failure) return answer.body as T
     // Only a refusal of ours is told in the server's words: others may quote what was sent, which is a token.
-    const failure = failureOf(answer.status === 403 ? answer : { ...answer, body: undefined }, what)
-    if (failure) throw failure
-    return answer.body as T
+    if (hasCode(failure, 'Forbidden') && answer.status === 403) throw failure
+    throw new ReflashError(failure.code, `${what}: HTTP ${answer.status}`)
   }
   const reviewToken = (token: string, audiences?: string[]): Promise<TokenReview> =>
     post(

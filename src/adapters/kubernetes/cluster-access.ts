@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { RequestOptions } from 'node:https'
-import { KubeConfig } from '@kubernetes/client-node'
+import { dirname, resolve } from 'node:path'
+import { KubeConfig, loadYaml } from '@kubernetes/client-node'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 
 /** What a connection to an API server needs. */
@@ -28,12 +29,13 @@ export interface ClusterAccess {
   readonly proxyUrl: string | undefined
   /**
    * What to connect and ask with now: files and exec plugins are read anew as they change. `renew` forgets what is
-   * remembered of them. @throws ReflashError `ServerUnavailable` when they cannot be read now.
+   * remembered of them. It takes as long as a plugin takes, of which but one runs at a time.
+   * @throws ReflashError `ServerUnavailable` when they cannot be read now.
    */
   credentials(options?: { renew: boolean }): Promise<Credentials>
 }
 
-/** A rotated token or certificate is taken up within this; the files are small, and requests many. */
+/** A rotated certificate is taken up within this, a token within a minute of the library; files are small, requests many. */
 const rememberMs = 10_000
 
 /**
@@ -46,17 +48,30 @@ export function openClusterAccess(
 ): ClusterAccess {
   let config = loadConfig(source)
   let known: { credentials: Credentials; at: number } | undefined
+  let reading: { credentials: Promise<Credentials>; renews: boolean } | undefined
   const { server, proxyUrl } = clusterOf(config)
+  const read = async (renew: boolean): Promise<Credentials> => {
+    // Another KubeConfig remembers no token, and no answer of an exec plugin.
+    if (renew) config = loadConfig(source)
+    const credentials = await readCredentials(config)
+    known = { credentials, at: monotonic() }
+    return credentials
+  }
   return {
     server,
     proxyUrl,
     namespace: config.getContextObject(config.getCurrentContext())?.namespace?.trim() || undefined,
     async credentials({ renew } = { renew: false }) {
-      // Another KubeConfig remembers no token, and no answer of an exec plugin.
-      if (renew) config = loadConfig(source)
       if (known && !renew && monotonic() - known.at < rememberMs) return known.credentials
-      known = { credentials: await readCredentials(config), at: monotonic() }
-      return known.credentials
+      // Whoever asks meanwhile waits for the same answer; what had begun before a renewal is none.
+      if (reading && (reading.renews || !renew)) return reading.credentials
+      const own = { credentials: read(renew), renews: renew }
+      reading = own
+      try {
+        return await own.credentials
+      } finally {
+        if (reading === own) reading = undefined
+      }
     },
   }
 }
@@ -64,8 +79,31 @@ export function openClusterAccess(
 /** Where Kubernetes puts the token of a pod. */
 const podTokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
+/** Of several files in KUBECONFIG, `tokenFile` counts in the first. */
+class KubeConfigWithTokenFiles extends KubeConfig {
+  #tokenFiles = new Map<string, string>()
+
+  override loadFromString(text: string, options?: Parameters<KubeConfig['loadFromString']>[1]): void {
+    super.loadFromString(text, options)
+    const { users } = (loadYaml(text) ?? {}) as { users?: { name: string; user?: { tokenFile?: string } }[] }
+    for (const { name, user } of users ?? []) if (user?.tokenFile) this.#tokenFiles.set(name, user.tokenFile)
+  }
+
+  /** The library knows no `tokenFile`, but an equal of it: how it describes the token of a pod. */
+  override loadFromFile(file: string, options?: Parameters<KubeConfig['loadFromFile']>[1]): void {
+    super.loadFromFile(file, options)
+    this.users = this.users.map((user) => {
+      const tokenFile = this.#tokenFiles.get(user.name)
+      if (tokenFile === undefined) return user
+      const { token: _token, ...rest } = user
+      const config = { tokenFile: resolve(dirname(file), tokenFile) }
+      return { ...rest, authProvider: { name: 'tokenFile', config } }
+    })
+  }
+}
+
 function loadConfig({ kubeconfig, context }: { kubeconfig?: string; context?: string }): KubeConfig {
-  const config = new KubeConfig()
+  const config = new KubeConfigWithTokenFiles()
   try {
     if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
     else if (existsSync(podTokenFile) && context === undefined) config.loadFromCluster()

@@ -1,6 +1,6 @@
 import { hasCode, messageOf, ReflashError } from '../../core/errors.ts'
 import type { RecordedEvent } from '../../ports/event-log.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import { eventCollection, eventObject, eventObjectName, eventSeries } from './event-object.ts'
 import type { ApiAnswer, Transport } from './transport.ts'
 
@@ -32,7 +32,7 @@ export function createEventWriter(
         body: eventSeries(event),
       })
       // The server forgets an event after an hour or so, and one that was dropped never was.
-      if (answer.status !== 404) return answer
+      if (!isAbsent(answer)) return answer
     }
     return transport.request({ ...common, method: 'POST', path, body: eventObject(event, instance) })
   }

@@ -89,14 +89,9 @@ async function list(ask: Ask & { kind: 'List' }, options: FollowOptions): Promis
     })
     const failure = failureOf(answer, `list ${path}`)
     if (failure) return failed(failure, { ...answer, lastedMs: clock.monotonic() - startedAt })
-    const { items, metadata } = (answer.body ?? {}) as {
+    const { items, metadata } = answer.body as {
       items?: RawObject[]
-      metadata?: { resourceVersion?: string; continue?: string }
-    }
-    // Something between here and the server may well answer 200 with a page for people.
-    if (metadata?.resourceVersion === undefined) {
-      const noList = new ReflashError('ServerUnavailable', `list ${path}: the answer is no list`)
-      return failed(noList, { ...answer, lastedMs: clock.monotonic() - startedAt })
+      metadata: { resourceVersion: string; continue?: string }
     }
     return {
       outcome: {

@@ -1,6 +1,5 @@
 import type { LeaseRecord } from '../../core/election.ts'
-import { ReflashError } from '../../core/errors.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import type { ApiAnswer, Transport } from './transport.ts'
 
 /** The fields of a `coordination.k8s.io/v1` Lease that matter to an election; the others are written as they were read. */
@@ -43,17 +42,13 @@ export function openLease(options: {
   const leaseOf = (answer: ApiAnswer): Lease => {
     const failure = failureOf(answer, what)
     if (failure) throw failure
-    const { metadata } = (answer.body ?? {}) as Partial<Lease>
-    if (metadata?.resourceVersion === undefined) {
-      throw new ReflashError('ServerUnavailable', `${what}: the answer is no Lease`)
-    }
     return answer.body as Lease
   }
 
   return {
     async read(signal) {
       const answer = await transport.request({ method: 'GET', path, ...common(signal) })
-      return answer.status === 404 ? undefined : leaseOf(answer)
+      return isAbsent(answer) ? undefined : leaseOf(answer)
     },
     async write(record, over, signal) {
       const base = over ?? {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { hasCode } from '../../core/errors.ts'
 import type { RecordStore } from '../../ports/record-store.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import type { ApiAnswer, Transport } from './transport.ts'
 
 /** On each of our ConfigMaps; its value is the first part of the record's name. */
@@ -31,19 +32,22 @@ export function createConfigMapRecords(transport: Transport, namespace: string):
   return {
     async get(name) {
       const answer = await transport.request({ method: 'GET', path: place(name) })
-      if (answer.status === 404) return undefined
+      if (isAbsent(answer)) return undefined
       check(answer, `record ${name}`)
       return valueOf(answer.body as ConfigMap)
     },
     async put(name, value) {
       const body = bodyOf(name, value)
-      const replaced = await transport.request({ method: 'PUT', path: place(name), body })
-      if (replaced.status !== 404) return check(replaced, `record ${name}`)
-      check(await transport.request({ method: 'POST', path: collection, body }), `record ${name}`)
+      const replace = () => transport.request({ method: 'PUT', path: place(name), body })
+      const replaced = await replace()
+      if (!isAbsent(replaced)) return check(replaced, `record ${name}`)
+      const made = await transport.request({ method: 'POST', path: collection, body })
+      const isTaken = hasCode(failureOf(made, ''), 'AlreadyExists')
+      check(isTaken ? await replace() : made, `record ${name}`)
     },
     async delete(name) {
       const answer = await transport.request({ method: 'DELETE', path: place(name) })
-      if (answer.status !== 404) check(answer, `record ${name}`)
+      if (!isAbsent(answer)) check(answer, `record ${name}`)
     },
     async list(prefix) {
       const found: { name: string; value: unknown }[] = []

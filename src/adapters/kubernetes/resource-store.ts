@@ -5,7 +5,7 @@ import { hasCode } from '../../core/errors.ts'
 import { missing, taken } from '../../core/stored-object.ts'
 import type { Clock, Random } from '../../ports/clock.ts'
 import { compareVersions, type ResourceStore, type StoreEvent } from '../../ports/resource-store.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import { followKind, type RawEvent, type RawObject } from './follow-kind.ts'
 import { mergeStreams } from './merge-streams.ts'
 import type { ApiAnswer, Transport } from './transport.ts'
@@ -50,7 +50,7 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Resource
     part: { path: string; query?: Record<string, string>; contentType: string; body: object },
   ): Promise<R> => {
     const answer = await transport.request({ method: 'PATCH', ...part })
-    if (answer.status === 404) throw missing(object)
+    if (isAbsent(answer)) throw missing(object)
     return toResource(object.kind, require(answer, idOf(object))) as R
   }
 
@@ -77,7 +77,7 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Resource
   return {
     async get<K extends Kind>(kind: K, key: Key) {
       const answer = await transport.request({ method: 'GET', path: place(kind, key) })
-      if (answer.status === 404) return undefined
+      if (isAbsent(answer)) return undefined
       return toResource(kind, require(answer, idOf({ kind, metadata: key }))) as KindMap[K]
     },
 
@@ -158,7 +158,7 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Resource
           ...(resourceVersion === undefined ? {} : { preconditions: { resourceVersion } }),
         },
       })
-      if (answer.status !== 404) require(answer, idOf({ kind, metadata: key }))
+      if (!isAbsent(answer)) require(answer, idOf({ kind, metadata: key }))
     },
   }
 }

@@ -5,7 +5,7 @@ import { hasCode, ReflashError } from '../../core/errors.ts'
 import { keyString } from '../../core/keys.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Secrets } from '../../ports/secrets.ts'
-import { failureOf } from './api-failure.ts'
+import { failureOf, isAbsent } from './api-failure.ts'
 import type { Transport } from './transport.ts'
 
 /** A fleet shares a few Secrets: one answer serves all who ask within this. */
@@ -43,16 +43,18 @@ export function createClusterSecrets(transport: Transport, clock: Clock): Cluste
   const known = new Map<string, { until: number; entries: Promise<Entries | undefined> }>()
   /** In the order in which they are to be looked at. */
   const used = new Map<string, Used>()
+  /** What one reader saw otherwise than the one before, who has to be told. */
+  const differing = new Set<string>()
 
   const fetch = async ({ namespace, name }: Key): Promise<Entries | undefined> => {
     const path = `/api/v1/namespaces/${namespace}/secrets/${name}`
     const answer = await transport.request({ method: 'GET', path })
-    if (answer.status === 404) return undefined
-    if (answer.status === 403) {
+    if (isAbsent(answer)) return undefined
+    const failure = failureOf(answer, `Secret ${namespace}/${name}`)
+    if (hasCode(failure, 'Forbidden') && answer.status === 403) {
       const how = `bind the ClusterRole reflash-credentials in namespace ${namespace}`
       throw new ReflashError('CredentialsInvalid', `Secret ${name} may not be read: ${how}`)
     }
-    const failure = failureOf(answer, `Secret ${namespace}/${name}`)
     if (failure) throw failure
     const { data = {} } = answer.body as { data?: Record<string, string> }
     const entries = Object.entries(data).map(([key, value]) => [
@@ -71,15 +73,20 @@ export function createClusterSecrets(transport: Transport, clock: Clock): Cluste
     const entries = fetch(key)
     const entry = { until: now + rememberMs, entries }
     known.set(id, entry)
+    const note = (digest: string): void => {
+      const before = used.get(id)
+      if (before && before.digest !== digest) differing.add(id)
+      used.set(id, { key, readAt: now, digest })
+    }
     entries.then(
       (found) => {
         if (!found) entry.until = now + rememberMissingMs
-        used.set(id, { key, readAt: now, digest: digestOf(found) })
+        note(digestOf(found))
       },
       () => {
         // What failed is asked again by the next.
         known.delete(id)
-        used.set(id, { key, readAt: now, digest: unreadable })
+        note(unreadable)
       },
     )
     return entries
@@ -87,7 +94,8 @@ export function createClusterSecrets(transport: Transport, clock: Clock): Cluste
 
   /** The ids of those of the next turn that are not what they were when they were read. */
   const look = async (): Promise<Set<string>> => {
-    const changed = new Set<string>()
+    const changed = new Set(differing)
+    differing.clear()
     for (const [id, one] of [...used].slice(0, looksPerTurn)) {
       used.delete(id)
       if (clock.monotonic() - one.readAt > forgetMs) continue

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { sameValue } from '../../core/same-value.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { orAbort } from '../or-abort.ts'
 import type { ClusterAccess, Credentials, TlsMaterial } from './cluster-access.ts'
 
 export interface ApiRequest {
@@ -14,7 +15,7 @@ export interface ApiRequest {
   /** Of the body; `application/json` unless told. */
   contentType?: string
   signal?: AbortSignal
-  /** For the whole answer, unless it is a stream; 30 s unless told. */
+  /** For the whole answer and what it takes to ask, unless it is a stream; 30 s unless told. */
   limitMs?: number
 }
 
@@ -39,7 +40,7 @@ export interface ApiStream {
 /**
  * One API server over connections that are kept. Answers of any status are data; what throws is ReflashError
  * `ServerUnavailable`, and an abort rejects with the signal's reason. While the server does not answer, one request a
- * second asks whether it does again, and the others fail at once.
+ * second asks whether it does again, and the others fail at once. An error over one request is an answer.
  */
 export interface Transport {
   request(request: ApiRequest): Promise<ApiAnswer>
@@ -56,6 +57,8 @@ const askAgainMs = 1000
 /** Longer answers than this are no answers of an API server. */
 const maxTextBytes = 512 * 1024 * 1024
 const maxRetryAfterMs = 60_000
+/** Said by what stands before a server that is not there, and by a server that is about to go. */
+const awayStatus = new Set([502, 503, 504])
 
 export function createTransport(options: {
   access: ClusterAccess
@@ -123,20 +126,23 @@ export function createTransport(options: {
 
   const open = async (request: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> => {
     passGate()
+    let waitsFor = 'has no credentials to be asked with'
     try {
-      let response = await send(request, await access.credentials(), signal)
+      const credentials = await orAbort(access.credentials(), signal)
+      waitsFor = 'does not answer'
+      let response = await send(request, credentials, signal)
       if (response.statusCode === 401) {
         await response.body.dump()
         // A token that was rotated; once, since a token that is wrong stays wrong.
-        response = await send(request, await access.credentials({ renew: true }), signal)
+        response = await send(request, await orAbort(access.credentials({ renew: true }), signal), signal)
       }
-      noteAnswer(response.statusCode < 500)
+      noteAnswer(!awayStatus.has(response.statusCode))
       return response
     } catch (error) {
       if (request.signal?.aborted) throw error
       noteAnswer(false)
       if (error instanceof ReflashError) throw error
-      throw unavailable(`does not answer: ${messageOf(error)}`, error)
+      throw unavailable(`${waitsFor}: ${messageOf(error)}`, error)
     }
   }
 
