@@ -38,11 +38,12 @@ interface Change {
   text: string
 }
 
-const fail = (status: number, reason: string, message = reason): ApiAnswer => ({
+/** What an API server answers instead of doing what was asked. */
+export const fail = (status: number, reason: string, message = reason): ApiAnswer => ({
   status,
-  body: { kind: 'Status', status: 'Failure', reason, message, code: status },
+  body: { apiVersion: 'v1', kind: 'Status', status: 'Failure', reason, message, code: status },
 })
-const ok = (body: unknown): ApiAnswer => ({ status: 200, body })
+const ok = (body: object): ApiAnswer => ({ status: 200, body: { apiVersion: 'v1', kind: 'List', ...body } })
 
 /** Custom resources lie in `store`, everything else in here. */
 export function createApiServer(parts: {
@@ -145,7 +146,7 @@ export function createApiServer(parts: {
       return method === 'POST' ? fail(409, 'AlreadyExists') : fail(404, 'NotFound')
     if (method === 'DELETE') configMaps.delete(key)
     else if (method !== 'GET') configMaps.set(key, JSON.stringify(body))
-    return ok(method === 'GET' ? (JSON.parse(known!) as unknown) : body)
+    return ok(method === 'GET' ? (JSON.parse(known!) as object) : body!)
   }
 
   const kindOf = ({ path }: ApiRequest): Kind | undefined => {
@@ -161,9 +162,12 @@ export function createApiServer(parts: {
       if (kind) return onResource(kind, request, staleBy)
       if (path.includes('/leases')) return leases.answer(request)
       if (path.includes('/configmaps')) return onConfigMap(request)
-      if (path.includes('/secrets/')) return ok({ data: inBase64(secret) })
+      if (path.includes('/secrets/')) return ok({ kind: 'Secret', data: inBase64(secret) })
       const why = halted()
-      return ok({ metadata: { annotations: why === undefined ? {} : { [haltAnnotation]: why } } })
+      return ok({
+        kind: 'Namespace',
+        metadata: { annotations: why === undefined ? {} : { [haltAnnotation]: why } },
+      })
     },
     async *watch({ kind, from, lastsMs, signal }) {
       const endsAt = clock.monotonic() + lastsMs

@@ -2,7 +2,7 @@ import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { ApiAnswer, ApiRequest, ApiStream, Transport } from '../../src/adapters/kubernetes/transport.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/ports/clock.ts'
-import type { ApiServer } from './api-server.ts'
+import { fail, type ApiServer } from './api-server.ts'
 import type { Life } from './mortal.ts'
 
 /** What may befall one request, one answer or one event. */
@@ -16,6 +16,8 @@ const mishaps = {
   Conflict: 0.1,
   TooManyRequests: 0.1,
   InternalError: 0.1,
+  /** Something on the way answers with a page for people. */
+  ForeignPage: 0.05,
   /** A list shows what was some changes ago. */
   StaleList: 0.3,
   /** A list, a page of one, or a watch would begin at a version that is kept no more. */
@@ -170,13 +172,15 @@ export function createUnreliableNetwork(parts: {
       const refusal = (asked: ApiRequest): ApiAnswer | undefined => {
         const { method, query } = asked
         if (befalls('TooManyRequests', draws))
-          return { ...failure(429, 'TooManyRequests'), retryAfterMs: draws.pick([0, retryAfterMs]) }
-        if (befalls('InternalError', draws)) return failure(draws.pick([500, 503, 504]), 'InternalError')
+          return { ...fail(429, 'TooManyRequests'), retryAfterMs: draws.pick([0, retryAfterMs]) }
+        if (befalls('InternalError', draws)) return fail(draws.pick([500, 503, 504]), 'InternalError')
         const mayExpire = isList(asked) || asked.path.endsWith('/configmaps')
+        if (befalls('ForeignPage', draws))
+          return { status: draws.pick([200, 404, 502]), body: '<html>Sorry</html>' }
         if (mayExpire && (query?.['continue'] || draws.chance(1 / 2)) && befalls('Expired', draws))
-          return failure(410, 'Expired')
+          return fail(410, 'Expired')
         if ((method === 'PATCH' || method === 'PUT') && befalls('Conflict', draws))
-          return failure(409, 'Conflict')
+          return fail(409, 'Conflict')
         return undefined
       }
       const request = async (asked: ApiRequest): Promise<ApiAnswer> => {
@@ -213,7 +217,10 @@ export function createUnreliableNetwork(parts: {
         await clock.sleep(draws.integer(2, answerMs), signal)
         if (place.outage === 'RequestsCut' || place.outage === 'AnswersCut') await aborted(signal)
         const no = refusal(asked)
-        if (no) return { ...no, lines: nothing(), text: async () => JSON.stringify(no.body) }
+        if (no) {
+          const text = typeof no.body === 'string' ? no.body : JSON.stringify(no.body)
+          return { ...no, lines: lineOf(text), text: async () => text }
+        }
         const either = AbortSignal.any([signal, breakAll.signal])
         const lines = server.watch({
           kind: server.kindOf(asked)!,
@@ -236,7 +243,7 @@ export function createUnreliableNetwork(parts: {
             await alive(clock.sleep(secondMs, signal))
           if (befalls('BrokenWatch', draws)) throw unavailable('closed the connection')
           if (befalls('Expired', draws)) {
-            yield JSON.stringify({ type: 'ERROR', object: failure(410, 'Expired').body })
+            yield JSON.stringify({ type: 'ERROR', object: fail(410, 'Expired').body })
             return
           }
           noteOrder(line)
@@ -267,11 +274,6 @@ export function createUnreliableNetwork(parts: {
 const never = new Promise<never>(() => {})
 const unavailable = (why: string): ReflashError =>
   new ReflashError('ServerUnavailable', `the API server ${why}`)
-const failure = (status: number, reason: string): ApiAnswer => ({
-  status,
-  body: { kind: 'Status', status: 'Failure', reason, message: `${reason}, says the seed`, code: status },
-})
-
 /** Some mishaps happen in a world, the others never: what always happens together hides what happens alone. */
 function drawRates(random: SeededRandom): Record<Mishap, number> {
   const rate = (most: number): number => (random.chance(1 / 2) ? random() * most : 0)
@@ -286,4 +288,6 @@ const aborted = (signal: AbortSignal): Promise<never> =>
     else signal.addEventListener('abort', fail, { once: true })
   })
 
-async function* nothing(): AsyncGenerator<string> {}
+async function* lineOf(text: string): AsyncGenerator<string> {
+  yield text
+}
