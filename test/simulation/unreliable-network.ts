@@ -75,7 +75,7 @@ export interface UnreliableNetwork {
   /** From here on nothing goes wrong. */
   calm(): void
   readonly faults: ReadonlyMap<NetworkFault, number>
-  /** The most requests that one process sent within a second, and a minute, at whose end nobody answered it. */
+  /** The most requests that one process sent within a second, and a minute, in which nobody answered it. */
   readonly mostUnanswered: { perSecond: number; perMinute: number }
 }
 
@@ -139,6 +139,7 @@ export function createUnreliableNetwork(parts: {
     transport({ place: index, name, life, onRequest }) {
       const place = places[index]!
       const draws = random.fork(name)
+      /** Since somebody was last answered, within a minute. */
       const sent: number[] = []
       /** Of the newest change that was told, of any kind. */
       let newest = 0
@@ -147,13 +148,17 @@ export function createUnreliableNetwork(parts: {
         if (!life.alive()) await never
         onRequest(request)
         const now = clock.monotonic()
+        const isAnswered = !isDown && place.outage !== 'RequestsCut' && place.outage !== 'AnswersCut'
+        if (isAnswered) {
+          sent.length = 0
+          return
+        }
         sent.push(now)
         while (sent[0]! <= now - minuteMs) sent.shift()
         if (sent.length > maxAtOnce && sent.at(-maxAtOnce) === now) {
           mostUnanswered.perSecond = Infinity
           await never
         }
-        if (!isDown && place.outage !== 'RequestsCut' && place.outage !== 'AnswersCut') return
         const inSecond = sent.filter((at) => at > now - secondMs).length
         mostUnanswered.perSecond = Math.max(mostUnanswered.perSecond, inSecond)
         mostUnanswered.perMinute = Math.max(mostUnanswered.perMinute, sent.length)
