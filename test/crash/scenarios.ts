@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { FleetOptions } from '../../src/simulator/fleet.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
+import { until } from '../support/until.ts'
 import type { ScenarioName } from './points.ts'
 import { defaultTimeouts, flashesOf, target, type World } from './world.ts'
 
@@ -61,7 +62,9 @@ export const scenarios: Record<ScenarioName, Scenario> = {
       const { operations } = await world.resources()
       expect(operations.map(({ status }) => status.failureClass)).toEqual(['Lost', undefined])
       // It was written and only did not boot: somebody helps, and the verdict is corrected.
-      world.fleet.routers[0]!.powerCycle()
+      const [router] = world.fleet.routers
+      router!.powerCycle()
+      await until('it has booted', () => router!.state.power === 'Up')
       await converge(world)
       const corrected = (await world.resources()).operations
       expect(corrected.map(({ status }) => status.phase)).toEqual(['Succeeded', 'Succeeded'])

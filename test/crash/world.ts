@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import { readState } from '../../src/adapters/sqlite/state.ts'
 import type { AnyResource, Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
 import type { Ending } from '../../src/app.ts'
@@ -18,6 +17,7 @@ import { serveFleet } from '../../src/simulator/serve-fleet.ts'
 import { createFastClock } from '../support/fast-clock.ts'
 import { until } from '../support/until.ts'
 import type { When } from './look-on.ts'
+import { runOnce } from './run-once.ts'
 
 /** How much faster the routers live: their limit of a minute for a start is then six seconds. */
 const pace = 10
@@ -65,7 +65,7 @@ export interface World {
   killAt(point: Point): Promise<void>
   /** Takes away everything that is known beside the manifests. */
   forget(): Promise<void>
-  /** Runs it once more; it has to end by itself. */
+  /** Runs it once more, in this process, where its code is warm; it has to end by itself. */
   finish(): Promise<Ending>
   resources(): Promise<Resources>
   /** What was wrong with a start, at the moment when it reached its router. */
@@ -83,10 +83,6 @@ export interface Resources {
   devices: Device[]
   operations: UpgradeOperation[]
 }
-
-/** Hundreds of processes run the same code. */
-const compiled = mkdtempSync(join(tmpdir(), 'reflash-crash-compiled-'))
-afterAll(() => rmSync(compiled, { recursive: true, force: true }))
 
 const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
 
@@ -138,19 +134,25 @@ export async function withWorld(
     policy: { ...policy, ...options.policy },
   })
   const children = new Set<ChildProcess>()
-  const world = openWorld(folder, fleet, children)
+  const over = new AbortController()
+  const world = openWorld(folder, fleet, { children, over: over.signal })
   const served = await serveFleet({ routers: world.routers, addresses: fleet.addresses })
   try {
     await world.declare()
     await body(world)
   } finally {
+    over.abort()
     for (const child of children) child.kill('SIGKILL')
     await served.close()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): World & { routers: Router[] } {
+function openWorld(
+  folder: string,
+  fleet: Fleet,
+  { children, over }: { children: Set<ChildProcess>; over: AbortSignal },
+): World & { routers: Router[] } {
   const [directory, state, cache] = ['fleet', 'state.db', 'cache'].map((name) => join(folder, name)) as [
     string,
     string,
@@ -193,7 +195,7 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
     const where = own ? [point.when, point.name, String(point.nth ?? 1)] : []
     const child = spawn(process.execPath, [victim, directory, state, cache, ...where], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: folder, NODE_COMPILE_CACHE: compiled },
+      env: { PATH: process.env['PATH'], HOME: folder, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] },
     })
     children.add(child)
     const output = { stdout: '', stderr: '' }
@@ -239,10 +241,10 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
       for (const name of await readdir(folder)) if (name.startsWith('state.db')) await rm(join(folder, name))
     },
     finish: async () => {
-      const ended = await run()
-      expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
-      expect(bugsOf(ended)).toEqual([])
-      return ended.lines.at(-1)!.ending!
+      const lines: Line[] = []
+      await runOnce({ directory, state, cache }, (line) => void lines.push(line), { signal: over })
+      expect(bugsOf({ lines })).toEqual([])
+      return lines.at(-1)!.ending!
     },
     resources: async () => {
       const { resources } = await readState(state)
@@ -260,7 +262,7 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
 export const said = ({ lines, stderr }: Ended): string =>
   [...lines.map((line) => JSON.stringify(line)), stderr].slice(-60).join('\n')
 
-export const bugsOf = ({ lines }: Ended): string[] => lines.flatMap(({ bug }) => bug ?? [])
+export const bugsOf = ({ lines }: Pick<Ended, 'lines'>): string[] => lines.flatMap(({ bug }) => bug ?? [])
 
 async function declare(
   fleet: Fleet,
