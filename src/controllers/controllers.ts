@@ -140,15 +140,23 @@ export function createControllers(
     }
   }
 
-  function onDevice({ type, object, before }: Change & { object: Device }): void {
+  function onDevice(change: Change & { object: Device }): void {
+    const { type, object, before } = change
     const id = keyString(keyOf(object))
     const old = before as Device | undefined
     const claimMoved = old?.status.operationRef?.name !== object.status.operationRef?.name
     if (!old || claimMoved || declaredChange(old, object)) queues.Device.add(id)
     if (type === 'Deleted' || !sameValue(old?.spec.addresses, object.spec.addresses)) wakeTwins(object)
     wakeOperations(id, old?.status.lastProbeTime !== object.status.lastProbeTime)
-    for (const policy of fleet.assessment(id)?.counts.keys() ?? [])
+    wakePoliciesOf(change)
+  }
+
+  /** Those that count it; when it goes or is declared anew, also those that may count it no more. */
+  function wakePoliciesOf({ type, object, before }: Change & { object: Device }): void {
+    for (const policy of fleet.assessment(keyString(keyOf(object)))?.counts.keys() ?? [])
       wakePolicy(`${object.metadata.namespace}/${policy}`)
+    if (!before || (type !== 'Deleted' && !declaredChange(before, object))) return
+    for (const policy of fleet.policiesOf(categoryKeyOf(before)!)) wakePolicy(keyString(keyOf(policy)))
   }
 
   /** Operations under way look again; one whose device is Lost does when that has answered. */

@@ -38,6 +38,8 @@ export interface Change {
 }
 
 const startWindowMs = 60_000
+/** Ends that an answer still on its way may be older than. */
+const maxEnds = 10_000
 
 /** A set of objects for each key of an index; empty sets are dropped. */
 class Index<T extends AnyResource> {
@@ -100,6 +102,8 @@ export class Fleet {
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
   readonly #policiesCache = new Map<string, UpgradePolicy[]>()
   readonly #listeners = new Set<(change: Change) => void>()
+  /** By uid, the version with which an object went. */
+  readonly #ends = new Map<string, string>()
   #latest = '0'
   #turns = 0
 
@@ -150,9 +154,8 @@ export class Fleet {
     const objects = this.#objects.get(object.kind)!
     const id = keyString(keyOf(object))
     const before = objects.get(id)
-    const age = before ? compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) : 1
-    // Word of an object's end may come when another of its name is known already.
-    if (type === 'Deleted' ? !before || age < 0 : age <= 0) return
+    if (type === 'Deleted') this.#noteEnd(object)
+    if (this.#isOld(type, object, before)) return
     this.#turns += 1
     if (compareVersions(object.metadata.resourceVersion, this.#latest) > 0)
       this.#latest = object.metadata.resourceVersion
@@ -172,6 +175,21 @@ export class Fleet {
     for (const listener of this.#listeners) {
       listener({ type, object, ...(before ? { before } : {}) })
     }
+  }
+
+  /** Whether it tells nothing new of its object. */
+  #isOld(type: Change['type'], { metadata }: AnyResource, before: AnyResource | undefined): boolean {
+    const { uid, resourceVersion } = metadata
+    const age = before ? compareVersions(resourceVersion, before.metadata.resourceVersion) : 1
+    // Word of an object's end may come when another of its name is known already.
+    if (type === 'Deleted') return !before || age < 0
+    // An answer to a read or a write may come later than word of the end.
+    return age <= 0 || compareVersions(resourceVersion, this.#ends.get(uid) ?? '0') <= 0
+  }
+
+  #noteEnd({ metadata }: AnyResource): void {
+    this.#ends.set(metadata.uid, metadata.resourceVersion)
+    if (this.#ends.size > maxEnds) this.#ends.delete(this.#ends.keys().next().value!)
   }
 
   /** Takes in what the store tells of itself. */
