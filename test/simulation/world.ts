@@ -92,7 +92,9 @@ export async function runWorld(seed: number, controllers = 1): Promise<Report> {
   await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
   for (const each of [life, ...others]) each.die()
-  return world.report(crashes)
+  const report = await world.report(crashes)
+  world.forget()
+  return report
 }
 
 interface WorldOptions {
@@ -121,6 +123,7 @@ function createWorld(options: WorldOptions) {
     maxConcurrent: controllers === 1 ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
+  const forgotten = new AbortController()
   let writes = 0
   let lives = 0
 
@@ -154,7 +157,7 @@ function createWorld(options: WorldOptions) {
       settings: { probeIntervalMs: 15 * minuteMs },
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-    void running.run(new AbortController().signal)
+    void running.run(forgotten.signal)
     let isReady = false
     void running.ready.then(() => (isReady = true))
     // Only at a distance does it take time to read the fleet.
@@ -190,6 +193,8 @@ function createWorld(options: WorldOptions) {
     async declare() {
       for (const { manifest } of fleet.declared) await store.apply(manifest)
     },
+    /** Lets go of what the dead left waiting, which would be kept in memory. */
+    forget: () => forgotten.abort(),
     /** An operator does something, or nothing. */
     async disturb() {
       const what = random.pick(['nothing', 'pause', 'run', 'halt', 'go', 'retry'] as const)
@@ -288,12 +293,16 @@ function mortalConnector(connector: Connector, life: Life): Connector {
     knock: (...args) => guarded.knock(...args),
     async connect(...args) {
       const session: Session = await connector.connect(...args)
-      life.atDeath(() => void session.close())
       if (!life.alive()) {
         void session.close()
         await new Promise(() => {})
       }
-      return mortal(session, life)
+      const forget = life.atDeath(() => void session.close())
+      const close = (): Promise<void> => {
+        forget()
+        return session.close()
+      }
+      return mortal({ ...session, close }, life)
     },
   }
 }
