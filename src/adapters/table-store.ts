@@ -108,14 +108,14 @@ export function createTableStore(parts: {
       }
     },
     create: <K extends Kind>(manifest: Manifest<K>) => {
-      const own = structuredClone(manifest)
+      const own = copyOf(manifest)
       return commit<KindMap[K]>(() => {
         if (read(own.kind, own.metadata)) throw taken(own)
         return create(own)
       })
     },
     apply: <K extends Kind>(manifest: Manifest<K>) => {
-      const own = structuredClone(manifest)
+      const own = copyOf(manifest)
       return commit<KindMap[K]>(() => {
         const before = read(own.kind, own.metadata)
         return before ? write('Modified', before, applied(before, own, nextVersion())) : create(own)
@@ -127,7 +127,7 @@ export function createTableStore(parts: {
         return write('Modified', before, withFinalizers(before, object, finalizers, nextVersion()))
       }),
     saveStatus: <R extends AnyResource>(object: R) => {
-      const own = structuredClone(object)
+      const own = { ...object, metadata: { ...object.metadata }, status: copyOf(object.status) }
       return commit<R>(() => {
         const before = stored(own)
         return write('Modified', before, withStatus(before, own, nextVersion()))
@@ -147,6 +147,9 @@ export function createTableStore(parts: {
     },
   }
 }
+
+/** What is stored is JSON anyhow. */
+const copyOf = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
 const parse = (text: string | undefined): AnyResource | undefined =>
   text === undefined ? undefined : (JSON.parse(text) as AnyResource)
