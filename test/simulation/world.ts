@@ -88,6 +88,7 @@ export async function runWorld(seed: number, controllers = 1): Promise<Report> {
   }
   await clock.advance(2 * hourMs)
   if (!quiet) await world.calm()
+  world.rest()
   // Long enough for every backoff, quarantine and recheck to come round.
   await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
@@ -123,6 +124,7 @@ function createWorld(options: WorldOptions) {
     maxConcurrent: controllers === 1 ? maxConcurrent : Infinity,
     routers: fleet.routers,
   })
+  const settings = { probeIntervalMs: 15 * minuteMs }
   const forgotten = new AbortController()
   let writes = 0
   let lives = 0
@@ -154,7 +156,7 @@ function createWorld(options: WorldOptions) {
         clock,
       }),
       uploads: createUploadGates(ownClock),
-      settings: { probeIntervalMs: 15 * minuteMs },
+      settings,
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
     void running.run(forgotten.signal)
@@ -193,6 +195,8 @@ function createWorld(options: WorldOptions) {
     async declare() {
       for (const { manifest } of fleet.declared) await store.apply(manifest)
     },
+    /** From here on each probe finds what the last one found: fewer of them show as much. */
+    rest: () => void (settings.probeIntervalMs = hourMs),
     /** Lets go of what the dead left waiting, which would be kept in memory. */
     forget: () => forgotten.abort(),
     /** An operator does something, or nothing. */
