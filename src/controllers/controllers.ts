@@ -127,17 +127,18 @@ export function createControllers(
   }
 
   function wakePolicy(policy: string): void {
-    rollouts.add(policy)
+    wakeRollout(policy)
     queues.UpgradePolicy.add(policy, { after: statusDelayMs })
+  }
+
+  function wakeRollout(policy: string): void {
+    if ((fleet.candidates(policy)?.size ?? 0) > 0) rollouts.add(policy)
   }
 
   /** A slot has come free: whoever waits for one may try again. */
   function wakeWaiting(): void {
     for (const operation of fleet.waiting()) queues.UpgradeOperation.add(keyString(keyOf(operation)))
-    for (const policy of fleet.all('UpgradePolicy')) {
-      const key = keyString(keyOf(policy))
-      if ((fleet.candidates(key)?.size ?? 0) > 0) rollouts.add(key)
-    }
+    for (const policy of fleet.all('UpgradePolicy')) wakeRollout(keyString(keyOf(policy)))
   }
 
   function onDevice(change: Change & { object: Device }): void {

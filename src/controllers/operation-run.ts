@@ -47,7 +47,7 @@ export function openRun(
   shutdown: AbortSignal,
   onWritten: (version: string) => void,
 ): OperationRun {
-  const { fleet } = ports
+  const { clock, fleet } = ports
   const controller = new AbortController()
   const onShutdown = (): void => controller.abort(shutdown.reason)
   if (shutdown.aborted) onShutdown()

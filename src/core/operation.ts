@@ -86,7 +86,7 @@ export interface OperationWorld {
   claim: 'None' | 'Mine' | 'Other'
   /** Asked whenever the next step is to leave Queued or to start the flash. */
   admission: Admission
-  cancel?: CancelWish
+  cancel?: CancelWish | undefined
   /** A session on the device is open in this run. */
   hasSession: boolean
   outcome?: Outcome
