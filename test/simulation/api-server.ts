@@ -40,9 +40,13 @@ interface Change {
 
 const fail = (status: number, reason: string, message = reason): ApiAnswer => ({
   status,
-  body: { kind: 'Status', status: 'Failure', reason, message, code: status },
+  body: { apiVersion: 'v1', kind: 'Status', status: 'Failure', reason, message, code: status },
 })
-const ok = (body: unknown): ApiAnswer => ({ status: 200, body })
+/** Whatever a server answers says what it is. */
+const ok = (body: object, kind = 'List'): ApiAnswer => ({
+  status: 200,
+  body: { apiVersion: 'v1', kind, ...body },
+})
 
 /** Custom resources lie in `store`, everything else in here. */
 export function createApiServer(parts: {
@@ -119,7 +123,7 @@ export function createApiServer(parts: {
         case 'DELETE': {
           const { preconditions } = body as { preconditions?: { resourceVersion?: string } }
           await store.delete(kind, place!, preconditions)
-          return ok({ kind: 'Status' })
+          return ok({}, 'Status')
         }
         case 'PUT':
           return fail(405, 'MethodNotAllowed')
@@ -145,7 +149,7 @@ export function createApiServer(parts: {
       return method === 'POST' ? fail(409, 'AlreadyExists') : fail(404, 'NotFound')
     if (method === 'DELETE') configMaps.delete(key)
     else if (method !== 'GET') configMaps.set(key, JSON.stringify(body))
-    return ok(method === 'GET' ? (JSON.parse(known!) as unknown) : body)
+    return ok(method === 'GET' ? (JSON.parse(known!) as object) : (body as object), 'ConfigMap')
   }
 
   const kindOf = ({ path }: ApiRequest): Kind | undefined => {
@@ -161,9 +165,12 @@ export function createApiServer(parts: {
       if (kind) return onResource(kind, request, staleBy)
       if (path.includes('/leases')) return leases.answer(request)
       if (path.includes('/configmaps')) return onConfigMap(request)
-      if (path.includes('/secrets/')) return ok({ data: inBase64(secret) })
+      if (path.includes('/secrets/')) return ok({ data: inBase64(secret) }, 'Secret')
       const why = halted()
-      return ok({ metadata: { annotations: why === undefined ? {} : { [haltAnnotation]: why } } })
+      return ok(
+        { metadata: { annotations: why === undefined ? {} : { [haltAnnotation]: why } } },
+        'Namespace',
+      )
     },
     async *watch({ kind, from, lastsMs, signal }) {
       const endsAt = clock.monotonic() + lastsMs
