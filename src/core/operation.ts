@@ -140,7 +140,7 @@ export const lostWatchMs = 30 * 24 * 3600_000
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
 /** A device on its way down still answers for a while; none has written its flash and booted so soon. */
-const goingDownMs = 2000
+const goingDownMs = 1000
 /** At least this lies between the end of a knock and the next one. */
 const knockGapMs = 50
 const haltPollMs = 1000

@@ -796,7 +796,7 @@ describe('each step', () => {
       )
       return nextStep(inPhase('Flashing'), begun, now).act
     }
-    expect(waitAfter('250ms')).toEqual({ kind: 'Wait', ms: 2000 })
+    expect(waitAfter('250ms')).toEqual({ kind: 'Wait', ms: 1000 })
     expect(waitAfter('5s')).toEqual({ kind: 'Wait', ms: 5000 })
   })
 
