@@ -8,6 +8,10 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // Many suites start processes, hundreds of them: each takes what an earlier one has compiled.
+    env: {
+      NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/reflash-compiled', import.meta.url)),
+    },
     // Real routers and processes stand behind some suites; a hang there must end with a name, not with the job.
     testTimeout: 60_000,
     hookTimeout: 120_000,

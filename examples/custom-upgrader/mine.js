@@ -70,7 +70,7 @@ export const upgrader = {
     if ((await digest(session, commandMs, signal)) === sha256) return
     const { code, stderr } = await session.upload(
       ['sh', '-c', `cat >${image}`],
-      content,
+      content(),
       { deadlineMs: uploadMs, sizeBytes, onProgress, ...(throttle ? { throttle } : {}) },
       signal,
     )

@@ -52,17 +52,12 @@ export function createTableStore(parts: {
   }
   const nextVersion = (): string => String(table.latest() + 1)
 
-  /** What has become of an object: the text of the caller's own copy, and the change if there is one. */
+  /** What has become of an object, as a copy that is the caller's own, and the change if there is one. */
   interface Written {
-    text: string
+    object: AnyResource
     change?: Change
   }
-  const write = (
-    type: Change['type'],
-    before: AnyResource | undefined,
-    next: AnyResource | undefined,
-  ): Written => {
-    if (!next) return { text: JSON.stringify(before) }
+  const write = (type: Change['type'], next: AnyResource): Written & { change: Change } => {
     const text = JSON.stringify(next)
     const change = {
       type: isGone(next) ? 'Deleted' : type,
@@ -71,15 +66,17 @@ export function createTableStore(parts: {
       text,
     } as const
     table.write(next.metadata, change)
-    return { text, change }
+    return { object: next, change }
   }
+  const modify = (before: AnyResource, next: AnyResource | undefined): Written =>
+    next ? write('Modified', next) : { object: before }
   const commit = async <R extends AnyResource>(work: () => Written): Promise<R> => {
-    const { text } = await table.commit(work, ({ change }) => change && log.append(change))
-    return JSON.parse(text) as R
+    const { object } = await table.commit(work, ({ change }) => change && log.append(change))
+    return object as R
   }
   const create = (manifest: Manifest): Written => {
     const stamp = { resourceVersion: nextVersion(), uid: newUid(), time: toTime(clock.now()) }
-    return write('Added', undefined, created(manifest, stamp))
+    return write('Added', created(manifest, stamp))
   }
 
   return {
@@ -108,29 +105,29 @@ export function createTableStore(parts: {
       }
     },
     create: <K extends Kind>(manifest: Manifest<K>) => {
-      const own = structuredClone(manifest)
+      const own = copyOf(manifest)
       return commit<KindMap[K]>(() => {
         if (read(own.kind, own.metadata)) throw taken(own)
         return create(own)
       })
     },
     apply: <K extends Kind>(manifest: Manifest<K>) => {
-      const own = structuredClone(manifest)
+      const own = copyOf(manifest)
       return commit<KindMap[K]>(() => {
         const before = read(own.kind, own.metadata)
-        return before ? write('Modified', before, applied(before, own, nextVersion())) : create(own)
+        return before ? modify(before, applied(before, own, nextVersion())) : create(own)
       })
     },
     setFinalizers: <R extends AnyResource>(object: R, finalizers: readonly string[]) =>
       commit<R>(() => {
         const before = stored(object)
-        return write('Modified', before, withFinalizers(before, object, finalizers, nextVersion()))
+        return modify(before, withFinalizers(before, object, finalizers, nextVersion()))
       }),
     saveStatus: <R extends AnyResource>(object: R) => {
-      const own = structuredClone(object)
+      const own = { ...object, metadata: { ...object.metadata }, status: copyOf(object.status) }
       return commit<R>(() => {
         const before = stored(own)
-        return write('Modified', before, withStatus(before, own, nextVersion()))
+        return modify(before, withStatus(before, own, nextVersion()))
       })
     },
     async delete(kind, key, { resourceVersion } = {}) {
@@ -140,13 +137,16 @@ export function createTableStore(parts: {
         if (resourceVersion !== undefined) requireVersion(before, resourceVersion)
         const time = toTime(clock.now())
         return before.metadata.finalizers?.length
-          ? write('Modified', before, deleting(before, nextVersion(), time)).change
-          : write('Deleted', before, removed(before, nextVersion())).change
+          ? modify(before, deleting(before, nextVersion(), time)).change
+          : write('Deleted', removed(before, nextVersion())).change
       }
       await table.commit(work, (change) => change && log.append(change))
     },
   }
 }
+
+/** What is stored is JSON anyhow. */
+const copyOf = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
 const parse = (text: string | undefined): AnyResource | undefined =>
   text === undefined ? undefined : (JSON.parse(text) as AnyResource)

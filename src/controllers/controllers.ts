@@ -127,28 +127,37 @@ export function createControllers(
   }
 
   function wakePolicy(policy: string): void {
-    rollouts.add(policy)
+    wakeRollout(policy)
     queues.UpgradePolicy.add(policy, { after: statusDelayMs })
+  }
+
+  function wakeRollout(policy: string): void {
+    if ((fleet.candidates(policy)?.size ?? 0) > 0) rollouts.add(policy)
   }
 
   /** A slot has come free: whoever waits for one may try again. */
   function wakeWaiting(): void {
     for (const operation of fleet.waiting()) queues.UpgradeOperation.add(keyString(keyOf(operation)))
-    for (const policy of fleet.all('UpgradePolicy')) {
-      const key = keyString(keyOf(policy))
-      if ((fleet.candidates(key)?.size ?? 0) > 0) rollouts.add(key)
-    }
+    for (const policy of fleet.all('UpgradePolicy')) wakeRollout(keyString(keyOf(policy)))
   }
 
-  function onDevice({ type, object, before }: Change & { object: Device }): void {
+  function onDevice(change: Change & { object: Device }): void {
+    const { type, object, before } = change
     const id = keyString(keyOf(object))
     const old = before as Device | undefined
     const claimMoved = old?.status.operationRef?.name !== object.status.operationRef?.name
     if (!old || claimMoved || declaredChange(old, object)) queues.Device.add(id)
     if (type === 'Deleted' || !sameValue(old?.spec.addresses, object.spec.addresses)) wakeTwins(object)
     wakeOperations(id, old?.status.lastProbeTime !== object.status.lastProbeTime)
-    for (const policy of fleet.assessment(id)?.counts.keys() ?? [])
+    wakePoliciesOf(change)
+  }
+
+  /** Those that count it; when it goes or is declared anew, also those that may count it no more. */
+  function wakePoliciesOf({ type, object, before }: Change & { object: Device }): void {
+    for (const policy of fleet.assessment(keyString(keyOf(object)))?.counts.keys() ?? [])
       wakePolicy(`${object.metadata.namespace}/${policy}`)
+    if (!before || (type !== 'Deleted' && !declaredChange(before, object))) return
+    for (const policy of fleet.policiesOf(categoryKeyOf(before)!)) wakePolicy(keyString(keyOf(policy)))
   }
 
   /** Operations under way look again; one whose device is Lost does when that has answered. */

@@ -38,6 +38,8 @@ export interface Change {
 }
 
 const startWindowMs = 60_000
+/** Ends that an answer still on its way may be older than. */
+const maxEnds = 10_000
 
 /** A set of objects for each key of an index; empty sets are dropped. */
 class Index<T extends AnyResource> {
@@ -100,6 +102,8 @@ export class Fleet {
   readonly #buildsCache = new Map<string, BuildWithImages[]>()
   readonly #policiesCache = new Map<string, UpgradePolicy[]>()
   readonly #listeners = new Set<(change: Change) => void>()
+  /** Uids of objects that have gone. */
+  readonly #ended = new Set<string>()
   #latest = '0'
   #turns = 0
 
@@ -150,9 +154,8 @@ export class Fleet {
     const objects = this.#objects.get(object.kind)!
     const id = keyString(keyOf(object))
     const before = objects.get(id)
-    const age = before ? compareVersions(object.metadata.resourceVersion, before.metadata.resourceVersion) : 1
-    // Word of an object's end may come when another of its name is known already.
-    if (type === 'Deleted' ? !before || age < 0 : age <= 0) return
+    if (type === 'Deleted') this.#noteEnd(object)
+    if (this.#isOld(type, object, before)) return
     this.#turns += 1
     if (compareVersions(object.metadata.resourceVersion, this.#latest) > 0)
       this.#latest = object.metadata.resourceVersion
@@ -172,6 +175,21 @@ export class Fleet {
     for (const listener of this.#listeners) {
       listener({ type, object, ...(before ? { before } : {}) })
     }
+  }
+
+  /** Whether it tells nothing new of its object. */
+  #isOld(type: Change['type'], { metadata }: AnyResource, before: AnyResource | undefined): boolean {
+    const { uid, resourceVersion } = metadata
+    const age = before ? compareVersions(resourceVersion, before.metadata.resourceVersion) : 1
+    // Word of an object's end may come when another of its name is known already.
+    if (type === 'Deleted') return !before || age < 0
+    // An answer to a read or a write may come later than word of the end, and nothing would end it once more.
+    return age <= 0 || this.#ended.has(uid)
+  }
+
+  #noteEnd({ metadata }: AnyResource): void {
+    this.#ended.add(metadata.uid)
+    if (this.#ended.size > maxEnds) this.#ended.delete(this.#ended.values().next().value!)
   }
 
   /** Takes in what the store tells of itself. */
@@ -530,10 +548,6 @@ export const policyKeyOf = (operation: UpgradeOperation): string =>
  */
 export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore {
   const underWay = new Map<string, Promise<unknown>>()
-  // Word of its end may have come before the answer, and nothing would end it once more.
-  const renew = (object: AnyResource): void => {
-    if (fleet.get(object.kind, object.metadata)) fleet.apply('Modified', object)
-  }
   const send = async <R extends AnyResource>(object: R, write: () => Promise<R>): Promise<R> => {
     const { resourceVersion } = object.metadata
     const known = fleet.get(object.kind, object.metadata)
@@ -541,7 +555,7 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
       requireVersion(known, resourceVersion)
     try {
       const written = await write()
-      renew(written)
+      fleet.apply('Modified', written)
       fleet.noteWritten(written)
       return written
     } catch (error) {
@@ -563,7 +577,7 @@ export function writeThrough(store: ResourceStore, fleet: Fleet): ResourceStore 
   // What the store has by now may take a while to be told, and until then every try would lose again.
   const refresh = async ({ kind, metadata }: AnyResource): Promise<void> => {
     const now = await store.get(kind, metadata)
-    if (now) return renew(now)
+    if (now) return fleet.apply('Modified', now)
     const known = fleet.get(kind, metadata)
     if (known?.metadata.uid === metadata.uid) fleet.apply('Deleted', known)
   }

@@ -22,7 +22,10 @@ import { cancelWish } from './cancel-wish.ts'
 import type { StartId } from './fleet.ts'
 import type { Ports } from './ports.ts'
 
-/** Reads everything that decides the next step of an operation. */
+/**
+ * Reads everything that decides the next step of an operation: what costs something when it is asked for, since whoever
+ * only looks for a device to come back asks for none of it. To be used before anything is awaited.
+ */
 export function observe(
   operation: UpgradeOperation,
   ports: Ports,
@@ -38,28 +41,46 @@ export function observe(
   const { namespace } = operation.metadata
   const device = fleet.get('Device', { namespace, name: operation.spec.deviceRef.name })
   const policy = policyOf(operation, device, ports)
-  const subject = device && subjectOf(operation, device, ports)
-  const cancel = cancelWish(operation, ports)
-  const admission = subject
-    ? admitOperation(operation, subject, {
-        ...(stop ? { stop } : {}),
-        ...(isBeforeStart(operation) ? startLimit(policy, ports, heldStart) : {}),
-        inFlight: inFlightWithout(operation, policy, ports),
-      })
-    : refusedFor(operation)
+  const subject = once(() => device && subjectOf(operation, device, ports))
+  const cancel = once(() => cancelWish(operation, ports))
+  const admission = once(() => {
+    const known = subject()
+    if (!known) return refusedFor(operation)
+    return admitOperation(operation, known, {
+      ...(stop ? { stop } : {}),
+      ...(isBeforeStart(operation) ? startLimit(policy, ports, heldStart) : {}),
+      inFlight: inFlightWithout(operation, policy, ports),
+    })
+  })
+  const target = once(() => {
+    const known = subject()
+    return known && targetOf(operation, known)
+  })
   return {
     claim: claimOf(operation, device),
-    admission,
-    ...(cancel ? { cancel } : {}),
+    get admission() {
+      return admission()
+    },
+    get cancel() {
+      return cancel()
+    },
     hasSession,
     ...(outcome ? { outcome } : {}),
-    target: subject && targetOf(operation, subject),
+    get target() {
+      return target()
+    },
     from: device ? factsOf(device) : {},
     identity: device?.status.identity,
     settings: policy?.spec ?? defaultPolicySettings,
     answeredSinceLost: isLost(operation) && hasAnswered(operation, device, ports.clock.now()),
     random01: ports.random(),
   }
+}
+
+/** Asks at the first call only. */
+function once<T>(ask: () => T): () => T {
+  let answer: { value: T } | undefined
+  return () => (answer ??= { value: ask() }).value
 }
 
 function isBeforeStart(operation: UpgradeOperation): boolean {

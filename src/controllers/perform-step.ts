@@ -193,7 +193,7 @@ async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
       job,
       run.session!,
       {
-        content: ports.images.open(job.image.sha256, run.signal),
+        content: () => ports.images.open(job.image.sha256, run.signal),
         ...(gate.throttle ? { throttle: gate.throttle } : {}),
         onProgress: (sentBytes) => {
           const now = ports.clock.monotonic()

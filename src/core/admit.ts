@@ -105,8 +105,14 @@ export function chosenImage(subject: Subject): FirmwareImage | undefined {
   return match.kind === 'One' ? match.image : undefined
 }
 
-/** Names one upgrade of one device: its build, its image, and the policy's retry token. */
-export function upgradeStem(subject: Subject): { revision: string; stem: string } | undefined {
+/** Names one upgrade of one device, whatever the attempt. */
+interface UpgradeStem {
+  revision: string
+  stem: string
+}
+
+/** Made from its build, its image, and the policy's retry token. */
+export function upgradeStem(subject: Subject): UpgradeStem | undefined {
   const image = chosenImage(subject)
   if (!image?.status.sha256 || !subject.target) return undefined
   const revision = revisionOf(subject.target.build.metadata.name, [image.status.sha256])
@@ -364,11 +370,9 @@ const isFlashFailure = (
 ): failureClass is 'Lost' | 'RolledBack' | 'WrongVersion' | 'Unhealthy' =>
   ['Lost', 'RolledBack', 'WrongVersion', 'Unhealthy'].includes(failureClass)
 
-function checkAttempts(subject: Subject): Blocked | undefined {
-  if (subject.request) return undefined
-  const stem = upgradeStem(subject)?.stem
-  if (stem === undefined) return undefined
-  const [latest] = attemptsOf(stem, subject.operations)
+function checkAttempts(subject: Subject, { upgrade }: Asked): Blocked | undefined {
+  if (subject.request || !upgrade) return undefined
+  const [latest] = attemptsOf(upgrade.stem, subject.operations)
   return latest && checkEarlier(latest, subject)
 }
 
@@ -391,10 +395,10 @@ function checkOthers({ device, request, operations }: Subject): Blocked | undefi
   return other ? no('Upgrading', `operation ${other.metadata.name} is upgrading it`) : undefined
 }
 
-function checkMarker(subject: Subject): Blocked | undefined {
+function checkMarker(subject: Subject, { upgrade }: Asked): Blocked | undefined {
   const { lastFlash, bootId } = subject.device.status
   if (!lastFlash) return undefined
-  const nameOrStem = subject.request?.metadata.name ?? upgradeStem(subject)?.stem
+  const nameOrStem = subject.request?.metadata.name ?? upgrade?.stem
   return markerFellBack(lastFlash, bootId, nameOrStem)
     ? no(
         'RolledBack',
@@ -456,7 +460,13 @@ function checkSlots(subject: Subject, limits: SharedLimits): Blocked | undefined
   return undefined
 }
 
-type Step = (subject: Subject, limits: SharedLimits | undefined) => Blocked | undefined
+/** What checks ask for beside the subject. */
+interface Asked {
+  limits: SharedLimits | undefined
+  upgrade: UpgradeStem | undefined
+}
+
+type Step = (subject: Subject, asked: Asked) => Blocked | undefined
 
 /** Cheap and stable facts first and shared slots last, so that a blocked device holds no slot. */
 const steps: Record<CheckId, Step> = {
@@ -471,12 +481,19 @@ const steps: Record<CheckId, Step> = {
   busy: checkOthers,
   marker: checkMarker,
   reachable: checkReachable,
-  slots: (subject, limits) => limits && checkSlots(subject, limits),
+  slots: (subject, { limits }) => limits && checkSlots(subject, limits),
 }
 const order = Object.keys(checkTitles) as CheckId[]
 
-/** Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart. */
-export function admit(subject: Subject, limits?: SharedLimits): Admission {
+/**
+ * Decides every start. Without `limits` it says whether the device is a candidate, shared slots apart. Whoever knows the
+ * subject's `upgrade` already hands it in.
+ */
+export function admit(
+  subject: Subject,
+  limits?: SharedLimits,
+  upgrade: UpgradeStem | undefined = upgradeStem(subject),
+): Admission {
   const checks: Check[] = []
   let blocked: Blocked | undefined
   for (const id of order) {
@@ -485,7 +502,7 @@ export function admit(subject: Subject, limits?: SharedLimits): Admission {
       checks.push({ id, outcome: 'NotReached' })
       continue
     }
-    blocked = steps[id](subject, limits)
+    blocked = steps[id](subject, { limits, upgrade })
     checks.push(blocked ? { id, outcome: 'Failed', blocked } : { id, outcome: 'Passed' })
   }
   return { admitted: !blocked, checks, ...(blocked ? { blocked } : {}) }

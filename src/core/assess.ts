@@ -36,11 +36,13 @@ export function assess(subject: Subject): Assessment {
     ...(owner ? { owner: owner.metadata.name } : {}),
   }
   if (policies.length === 0) return { ...base, onTarget: false, counts: new Map() }
-  const blocked = onTarget ? undefined : admit(subject).blocked
-  const stem = upgradeStem(subject)
-  const latest = stem && attemptsOf(stem.stem, subject.operations)[0]
+  const upgrade = upgradeStem(subject)
+  const blocked = onTarget ? undefined : admit(subject, undefined, upgrade).blocked
+  const latest = upgrade && attemptsOf(upgrade.stem, subject.operations)[0]
   const candidate =
-    onTarget || blocked || !stem ? undefined : { ...stem, attempt: latest ? attemptNumber(latest) + 1 : 1 }
+    onTarget || blocked || !upgrade
+      ? undefined
+      : { ...upgrade, attempt: latest ? attemptNumber(latest) + 1 : 1 }
   return {
     ...base,
     onTarget,

@@ -86,7 +86,7 @@ export interface OperationWorld {
   claim: 'None' | 'Mine' | 'Other'
   /** Asked whenever the next step is to leave Queued or to start the flash. */
   admission: Admission
-  cancel?: CancelWish
+  cancel?: CancelWish | undefined
   /** A session on the device is open in this run. */
   hasSession: boolean
   outcome?: Outcome
@@ -139,6 +139,8 @@ export const lostWatchMs = 30 * 24 * 3600_000
 /** Knocking starts fast and slows down after two minutes. */
 const fastKnockMs = 120_000
 const slowKnockMs = 10_000
+/** A device on its way down still answers for a while; none has written its flash and booted so soon. */
+const goingDownMs = 1000
 /** At least this lies between the end of a knock and the next one. */
 const knockGapMs = 50
 const haltPollMs = 1000
@@ -507,7 +509,7 @@ function afterStart(
   result: StartResult,
   now: number,
 ): Step {
-  const wait: Act = { kind: 'Wait', ms: parseDuration(world.settings.timeouts.reconnectRetry) }
+  const retryMs = parseDuration(world.settings.timeouts.reconnectRetry)
   switch (result.kind) {
     case 'Started':
       return {
@@ -515,7 +517,7 @@ function afterStart(
           phase: 'Rebooting',
           message: silent,
         }),
-        act: wait,
+        act: { kind: 'Wait', ms: Math.max(goingDownMs, retryMs) },
         durable: true,
       }
     case 'Unknown':
@@ -523,7 +525,7 @@ function afterStart(
         status: change(operation, now, {
           message: `no answer to the start (${result.message}); looking at what the device does`,
         }),
-        act: wait,
+        act: { kind: 'Wait', ms: retryMs },
         durable: false,
       }
     case 'Refused':

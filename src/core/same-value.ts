@@ -5,10 +5,12 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (Array.isArray(a) !== Array.isArray(b)) return false
   const left = a as Record<string, unknown>
   const right = b as Record<string, unknown>
-  const keys = Object.keys(left).filter((key) => left[key] !== undefined)
-  const others = Object.keys(right).filter((key) => right[key] !== undefined)
-  return (
-    keys.length === others.length &&
-    keys.every((key) => Object.hasOwn(right, key) && sameValue(left[key], right[key]))
-  )
+  let unmatched = 0
+  for (const key of Object.keys(right)) if (right[key] !== undefined) unmatched += 1
+  for (const key of Object.keys(left)) {
+    if (left[key] === undefined) continue
+    if (!Object.hasOwn(right, key) || !sameValue(left[key], right[key])) return false
+    unmatched -= 1
+  }
+  return unmatched === 0
 }

@@ -26,7 +26,8 @@ export interface StartToken {
 }
 
 export interface UploadContext {
-  content: AsyncIterable<Uint8Array>
+  /** The image from its first byte, each time that it is called. */
+  content: () => AsyncIterable<Uint8Array>
   onProgress: (sentBytes: number) => void
   throttle?: (bytes: number, signal: AbortSignal) => Promise<void>
 }

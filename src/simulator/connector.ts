@@ -76,21 +76,26 @@ export const createSimulatedConnector = (clock: Clock, network: Network): Connec
     return { username, publicKey }
   }
 
-  /** Waits as a TCP connection would for whoever is at the address. */
-  const reach = async (at: { address: string; port: number }, limitMs: number, signal: AbortSignal) => {
+  /** Waits as a TCP connection would for whoever is at the address, or says why there is none. */
+  const reach = async (
+    at: { address: string; port: number },
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<Router | string> => {
     const router = network(at.address, at.port)
     const answer = router?.answer() ?? 'Refuses'
     const roundTripMs = (router?.timings.connectMs ?? 0) / 4
     await clock.sleep(answer === 'Silent' ? limitMs : Math.min(limitMs, roundTripMs), signal)
     if (router !== undefined && answer === 'Accepts' && roundTripMs <= limitMs) return router
-    const what = answer === 'Silent' ? 'does not answer' : 'refuses the connection'
-    throw new ReflashError('Unreachable', `${at.address} port ${at.port} ${what}`)
+    return answer === 'Silent' ? 'does not answer' : 'refuses the connection'
   }
 
   const attempt = async (target: Target, address: string, limit: { ms: number; signal: AbortSignal }) => {
     const at = { address, port: target.port }
     const startedMs = clock.monotonic()
     const router = await reach(at, limit.ms, limit.signal)
+    if (typeof router === 'string')
+      throw new ReflashError('Unreachable', `${address} port ${target.port} ${router}`)
     const greeting = router.greet()
     const handshakeMs = (router.timings.connectMs * 3) / 4 + greeting.delayMs
     const leftMs = limit.ms - (clock.monotonic() - startedMs)
@@ -158,10 +163,12 @@ export const createSimulatedConnector = (clock: Clock, network: Network): Connec
     knock: async ({ addresses, port, jumpHost }, limitMs, signal) => {
       signal.throwIfAborted()
       if (jumpHost !== undefined) return undefined
-      const attempts = addresses.map((address) => reach({ address, port }, limitMs, signal))
-      const answered = await Promise.any(attempts).then(Boolean, () => false)
-      signal.throwIfAborted()
-      return answered
+      return new Promise<boolean>((resolve, reject) => {
+        const attempts = addresses.map(async (address) => {
+          if (typeof (await reach({ address, port }, limitMs, signal)) !== 'string') resolve(true)
+        })
+        Promise.all(attempts).then(() => resolve(false), reject)
+      })
     },
   }
 }

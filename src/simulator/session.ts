@@ -55,8 +55,9 @@ export const createSession = (
       const late = `no answer from ${address} within ${deadlineMs} ms`
       cancels.push(clock.after(deadlineMs, () => fail(new ReflashError('Timeout', late))))
       link.onEnd((how) => {
+        if (ended) return
         if (how === 'Closed') fail(lost())
-        else if (!ended) cancels.push(clock.after(keepaliveMs, () => fail(lost())))
+        else cancels.push(clock.after(keepaliveMs, () => fail(lost())))
       })
       const control = {
         get ended() {

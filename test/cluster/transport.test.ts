@@ -44,7 +44,7 @@ async function transportTo(server: string, parts: { cluster?: object; user?: obj
   cleanUps.push(() => transport.close())
   const get = (path = '/things', more: object = {}): Promise<ApiAnswer> =>
     transport.request({ method: 'GET', path, ...more })
-  return { transport, clock, get }
+  return { transport, clock, get, kubeconfig }
 }
 
 async function startProxied(reply: (url: URL) => Reply = () => ({ body: { ok: true } })) {
@@ -298,6 +298,20 @@ describe.each([
     cleanUps.push(async () => vi.useRealTimers())
     await clock.advance(61_000)
     await expect(get()).rejects.toThrow(/the credentials for .* cannot be read: ENOENT/)
+  })
+
+  test('that is refused while the kubeconfig is being written is asked for again', async () => {
+    let accepted = 'old'
+    const { clock, tokenFile, kubeconfig, get } = await startGuarded(() => accepted)
+    await get()
+    accepted = 'new'
+    await writeFile(tokenFile, 'new')
+    const whole = await readFile(kubeconfig)
+    await writeFile(kubeconfig, '')
+    await expect(get()).rejects.toMatchObject(unavailable)
+    await writeFile(kubeconfig, whole)
+    await clock.advance(1000)
+    expect((await get()).status).toBe(200)
   })
 
   test('that is wrong is tried twice and no more', async () => {

@@ -37,6 +37,11 @@ export const recordStoreContract = (name: string, open: () => Promise<RecordsWor
       expect(await records.list('')).toEqual([])
     })
 
+    it('takes the same value from several at once', async () => {
+      await Promise.all(Array.from({ length: 8 }, () => records.put('value', 1)))
+      expect(await records.list('')).toEqual([{ name: 'value', value: 1 }])
+    })
+
     it('lists by prefix, ordered by name, taking every character for itself', async () => {
       for (const each of ['b/1', 'a/2', 'a/1', 'a', 'a%', 'a_', 'A/1', 'a*', 'ä'])
         await records.put(each, each)

@@ -89,6 +89,35 @@ describe('who owns a device', () => {
     await app.stop()
   })
 
+  test('a policy no longer counts a device that was relabelled, or is gone at last', async () => {
+    const world = await createToyFleet({
+      routers: 2,
+      policy: { selector: { matchLabels: { site: 'here' } } },
+    })
+    await world.declare()
+    for (const index of [1, 2]) await world.store.apply(deviceSpec(index, {}, { site: 'here' }))
+    const app = await world.start()
+    const matched = async () => (await policyOf(world)).status.counts?.matched
+    await world.clock.advance(minutes(30))
+    expect(await matched()).toBe(2)
+    await world.store.apply(deviceSpec(1, {}, { site: 'there' }))
+    await world.clock.advance(minutes(1))
+    expect(await matched()).toBe(1)
+
+    const theirs = 'example.com/kept-for-the-audit'
+    const kept = await deviceOf(world, 2)
+    await world.store.setFinalizers(kept, [...(kept.metadata.finalizers ?? []), theirs])
+    await world.store.delete('Device', key('ap-2'))
+    await world.clock.advance(minutes(1))
+    expect((await deviceOf(world, 2)).metadata.finalizers).toEqual([theirs])
+    expect(await matched()).toBe(1)
+    await world.store.setFinalizers(await deviceOf(world, 2), [])
+    await world.clock.advance(minutes(1))
+    expect(await matched()).toBe(0)
+    expect(bugs(world)).toEqual([])
+    await app.stop()
+  })
+
   test('a build of another category is not flashed, though the board would take it', async () => {
     const world = await createToyFleet({ routers: 1 })
     await world.declare()

@@ -32,6 +32,13 @@ describe('setCondition', () => {
     },
   )
 
+  test('leaves a list alone in which nothing changes, unless it is out of order', () => {
+    const ordered = setCondition(setCondition(undefined, ready, start), { ...ready, type: 'Stalled' }, start)
+    expect(setCondition(ordered, ready, start + 60_000)).toBe(ordered)
+    expect(setCondition(ordered.toReversed(), ready, start + 60_000)).toEqual(ordered)
+    expect(removeCondition(ordered, 'Paused')).toBe(ordered)
+  })
+
   test('cuts a long message, between characters, and is not fooled by its own cut', () => {
     const message = `${'x'.repeat(1023)}😀`
     const before = setCondition(undefined, { ...ready, message }, start)

@@ -788,6 +788,18 @@ describe('each step', () => {
     expect([waitAfterKnock(119_000, 0), waitAfterKnock(121_000, 0)]).toEqual([1000, 10_000])
   })
 
+  test('a device that goes down is left alone at first', () => {
+    const waitAfter = (reconnectRetry: string): Act => {
+      const timeouts = { ...defaultPolicySettings.timeouts, reconnectRetry }
+      const begun = world(
+        after({ kind: 'Start', result: { kind: 'Started' } }, { settings: settings({ timeouts }) }),
+      )
+      return nextStep(inPhase('Flashing'), begun, now).act
+    }
+    expect(waitAfter('250ms')).toEqual({ kind: 'Wait', ms: 1000 })
+    expect(waitAfter('5s')).toEqual({ kind: 'Wait', ms: 5000 })
+  })
+
   test('a knock that nobody answers is part of the time until the next one', () => {
     expect([300, 1000, 1500].map((tookMs) => waitAfterKnock(60_000, tookMs))).toEqual([700, 50, 50])
   })

@@ -1,7 +1,8 @@
 /** Killed more than once, robbed of its state, and restarted over other manifests: still nothing is flashed twice. */
 import { describe, expect, test, vi } from 'vitest'
 import { expectFlashedOnce, expectRest, scenarios } from './scenarios.ts'
-import { nameOfPoint, target, withWorld, type Point } from './world.ts'
+import { withWorld } from './standalone-world.ts'
+import { nameOfPoint, target, type Point } from './world.ts'
 
 vi.setConfig({ maxConcurrency: 10 })
 const limitMs = 120_000

@@ -5,7 +5,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { coalesced, points, type ScenarioName } from './points.ts'
 import { expectRest, scenarios } from './scenarios.ts'
-import { nameOfPoint, said, withWorld, type Point } from './world.ts'
+import { said, withWorld } from './standalone-world.ts'
+import { nameOfPoint, type Point } from './world.ts'
 
 const names = Object.keys(points) as ScenarioName[]
 /** A start that never happened is proven by the uptime alone, and the routers' minutes take a while here too. */

@@ -28,6 +28,10 @@ export function lookOn(outside: Outside, notice: Notice): Outside {
   }
 }
 
+/** The same where others write what is declared. */
+export const lookOnCluster = (outside: ClusterOutside, notice: Notice): ClusterOutside =>
+  watchedOutside(outside, createAround(notice), notice)
+
 function createAround(notice: Notice): Around {
   const counts = new Map<string, number>()
   const next = (counter: string): number => {

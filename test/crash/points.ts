@@ -61,6 +61,23 @@ export const points = {
 
 export type ScenarioName = keyof typeof points
 
+/** In a cluster others write what is declared. */
+const isOfOthers = ({ name }: Point): boolean => name.startsWith('apply ') || name === 'delete Device'
+const finalizers = (...kinds: string[]): Point[] => kinds.flatMap((kind) => write(`finalizers of ${kind}`))
+/** Objects that others made are kept until their end has been seen to. */
+const ofCluster: Partial<Record<ScenarioName, Point[]>> = {
+  plain: finalizers('Build', 'FirmwareImage', 'Device'),
+  returned: finalizers('Device'),
+}
+
+/** The same for the home in a cluster. */
+export const clusterPoints = Object.fromEntries(
+  Object.entries(points).map(([name, listed]) => [
+    name,
+    [...listed.filter((point) => !isOfOthers(point)), ...(ofCluster[name as ScenarioName] ?? [])],
+  ]),
+) as Record<ScenarioName, Point[]>
+
 /** Writes that nothing hangs on: phases between the durable ones, written when a second has passed, and messages. */
 export const coalesced = new Set([
   'phase Checking',

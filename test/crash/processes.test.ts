@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { until } from '../support/until.ts'
 import { expectRest, scenarios } from './scenarios.ts'
-import { target, withWorld, type World } from './world.ts'
+import { withWorld } from './standalone-world.ts'
+import { target, type World } from './world.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const limitMs = 120_000

@@ -1,15 +1,16 @@
 import { expect } from 'vitest'
 import type { FleetOptions } from '../../src/simulator/fleet.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
+import { until } from '../support/until.ts'
 import type { ScenarioName } from './points.ts'
-import { defaultTimeouts, flashesOf, target, type World } from './world.ts'
+import { defaultTimeouts, flashesOf, target, type Rest, type World } from './world.ts'
 
 interface Scenario {
   options?: Partial<FleetOptions>
   /** What has happened before the run that is killed. */
   begin?: (world: World) => Promise<void>
   /** How a run that is not killed ends. */
-  ending: 'Converged' | 'Stuck'
+  ending: Rest
   /** Of these routers the first is not brought to the target. */
   firstStays?: boolean
   /** Starts that one operation may take. */
@@ -19,10 +20,6 @@ interface Scenario {
 }
 
 const removed = 'ap-001'
-
-async function converge(world: World): Promise<void> {
-  expect(await world.finish()).toEqual({ kind: 'Converged' })
-}
 
 /** The first router with the given fault. */
 const withFault =
@@ -61,8 +58,10 @@ export const scenarios: Record<ScenarioName, Scenario> = {
       const { operations } = await world.resources()
       expect(operations.map(({ status }) => status.failureClass)).toEqual(['Lost', undefined])
       // It was written and only did not boot: somebody helps, and the verdict is corrected.
-      world.fleet.routers[0]!.powerCycle()
-      await converge(world)
+      const [router] = world.fleet.routers
+      router!.powerCycle()
+      await until('it has booted', () => router!.state.power === 'Up')
+      await world.comesTo('Converged')
       const corrected = (await world.resources()).operations
       expect(corrected.map(({ status }) => status.phase)).toEqual(['Succeeded', 'Succeeded'])
       expectFlashedOnce(world, 1)
@@ -70,7 +69,7 @@ export const scenarios: Record<ScenarioName, Scenario> = {
   },
   removed: {
     begin: async (world) => {
-      await converge(world)
+      await world.comesTo('Converged')
       await world.declare({ without: [removed] })
     },
     ending: 'Converged',
@@ -79,15 +78,15 @@ export const scenarios: Record<ScenarioName, Scenario> = {
       const { devices } = await world.resources()
       expect(devices.map(({ metadata }) => metadata.name)).toEqual(['ap-002'])
       await world.declare()
-      await converge(world)
+      await world.comesTo('Converged')
       expectFlashedOnce(world, 1)
     },
   },
   returned: {
     begin: async (world) => {
-      await converge(world)
+      await world.comesTo('Converged')
       await world.declare({ without: [removed] })
-      await converge(world)
+      await world.comesTo('Converged')
       await world.declare()
     },
     ending: 'Converged',
@@ -112,8 +111,7 @@ export function expectFlashedOnce({ fleet, wrongStarts }: World, starts: number)
 
 /** What has to be so when a run has ended by itself, whatever was killed before it. */
 export async function expectRest(world: World, scenario: Scenario): Promise<void> {
-  const ending = await world.finish()
-  expect(ending.kind, JSON.stringify(ending)).toBe(scenario.ending)
+  await world.comesTo(scenario.ending)
   expectFlashedOnce(world, scenario.starts)
   for (const [index, { name, state }] of world.fleet.routers.entries()) {
     const stays = index === 0 && scenario.firstStays === true

@@ -3,9 +3,8 @@
  * each write and each command before and after, as a line of JSON, and last how the run ended.
  */
 import { writeSync } from 'node:fs'
-import { runDirectory } from '../../src/app.ts'
-import { defaults, readConfig } from '../../src/config.ts'
 import { lookOn, type Notice } from './look-on.ts'
+import { runOnce } from './run-once.ts'
 
 const [directory = '', state = '', cache = '', ...point] = process.argv.slice(2)
 // Synchronous, so that what was said before a kill has been said.
@@ -18,17 +17,4 @@ const notice: Notice = async (when, name, nth) => {
   await new Promise(() => {})
 }
 
-const flags = { ...defaults, maxStartsPerMinute: '10000', state, cache }
-const ending = await runDirectory(readConfig(directory, flags, process.env), {
-  once: true,
-  version: '0.0.0',
-  signal: new AbortController().signal,
-  events: {
-    emit: (event) => {
-      if (event.type === 'Bug') say({ bug: `${event.controller} ${event.key}: ${String(event.error)}` })
-      if (event.type === 'Phase') say({ phase: `${event.operation.name}: ${event.phase}: ${event.message}` })
-    },
-  },
-  decorate: (outside) => lookOn(outside, notice),
-})
-say({ ending })
+await runOnce({ directory, state, cache }, say, { decorate: (outside) => lookOn(outside, notice) })

@@ -1,20 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, expect } from 'vitest'
-import { readState } from '../../src/adapters/sqlite/state.ts'
-import type { AnyResource, Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
-import type { Ending } from '../../src/app.ts'
-import { createFleet, type Fleet, type FleetOptions } from '../../src/simulator/fleet.ts'
+import type { Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
 import { nameOf } from '../../src/simulator/command.ts'
+import { createFleet, type Fleet, type FleetOptions } from '../../src/simulator/fleet.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { knownReleases, type Release } from '../../src/simulator/release.ts'
 import type { Link, Router } from '../../src/simulator/router.ts'
-import { serveFleet } from '../../src/simulator/serve-fleet.ts'
 import { createFastClock } from '../support/fast-clock.ts'
 import { until } from '../support/until.ts'
 import type { When } from './look-on.ts'
@@ -34,45 +23,30 @@ export interface Point {
 export const nameOfPoint = ({ when, name, nth = 1 }: Point): string =>
   `${when} ${name}${nth === 1 ? '' : ` (${nth})`}`
 
-/** What one process did, and how it ended. */
-export interface Ended {
-  signal: NodeJS.Signals | null
-  code: number | null
-  lines: Line[]
-  stderr: string
-}
-interface Line {
-  when?: When
-  name?: string
-  nth?: number
-  phase?: string
-  bug?: string
-  ending?: Ending
-}
+/** A point of the process itself, as its arguments; none for one that the routers come to. */
+export const pointArguments = (point: Point | undefined): string[] =>
+  point === undefined || isOnRouter(point) ? [] : [point.when, point.name, String(point.nth ?? 1)]
 
+/** Whether it is a router that comes to the point. */
+export const isOnRouter = ({ when }: Point): boolean => when === 'arrived' || when === 'unanswered'
+
+/** Routers, a home of Reflash over them, and what may befall it. */
 export interface World {
   fleet: Fleet
-  folder: string
-  directory: string
-  state: string
-  /** Arguments of the real program for this fleet. */
-  runArguments: readonly string[]
   /** Writes the manifests of the fleet, with changes. */
   declare(changes?: Changes): Promise<void>
-  /** Runs the program once over the directory, up to a point or to its end. */
-  run(point?: Point): Promise<Ended>
   /** Runs it up to a point, where it has to die. */
   killAt(point: Point): Promise<void>
-  /** Takes away everything that is known beside the manifests. */
-  forget(): Promise<void>
-  /** Runs it once more; it has to end by itself. */
-  finish(): Promise<Ending>
-  resources(): Promise<Resources>
+  /** Runs it until nothing moves any more, which has to be this kind of rest, and ends it. */
+  comesTo(rest: Rest): Promise<void>
+  resources: () => Promise<Resources>
   /** What was wrong with a start, at the moment when it reached its router. */
   readonly wrongStarts: readonly string[]
 }
 
-interface Changes {
+export type Rest = 'Converged' | 'Stuck'
+
+export interface Changes {
   /** Devices that are left out. */
   without?: readonly string[]
   /** What the policy says otherwise. */
@@ -83,12 +57,6 @@ export interface Resources {
   devices: Device[]
   operations: UpgradeOperation[]
 }
-
-/** Hundreds of processes run the same code. */
-const compiled = mkdtempSync(join(tmpdir(), 'reflash-crash-compiled-'))
-afterAll(() => rmSync(compiled, { recursive: true, force: true }))
-
-const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
 
 let worlds = 0
 /** A network of its own for each world and test process, below the ports of outgoing connections. */
@@ -114,13 +82,9 @@ const policy: NonNullable<FleetOptions['policy']> = {
   timeouts: defaultTimeouts,
 }
 
-/** Simulated routers behind real SSH, which outlive every process that is let loose on them. */
-export async function withWorld(
-  options: Partial<FleetOptions>,
-  body: (world: World) => Promise<void>,
-): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'reflash-crash-'))
-  const fleet = createFleet({
+/** Two routers, unless told otherwise, that are to be served at addresses of their own. */
+export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>
+  createFleet({
     count: 2,
     seed: 'crash',
     clock: createFastClock(pace),
@@ -137,34 +101,25 @@ export async function withWorld(
     ...options,
     policy: { ...policy, ...options.policy },
   })
-  const children = new Set<ChildProcess>()
-  const world = openWorld(folder, fleet, children)
-  const served = await serveFleet({ routers: world.routers, addresses: fleet.addresses })
-  try {
-    await world.declare()
-    await body(world)
-  } finally {
-    for (const child of children) child.kill('SIGKILL')
-    await served.close()
-    await rm(folder, { recursive: true, force: true })
-  }
+
+export interface WatchedRouters {
+  routers: readonly Router[]
+  wrongStarts: readonly string[]
+  /** Has `spring` called once, when a router gets as far as the point; the router waits for it. */
+  setTrap: (trap: { point: Point; spring: () => Promise<void> } | undefined) => void
 }
 
-function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): World & { routers: Router[] } {
-  const [directory, state, cache] = ['fleet', 'state.db', 'cache'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
+/** Routers that spring a trap, and before each start look whether its intent is there. */
+export function watchRouters(routers: readonly Router[], resources: World['resources']): WatchedRouters {
   const wrongStarts: string[] = []
-  /** What ends the process that runs now, when a router gets as far as the point. */
-  let trap: { point: Point; spring: () => Promise<void> } | undefined
+  let trap: Parameters<WatchedRouters['setTrap']>[0]
 
-  const reached = async (when: Point['when'], name: string | undefined, nth: number): Promise<void> => {
+  const reached = async (when: Point['when'], name: string, nth: number): Promise<void> => {
     if (trap?.point.when !== when || trap.point.name !== name || (trap.point.nth ?? 1) !== nth) return
-    await trap.spring()
+    const { spring } = trap
+    trap = undefined
+    await spring()
   }
-  /** A router that springs the trap, and that looks into the state before each start. */
   const watched = (router: Router): Router => {
     const counts = new Map<string, number>()
     const open = (): Link => {
@@ -173,7 +128,8 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
         const name = nameOf(command) ?? 'unknown'
         const nth = (counts.get(name) ?? 0) + 1
         counts.set(name, nth)
-        if (name === 'guard') wrongStarts.push(...(await faultsOfStart(state, router.name, command.slice(4))))
+        if (name === 'guard')
+          wrongStarts.push(...faultsOfStart(await resources(), router.name, command.slice(4)))
         const running = link.run(command, stdin)
         if (name === 'guard' && trap?.point.when === 'arrived') {
           await until('the guard is at work', () => router.state.guards > 0)
@@ -187,120 +143,17 @@ function openWorld(folder: string, fleet: Fleet, children: Set<ChildProcess>): W
     }
     return { ...router, open }
   }
-
-  const run = async (point?: Point): Promise<Ended> => {
-    const own = point && point.when !== 'arrived' && point.when !== 'unanswered'
-    const where = own ? [point.when, point.name, String(point.nth ?? 1)] : []
-    const child = spawn(process.execPath, [victim, directory, state, cache, ...where], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: folder, NODE_COMPILE_CACHE: compiled },
-    })
-    children.add(child)
-    const output = { stdout: '', stderr: '' }
-    child.stdout.on('data', (chunk: Buffer) => void (output.stdout += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => void (output.stderr += chunk.toString()))
-    const closed = once(child, 'close')
-    if (point && !own) {
-      trap = {
-        point,
-        spring: async () => {
-          trap = undefined
-          child.kill('SIGKILL')
-          await closed
-        },
-      }
-    }
-    await closed
-    children.delete(child)
-    trap = undefined
-    const lines = output.stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Line)
-    return { signal: child.signalCode, code: child.exitCode, lines, stderr: output.stderr }
-  }
-
-  return {
-    fleet,
-    folder,
-    directory,
-    state,
-    runArguments: ['run', directory, '--state', state, '--cache', cache, '--max-starts-per-minute', '10000'],
-    routers: fleet.routers.map(watched),
-    wrongStarts,
-    declare: (changes = {}) => declare(fleet, directory, changes),
-    run,
-    killAt: async (point) => {
-      const ended = await run(point)
-      expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
-      expect(bugsOf(ended)).toEqual([])
-    },
-    forget: async () => {
-      for (const name of await readdir(folder)) if (name.startsWith('state.db')) await rm(join(folder, name))
-    },
-    finish: async () => {
-      const ended = await run()
-      expect(ended, said(ended)).toMatchObject({ signal: null, code: 0 })
-      expect(bugsOf(ended)).toEqual([])
-      return ended.lines.at(-1)!.ending!
-    },
-    resources: async () => {
-      const { resources } = await readState(state)
-      return {
-        devices: resources.filter((object): object is Device => object.kind === 'Device'),
-        operations: resources.filter(
-          (object): object is UpgradeOperation => object.kind === 'UpgradeOperation',
-        ),
-      }
-    },
-  }
+  return { routers: routers.map(watched), wrongStarts, setTrap: (next) => void (trap = next) }
 }
 
-/** For the message of an assertion. */
-export const said = ({ lines, stderr }: Ended): string =>
-  [...lines.map((line) => JSON.stringify(line)), stderr].slice(-60).join('\n')
-
-export const bugsOf = ({ lines }: Ended): string[] => lines.flatMap(({ bug }) => bug ?? [])
-
-async function declare(
-  fleet: Fleet,
-  directory: string,
-  { without = [], policy: changed }: Changes,
-): Promise<void> {
-  await fleet.writeManifests(directory)
-  await edit(join(directory, 'devices-0.yaml'), (device) => !without.includes(device.metadata.name))
-  if (!changed) return
-  await edit(join(directory, 'firmware.yaml'), (object) => {
-    if (object.kind === 'UpgradePolicy') Object.assign(object.spec, changed)
-    return true
-  })
-}
-
-interface Written {
-  kind: string
-  metadata: { name: string }
-  spec: object
-}
-
-/** Changes the objects of a file in place, and keeps those for which `keep` says so. */
-async function edit(path: string, keep: (object: Written) => boolean): Promise<void> {
-  const objects = (await readFile(path, 'utf8')).split('---\n').map((text) => JSON.parse(text) as Written)
-  const kept = objects.filter(keep).map((object) => `${JSON.stringify(object)}\n`)
-  await writeFile(`${path}.new`, kept.join('---\n'))
-  await rename(`${path}.new`, path)
-}
-
-/** A start has to find its intent in the state, and the device claimed for it. */
-async function faultsOfStart(
-  state: string,
+/** A start has to find its intent where that is kept, and the device claimed for it. */
+function faultsOfStart(
+  { devices, operations }: Resources,
   device: string,
   [name = '', bootId = '']: readonly string[],
-): Promise<string[]> {
-  const { resources } = await readState(state)
-  const find = (kind: string, wanted: string): AnyResource | undefined =>
-    resources.find((object) => object.kind === kind && object.metadata.name === wanted)
-  const operation = find('UpgradeOperation', name) as UpgradeOperation | undefined
-  const claimedFor = (find('Device', device) as Device | undefined)?.status.operationRef?.name
+): string[] {
+  const operation = operations.find(({ metadata }) => metadata.name === name)
+  const claimedFor = devices.find(({ metadata }) => metadata.name === device)?.status.operationRef?.name
   const faults: string[] = []
   if (operation?.status.phase !== 'Flashing')
     faults.push(`${name} reached ${device} in phase ${operation?.status.phase}`)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { faultKinds } from '../../src/simulator/faults.ts'
+import { runSeeds } from './run-seeds.ts'
 import { runWorld, type Report } from './world.ts'
 
 const seeds = Number(process.env['REFLASH_SEEDS'] ?? 500)
@@ -19,13 +20,10 @@ test(
   `${seeds} worlds of routers that misbehave: none is flashed twice, none is lied about`,
   { timeout: 1_800_000 },
   async () => {
-    const reports: Report[] = []
-    for (let seed = first; seed < first + seeds; seed += 1) {
-      const report = await runWorld(seed)
-      // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
-      expect(report.violations, `seed ${seed}`).toEqual([])
-      reports.push(report)
-    }
+    const reports = await runSeeds({ first, count: seeds })
+    expect(reports).toHaveLength(seeds)
+    // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
+    for (const { seed, violations } of reports) expect(violations, `seed ${seed}`).toEqual([])
     const faults = sum(reports, (report) => report.faults)
     const outcomes = sum(reports, (report) => report.outcomes)
     const crashes = reports.reduce((total, report) => total + report.crashes, 0)

@@ -2,50 +2,55 @@
 export interface Life {
   alive(): boolean
   die(): void
-  /** Does this when it dies, as the kernel closes what a process held. */
-  atDeath(action: () => void): void
+  /** Does this when it dies, as the kernel closes what a process held; what is returned takes that back. */
+  atDeath(action: () => void): () => void
 }
 
 export function createLife(): Life {
   let alive = true
-  const actions: (() => void)[] = []
+  const actions = new Set<() => void>()
   return {
     alive: () => alive,
     die() {
       alive = false
       for (const action of actions) action()
     },
-    atDeath: (action) => void actions.push(action),
+    atDeath(action) {
+      actions.add(action)
+      return () => actions.delete(action)
+    },
   }
 }
 
-const never = new Promise<never>(() => {})
+/** One for each that waits: what waits for a promise is kept as long as that promise is. */
+const never = <T>(): Promise<T> => new Promise(() => {})
 
-/** The same object in the hands of a mortal: methods are checked before and after. */
+/** Reading a clock has no effect, and whoever reads it when dead never gets to use it. */
+const harmless = new Set(['now', 'monotonic'])
+
+/** The same object in the hands of a mortal: its methods are checked before and after. */
 export function mortal<T extends object>(target: T, life: Life): T {
-  return new Proxy(target, {
-    get(object, name) {
-      const value = Reflect.get(object, name) as unknown
-      if (typeof value !== 'function') return value
-      return (...args: unknown[]) => {
-        // Reading a clock has no effect, and whoever reads it when dead never gets to use it.
-        if (name === 'now' || name === 'monotonic') return Reflect.apply(value, object, args) as unknown
-        if (!life.alive()) return name === 'after' ? () => {} : never
-        const checked =
-          name === 'after' && typeof args[1] === 'function'
-            ? [args[0], () => (life.alive() ? (args[1] as () => void)() : undefined)]
-            : args
-        return settle(Reflect.apply(value, object, checked), life)
-      }
-    },
-  })
+  const checked = Object.entries(target).map(([name, value]) => [
+    name,
+    typeof value === 'function' && !harmless.has(name) ? method(target, name, life) : value,
+  ])
+  return Object.fromEntries(checked) as T
+}
+
+function method(target: object, name: string, life: Life): (...args: unknown[]) => unknown {
+  const call = Reflect.get(target, name) as (...args: unknown[]) => unknown
+  if (name === 'after') {
+    return (ms, action) =>
+      life.alive() ? call(ms, () => life.alive() && (action as () => void)()) : () => {}
+  }
+  return (...args) => (life.alive() ? settle(call.apply(target, args), life) : never())
 }
 
 function settle(result: unknown, life: Life): unknown {
   if (result instanceof Promise) {
     return result.then(
-      (value: unknown) => (life.alive() ? value : never),
-      (error: unknown) => (life.alive() ? Promise.reject(error as Error) : never),
+      (value: unknown) => (life.alive() ? value : never()),
+      (error: unknown) => (life.alive() ? Promise.reject(error as Error) : never()),
     )
   }
   if (result !== null && typeof result === 'object' && Symbol.asyncIterator in result) {
@@ -56,7 +61,7 @@ function settle(result: unknown, life: Life): unknown {
 
 async function* mortalIterable(items: AsyncIterable<unknown>, life: Life): AsyncGenerator<unknown> {
   for await (const item of items) {
-    if (!life.alive()) await never
+    if (!life.alive()) await never()
     yield item
   }
 }

@@ -1,6 +1,6 @@
 /** Several controllers that all believe they lead: no election, late news, and routers that misbehave. */
 import { expect, test } from 'vitest'
-import { runWorld } from './world.ts'
+import { runSeeds } from './run-seeds.ts'
 
 const share = Number(process.env['REFLASH_SEEDS'] ?? 500) / 500
 const first = Number(process.env['REFLASH_SEED'] ?? 1)
@@ -12,8 +12,8 @@ test.each([
   [2, 8],
   [3, 4],
 ])('%i controllers in %i worlds flash nothing twice', { timeout: 600_000 }, async (controllers, seeds) => {
-  for (let seed = first; seed < first + Math.ceil(seeds * share); seed += 1) {
-    const { violations, writes, virtualDays } = await runWorld(seed, controllers)
+  const reports = await runSeeds({ first, count: Math.ceil(seeds * share), controllers })
+  for (const { seed, violations, writes, virtualDays } of reports) {
     expect(violations, `seed ${seed}`).toEqual([])
     expect(writes, `writes of seed ${seed}`).toBeLessThan(writesPerDay * controllers * virtualDays)
   }

@@ -105,12 +105,15 @@ export async function runWorld(seed: number, controllers = 1, home: Home = 'Besi
   }
   await clock.advance(2 * hourMs)
   await world.calm(quiet)
+  world.rest()
   // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
   if (home !== 'Beside') await world.advanceUntilSettled(quiet, 30 * hourMs)
   else await clock.advance(30 * hourMs)
   await world.judgeEnd(quiet)
   for (const each of [life, ...others]) each.die()
-  return world.report(crashes)
+  const report = await world.report(crashes)
+  world.forget()
+  return report
 }
 
 interface WorldOptions {
@@ -142,6 +145,9 @@ function createWorld(options: WorldOptions) {
     routers: fleet.routers,
   })
   const writes = countWrites()
+  // Half of the worlds, and all with rivals, are those of a cluster.
+  const settings = { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 }
+  const forgotten = new AbortController()
   let lives = 0
   const restOf = (life: Life, name: string): Rest => ({
     connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
@@ -190,11 +196,10 @@ function createWorld(options: WorldOptions) {
         brake: { halted: async () => halted },
         clock,
       }),
-      // Half of the worlds, and all with rivals, are those of a cluster.
-      settings: { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 },
+      settings,
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-    void running.run(new AbortController().signal)
+    void running.run(forgotten.signal)
     let isReady = false
     void running.ready.then(() => (isReady = true))
     // Only at a distance does it take time to read the fleet.
@@ -255,6 +260,10 @@ function createWorld(options: WorldOptions) {
     async declare() {
       for (const { manifest } of fleet.declared) await store.apply(manifest)
     },
+    /** From here on each probe finds what the last one found: fewer of them show as much. */
+    rest: () => void (settings.probeIntervalMs = hourMs),
+    /** Lets go of what the dead left waiting, which would be kept in memory. */
+    forget: () => forgotten.abort(),
     /** An operator does something, or nothing. */
     async disturb() {
       const what = random.pick(['nothing', 'pause', 'run', 'halt', 'go', 'retry'] as const)
@@ -359,12 +368,16 @@ function mortalConnector(connector: Connector, life: Life): Connector {
     knock: (...args) => guarded.knock(...args),
     async connect(...args) {
       const session: Session = await connector.connect(...args)
-      life.atDeath(() => void session.close())
       if (!life.alive()) {
         void session.close()
         await new Promise(() => {})
       }
-      return mortal(session, life)
+      const forget = life.atDeath(() => void session.close())
+      const close = (): Promise<void> => {
+        forget()
+        return session.close()
+      }
+      return mortal({ ...session, close }, life)
     },
   }
 }

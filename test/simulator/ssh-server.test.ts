@@ -50,9 +50,9 @@ it.each(['18.06.9', '24.10.0'] as const)('upgrades a router from %s over real SS
     }
     const session = await connector.connect(target, 5000, signal)
     const seen = await openwrtUpgrader.probe(session, job.timeouts, signal)
-    const content = (async function* () {
+    const content = async function* () {
       yield bytes
-    })()
+    }
     await openwrtUpgrader.upload(job, session, { content, onProgress: () => {} }, signal)
     await openwrtUpgrader.test(job, session, signal)
     const token = {

@@ -13,7 +13,7 @@ it('imitates the scripts as they are', () => {
   const digest = createHash('sha256')
     .update(JSON.stringify([scripts, uploadScript]))
     .digest('hex')
-  expect(digest).toBe('331f62101da3985e358111d32cabbdaa6d139c791b4edef49c47ab89b5079dc4')
+  expect(digest).toBe('e8018f0092116db39a792603d49dd0d8c59cfbc153b720547a1514db85494d6e')
 })
 
 describe('an upgrade of a simulated router', () => {

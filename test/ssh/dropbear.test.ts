@@ -60,6 +60,16 @@ requires(...dropbearPrograms)('a session on dropbear', () => {
       await session.close()
     })
 
+    test('a key that was just used is worth nothing without its passphrase', async () => {
+      const credentials = { username: 'root', privateKey: userKeys.encrypted.private }
+      const session = await connect(server, { credentials: { ...credentials, passphrase: 'sesame' } })
+      await session.close()
+      for (const wrong of [credentials, { ...credentials, passphrase: 'open' }])
+        await expect(connect(server, { credentials: wrong })).rejects.toMatchObject({
+          code: 'CredentialsInvalid',
+        })
+    })
+
     test('works with the blank password of a new router', async () => {
       const fresh = await startDropbear({ blankPassword: true })
       const session = await connect(fresh, { credentials: { username: 'root', password: '' } })

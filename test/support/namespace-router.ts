@@ -98,7 +98,7 @@ export interface Misbehaviour {
   downSeconds?: number
 }
 
-/** A listener whose queue is full: whoever connects gets no answer, neither yes nor no. Arguments: address port */
+/** A listener whose queue is full: whoever connects gets no answer, neither yes nor no. Says so. Arguments: address port */
 const silentListener = `
 use Socket; use Fcntl;
 my $at = sockaddr_in($ARGV[1], inet_aton($ARGV[0]));
@@ -106,11 +106,13 @@ sub tcp { socket(my $socket, PF_INET, SOCK_STREAM, 0) or die $!; $socket }
 my $listener = tcp; setsockopt($listener, SOL_SOCKET, SO_REUSEADDR, 1);
 bind($listener, $at) && listen($listener, 0) or die $!;
 my @full = map { my $client = tcp; fcntl($client, F_SETFL, O_NONBLOCK); connect($client, $at); $client } 1..2;
+$| = 1; print 'silent';
 sleep`
 
-const beSilent = (address: string, port: number): ChildProcess =>
+/** Keeps an address silent while it lives, from its first output on. */
+export const beSilent = (address: string, port: number): ChildProcess =>
   spawn('setpriv', ['--pdeathsig', 'KILL', 'perl', '-e', silentListener, address, String(port)], {
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
 
 export interface NamespaceRouter {

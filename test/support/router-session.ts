@@ -43,8 +43,8 @@ export const tokenOf = async (
 }
 
 export const contextOf = (image: Uint8Array) => ({
-  content: (async function* () {
+  content: async function* () {
     yield image
-  })(),
+  },
   onProgress: () => {},
 })

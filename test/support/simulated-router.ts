@@ -64,7 +64,7 @@ export const simulatedRouter = (
     run(connector.connect({ ...target, ...changes }, 60_000, signal))
   const probe = (session: Session): Promise<Probe> => run(openwrtUpgrader.probe(session, timeouts, signal))
   const upload = (session: Session): Promise<void> =>
-    run(openwrtUpgrader.upload(job, session, { content: content(), onProgress: () => {} }, signal))
+    run(openwrtUpgrader.upload(job, session, { content, onProgress: () => {} }, signal))
   const test = (session: Session): Promise<void> => run(openwrtUpgrader.test(job, session, signal))
   const tokenOf = (seen: Probe): StartToken => ({
     bootId: seen.bootId,

@@ -304,10 +304,8 @@ requires(...routerPrograms)('an upload to a real busybox', () => {
   it('puts the image in place, and sends nothing when it is there', async () => {
     const { router, session } = await ready()
     const untouched = {
-      content: {
-        [Symbol.asyncIterator]: () => {
-          throw new Error('nothing may be sent')
-        },
+      content: () => {
+        throw new Error('nothing may be sent')
       },
       onProgress: () => {},
     }

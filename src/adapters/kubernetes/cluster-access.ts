@@ -50,9 +50,17 @@ export function openClusterAccess(
   let known: { credentials: Credentials; at: number } | undefined
   let reading: { credentials: Promise<Credentials>; renews: boolean } | undefined
   const { server, proxyUrl } = clusterOf(config)
+  /** A file that cannot be read now may be half written. */
+  const reload = (): KubeConfig => {
+    try {
+      return loadConfig(source)
+    } catch (error) {
+      throw new ReflashError('ServerUnavailable', messageOf(error), { cause: error })
+    }
+  }
   const read = async (renew: boolean): Promise<Credentials> => {
     // Another KubeConfig remembers no token, and no answer of an exec plugin.
-    if (renew) config = loadConfig(source)
+    if (renew) config = reload()
     const credentials = await readCredentials(config)
     known = { credentials, at: monotonic() }
     return credentials

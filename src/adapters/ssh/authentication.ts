@@ -1,4 +1,4 @@
-import ssh2, { type AnyAuthMethod } from 'ssh2'
+import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
 import type { Credentials } from '../../ports/connector.ts'
@@ -14,7 +14,7 @@ export interface Authentication {
 const invalid = (why: string, cause?: unknown) =>
   new ReflashError('CredentialsInvalid', why, { cause: cause ?? new Error(why) })
 
-const byKey = (username: string, privateKey: string, passphrase: string | undefined): Authentication => {
+const readKey = (username: string, privateKey: string, passphrase: string | undefined): ParsedKey => {
   const key = ssh2.utils.parseKey(privateKey, passphrase)
   if (key instanceof Error) {
     throw invalid(`the private key of ${username} cannot be read: ${printable(messageOf(key), 200)}`, key)
@@ -23,6 +23,16 @@ const byKey = (username: string, privateKey: string, passphrase: string | undefi
   const first = Array.isArray(key) ? key[0] : key
   if (!first?.isPrivateKey())
     throw invalid(`the private key of ${username} is a public key; give the private one`)
+  return first
+}
+
+/** The key that was read last: a fleet shares one, and an encrypted one takes a while to decrypt. */
+let last: { privateKey: string; passphrase: string | undefined; key: ParsedKey } | undefined
+
+const byKey = (username: string, privateKey: string, passphrase: string | undefined): Authentication => {
+  if (last?.privateKey !== privateKey || last.passphrase !== passphrase)
+    last = { privateKey, passphrase, key: readKey(username, privateKey, passphrase) }
+  const { key } = last
   let tried = false
   return {
     method: 'publickey',
@@ -30,7 +40,7 @@ const byKey = (username: string, privateKey: string, passphrase: string | undefi
     next: () => {
       if (tried) return undefined
       tried = true
-      return { type: 'publickey', username, key: first }
+      return { type: 'publickey', username, key }
     },
   }
 }

@@ -80,9 +80,12 @@ export const runCommand = ({ link, clock, command, options, signal, feed }: Run)
         cause: new Error('command deadline'),
       },
     )
-  const brokenOff = new ReflashError('ConnectionLost', `${name} on ${link.where} was broken off`, {
-    cause: new Error('broken off'),
-  })
+  const breakOff = () =>
+    link.destroy(
+      new ReflashError('ConnectionLost', `${name} on ${link.where} was broken off`, {
+        cause: new Error('broken off'),
+      }),
+    )
 
   return guarded({ clock, limitMs: deadlineMs, signal, late }, (resolve, reject) => {
     let clean = false
@@ -95,7 +98,7 @@ export const runCommand = ({ link, clock, command, options, signal, feed }: Run)
       takeOffLost()
       cancelGrace?.()
       stopFeed?.()
-      if (!clean) link.destroy(brokenOff)
+      if (!clean) breakOff()
     }
     const lost = link.lost()
     if (lost) {
@@ -115,7 +118,7 @@ export const runCommand = ({ link, clock, command, options, signal, feed }: Run)
           const message = `${name} on ${link.where} wrote more than ${maxOutputBytes} bytes to ${stream}`
           reject(new ReflashError('OutputTooLarge', message, { cause: new Error('output limit') }))
           // Also when the result was handed out already: nobody else stops the flood.
-          link.destroy(brokenOff)
+          breakOff()
         },
         exit: () => {
           cancelGrace = clock.after(closeGraceMs, () => {

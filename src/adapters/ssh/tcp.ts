@@ -64,6 +64,9 @@ export const openTcp = ({ address, port, limitMs, clock, signal }: TcpOptions): 
   })
 }
 
+/** The kernel itself asks again after a second only: too late for a device that comes up in between. */
+const askAgainMs = 400
+
 /**
  * Whether something accepts a connection within the limit; false as well when it is aborted. Of a device that reboots
  * this is asked many times, so it makes no error of what is no news.
@@ -71,16 +74,24 @@ export const openTcp = ({ address, port, limitMs, clock, signal }: TcpOptions): 
 export const answersTcp = ({ address, port, limitMs, clock, signal }: TcpOptions): Promise<boolean> =>
   new Promise((resolve) => {
     if (signal.aborted) return resolve(false)
-    const socket = connect({ host: address, port })
+    const sockets: Socket[] = []
+    let cancelAgain = (): void => {}
     const end = (answers: boolean): void => {
       cancelLimit()
+      cancelAgain()
       signal.removeEventListener('abort', onAbort)
-      socket.destroy()
+      for (const socket of sockets) socket.destroy()
       resolve(answers)
     }
     const onAbort = (): void => end(false)
+    const ask = (): void => {
+      const socket = connect({ host: address, port })
+      socket.on('error', onAbort)
+      socket.once('connect', () => end(true))
+      sockets.push(socket)
+      cancelAgain = clock.after(askAgainMs, ask)
+    }
     const cancelLimit = clock.after(limitMs, onAbort)
     signal.addEventListener('abort', onAbort, { once: true })
-    socket.on('error', onAbort)
-    socket.once('connect', () => end(true))
+    ask()
   })

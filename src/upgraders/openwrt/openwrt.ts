@@ -16,9 +16,6 @@ const guardMs = 60_000
 /** Exit code of the upload script. */
 const startUnderWay = 8
 
-/** MD5 of images by their SHA-256: the same for every device, so it is reckoned with the first upload only. */
-const md5Of = new Map<string, string>()
-
 const busy = (): ReflashError => new ReflashError('Busy', 'an upgrade starts or runs on the device already')
 
 interface Call {
@@ -54,12 +51,9 @@ export const openwrtUpgrader: Upgrader = {
 
   async upload(job, session, context, signal) {
     if (await makeRoom(job, session, signal)) return
-    const { sha256 } = job.image
-    const md5 = createHash('md5')
-    const content = md5Of.has(sha256) ? context.content : hashed(context.content, md5)
     const result = await session.upload(
       uploadCommand(job.image.sha256),
-      content,
+      context.content(),
       {
         deadlineMs: job.timeouts.uploadMs,
         sizeBytes: job.image.sizeBytes,
@@ -68,10 +62,7 @@ export const openwrtUpgrader: Upgrader = {
       },
       signal,
     )
-    const sentMd5 = md5Of.get(sha256) ?? md5.digest('hex')
-    await confirmUpload(job, result, sentMd5, { session, signal })
-    // The device has confirmed that this was the image.
-    md5Of.set(sha256, sentMd5)
+    await confirmUpload(job, result, context, { session, signal })
   },
 
   async test(job, session, signal) {
@@ -181,21 +172,17 @@ function shortage(job: Job, frames: Frames): string | undefined {
 
 const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 
-async function* hashed(
-  content: UploadContext['content'],
-  hash: { update(chunk: Uint8Array): unknown },
-): AsyncIterable<Uint8Array> {
-  for await (const chunk of content) {
-    hash.update(chunk)
-    yield chunk
-  }
+async function md5Of(content: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('md5')
+  for await (const chunk of content) hash.update(chunk)
+  return hash.digest('hex')
 }
 
 /** Compares what arrived: by SHA-256 on the device, or by MD5 here where the device knows nothing better. */
 async function confirmUpload(
   job: Job,
   result: ExecResult,
-  md5: string,
+  { content }: UploadContext,
   { session, signal }: { session: Session; signal: AbortSignal },
 ): Promise<void> {
   if (result.code === startUnderWay) throw busy()
@@ -217,6 +204,7 @@ async function confirmUpload(
   if (sha256 !== undefined) {
     throw new ReflashError('UploadFailed', `the image arrived damaged: SHA-256 ${sha256} on the device`)
   }
+  const md5 = await md5Of(content())
   if (frames.get('md5')?.[0] !== md5)
     throw new ReflashError('UploadFailed', 'the image arrived damaged: MD5 differs')
   const args = [md5, job.image.sha256]

@@ -1,0 +1,43 @@
+/**
+ * `reflash controller` as a process that can be killed: KUBECONFIG NAMESPACE IMAGES CACHE [WHEN NAME NTH]. It says when
+ * it leads, and does nothing more before its input has ended; then it says each write and each command before and after.
+ * Every line is JSON.
+ */
+import { once } from 'node:events'
+import { writeSync } from 'node:fs'
+import { lookOnCluster, type Notice } from '../crash/look-on.ts'
+import { startController } from '../support/cluster-fleet.ts'
+import { electionTimes } from './election-times.ts'
+
+const [kubeconfig = '', namespace = '', images = '', cache = '', ...point] = process.argv.slice(2)
+// Synchronous, so that what was said before a kill has been said.
+const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`)
+
+const released = once(process.stdin.resume(), 'end')
+const notice: Notice = async (when, name, nth) => {
+  await released
+  say({ when, name, nth })
+  if (point.join(' ') !== `${when} ${name} ${nth}`) return
+  process.kill(process.pid, 'SIGKILL')
+  await new Promise(() => {})
+}
+
+const controller = startController(
+  kubeconfig,
+  { images, cache, namespace: [namespace], listen: 'none' },
+  {
+    electionTimes,
+    events: {
+      emit: (event) => {
+        if (event.type === 'Bug') say({ bug: `${event.controller} ${event.key}: ${String(event.error)}` })
+        if (event.type === 'Info' || event.type === 'Warning')
+          say({ told: event.reason, message: event.message })
+        if (event.type === 'Phase')
+          say({ phase: `${event.operation.name}: ${event.phase}: ${event.message}` })
+      },
+    },
+    decorate: (outside) => lookOnCluster(outside, notice),
+  },
+)
+process.once('SIGTERM', () => void controller.stop())
+say({ ending: await controller.ended })

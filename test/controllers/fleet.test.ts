@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
+import type { Device } from '../../src/api/resources.ts'
+import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { manifest } from '../support/toy-fleet.ts'
+
+const key = { namespace: 'default', name: 'ap-1' }
+const spec = { categoryRef: { name: 'ap' }, addresses: ['192.0.2.1'], credentialsRef: { name: 'routers' } }
+
+async function deviceBeingRemoved() {
+  const clock = createManualClock()
+  const store = createMemoryStore({ clock })
+  const fleet = new Fleet(clock)
+  const device = manifest('Device', key.name, spec)
+  await store.apply({ ...device, metadata: { ...device.metadata, finalizers: ['reflash.dev/device'] } })
+  await store.delete('Device', key)
+  const object = (await store.get('Device', key)) as Device
+  fleet.apply('Added', object)
+  return { store, fleet, object }
+}
+
+describe('word of the end of an object', () => {
+  test('may overtake the answer to the write that ended it', async () => {
+    const { store, fleet, object } = await deviceBeingRemoved()
+    const overtaken: typeof store = {
+      ...store,
+      setFinalizers: async (before, finalizers) => {
+        const answer = await store.setFinalizers(before, finalizers)
+        fleet.apply('Deleted', { ...before, metadata: { ...before.metadata, resourceVersion: '1000' } })
+        return answer
+      },
+    }
+    await writeThrough(overtaken, fleet).setFinalizers(object, [])
+    expect(fleet.list('Device')).toEqual([])
+  })
+
+  test('may overtake a list that was made before', async () => {
+    const { fleet, object } = await deviceBeingRemoved()
+    const { resourceVersion } = object.metadata
+    fleet.apply('Deleted', { ...object, metadata: { ...object.metadata, resourceVersion: '1000' } })
+    fleet.replace({ kind: 'Device', objects: [object], resourceVersion })
+    expect(fleet.list('Device')).toEqual([])
+  })
+
+  test('is not the end of another of its name', async () => {
+    const { fleet, object } = await deviceBeingRemoved()
+    fleet.apply('Deleted', object)
+    const metadata = { ...object.metadata, resourceVersion: '1000', uid: 'another' }
+    fleet.apply('Added', { ...object, metadata })
+    expect(fleet.list('Device').map(({ metadata: { uid } }) => uid)).toEqual(['another'])
+  })
+})
