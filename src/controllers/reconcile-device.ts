@@ -1,7 +1,7 @@
 import type { Device, DeviceStatus, Key, UpgradeOperation } from '../api/resources.ts'
 import { sourceErrorOf } from '../core/annotations.ts'
 import { backoff, jittered } from '../core/backoff.ts'
-import { setCondition } from '../core/conditions.ts'
+import { getCondition, setCondition } from '../core/conditions.ts'
 import { withFailedProbe, withProbe } from '../core/device-facts.ts'
 import { parseDuration } from '../core/duration.ts'
 import { hasCode, messageOf, ReflashError } from '../core/errors.ts'
@@ -45,6 +45,9 @@ export async function reconcileDevice(
     status = await probe({ ...device, status }, ports, signal)
   }
   status = await withReferences({ ...device, status }, ports)
+  // What it could not be asked without is there by now.
+  const mended = isUnready(device.status) && !isUnready(status)
+  if (mended && status.nextProbeTime === device.status.nextProbeTime) delete status.nextProbeTime
   const now = ports.clock.now()
   // Judged with what was just read, not with what the fleet still remembers.
   ports.fleet.overlay({ ...device, status })
@@ -52,8 +55,11 @@ export async function reconcileDevice(
   status = withAssessment({ ...device, status }, assessment, now)
   status.observedGeneration = device.metadata.generation
   if (!sameValue(status, device.status)) await ports.store.saveStatus({ ...device, status })
-  return { after: untilNext(status, now) }
+  return { after: mended ? 1 : untilNext(status, now) }
 }
+
+const isUnready = ({ conditions }: DeviceStatus): boolean =>
+  getCondition(conditions, 'Ready')?.status === 'False'
 
 /** A claim is stale when its operation is gone, finished, or does not hold the device any more. */
 async function claimOf(device: Device, { fleet, store }: Ports): Promise<'None' | 'Held' | 'Stale'> {

@@ -134,6 +134,25 @@ describe('who owns a device', () => {
   })
 })
 
+describe('what comes after its devices', () => {
+  test('a Secret and a Category, both before the next probe', async () => {
+    let isThere = false
+    const secrets = { read: async () => (isThere ? { username: 'root', password: 'toy' } : undefined) }
+    const world = await createToyFleet({ routers: 1, secrets })
+    await world.store.apply(deviceSpec(1))
+    const app = await world.start()
+    await world.clock.advance(1000)
+    expect((await deviceOf(world, 1)).status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Stalled', message: 'category ap does not exist' }),
+    )
+    isThere = true
+    await world.declare()
+    await world.clock.runUntil(() => flashes(world)[0] === 1, minutes(1))
+    expect(bugs(world)).toEqual([])
+    await app.stop()
+  })
+})
+
 describe('state', () => {
   test('Pause in mid-upload parks with the services running, leaves the device in peace, and resumes', async () => {
     const world = await createToyFleet({ uploadMs: 20_000, routers: 2 })
