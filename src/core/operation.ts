@@ -454,6 +454,8 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   if (outcome?.kind === 'Knocked' && outcome.answered) {
     return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
   }
+  const leftMs = outcome ? 0 : goingDownForMs(operation, now)
+  if (leftMs > 0) return { status: { ...operation.status }, act: { kind: 'Wait', ms: leftMs }, durable: false }
   // Before anything is concluded somebody looks: the controller itself may have been away.
   if (!outcome) return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
   if (isOverdue(operation, world, now)) {
@@ -478,6 +480,13 @@ const silent = 'the device is silent on purpose while it writes and reboots'
 function seenFrom({ status }: UpgradeOperation, outcome: Outcome): { message?: string } {
   if (outcome.kind === 'LookFailed') return { message: outcome.message }
   return outcome.kind === 'Knocked' && status.phase === 'Rebooting' ? { message: silent } : {}
+}
+
+/** How much longer a device whose start was confirmed is not worth a knock, in ms. */
+function goingDownForMs({ status }: UpgradeOperation, now: number): number {
+  const since = status.phase === 'Rebooting' ? status.times?.Rebooting : undefined
+  // No wait is longer: the wall clock may have been set back.
+  return since === undefined ? 0 : Math.min(goingDownMs, toMs(since) + goingDownMs - now)
 }
 
 const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>
