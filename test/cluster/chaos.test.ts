@@ -1,25 +1,19 @@
 /** A controller behind a proxy that does harm: whatever happens on the way, the fleet converges and nothing is flashed twice. */
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
-import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
-import { notBuilt } from '../support/built-programs.ts'
 import {
-  installReflash,
-  kubectlOf,
   startClusterFleet,
   startController,
   type ClusterFleet,
   type RunningController,
 } from '../support/cluster-fleet.ts'
+import { describeCluster } from '../support/cluster-suite.ts'
 import { startHttpFaultProxy, type HttpFaultProxy } from '../support/http-fault-proxy.ts'
-import { removeAll } from '../support/kubernetes-store.ts'
 import { mostWithin } from '../support/most-within.ts'
 import { createListener, kubeconfigTo, storedVersions } from '../support/proxied-controller.ts'
-import { newestKubectl } from '../support/rendered-manifests.ts'
-import { unlessMissing } from '../support/requires.ts'
 import type { Direction } from '../support/toxics.ts'
 import { until } from '../support/until.ts'
 
@@ -40,212 +34,197 @@ interface Chaos {
 
 const pause = (ms: number): Promise<void> => systemClock.sleep(ms)
 
-unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])(
-  'trouble on the way to the API server',
-  () => {
-    let server: ApiServer
-    let kubeconfigs: { admin: string; controller: string }
-    let kubectl: (...args: string[]) => Promise<string>
-    const open: { stop(): Promise<unknown> }[] = []
+describeCluster('trouble on the way to the API server', (cluster) => {
+  const { kubectl, open } = cluster
 
-    beforeAll(async () => {
-      server = await startApiServer()
-      kubeconfigs = await installReflash(server)
-      kubectl = kubectlOf(kubeconfigs.admin)
+  /** `strike` before the controller starts. */
+  const chaos = async (
+    strike: (proxy: HttpFaultProxy) => void = () => {},
+    maxConcurrent = count,
+  ): Promise<Chaos> => {
+    const fleet = await startClusterFleet(cluster.server, {
+      count,
+      policy: {
+        limits: { maxConcurrent, startsPerMinute: 10_000 },
+        timeouts: { ...defaultPolicySettings.timeouts, flash },
+      },
     })
-    afterEach(async () => {
-      for (const each of open.splice(0).toReversed()) await each.stop()
-      await removeAll(server)
-    })
-    afterAll(() => server?.stop())
-
-    /** `strike` before the controller starts. */
-    const chaos = async (
-      strike: (proxy: HttpFaultProxy) => void = () => {},
-      maxConcurrent = count,
-    ): Promise<Chaos> => {
-      const fleet = await startClusterFleet(server, {
-        count,
-        policy: {
-          limits: { maxConcurrent, startsPerMinute: 10_000 },
-          timeouts: { ...defaultPolicySettings.timeouts, flash },
-        },
-      })
-      open.push(fleet)
-      await kubectl('apply', '-f', fleet.folder)
-      const proxy = await startHttpFaultProxy({ to: server.url, ca: server.ca })
-      open.push({ stop: () => proxy.close() })
-      strike(proxy)
-      const kubeconfig = await kubeconfigTo(proxy.origin, kubeconfigs.controller)
-      const kept = await keepRunning(kubeconfig, fleet)
-      open.push(kept)
-      const converges = async (): Promise<void> => {
-        const arrived = async () => {
-          await until('the fleet at its target', () => fleet.onTarget() === count, convergeMs)
-          await kubectl('wait', '--for=condition=Converged', '--timeout=60s', 'upgradepolicy/access-points')
-        }
-        await Promise.race([arrived(), kept.ended])
-        expect(fleet.flashes()).toEqual(Array.from({ length: count }, () => 1))
-        // An event that waits for its follower would wait for ever.
-        proxy.clear()
-        await until('no event lost', async () => sameVersions(kept.known(), await storedVersions(server)))
-        expect(kept.bugs()).toEqual([])
+    open.push(fleet)
+    await kubectl('apply', '-f', fleet.folder)
+    const proxy = await startHttpFaultProxy({ to: cluster.server.url, ca: cluster.server.ca })
+    open.push({ stop: () => proxy.close() })
+    strike(proxy)
+    const kubeconfig = await kubeconfigTo(proxy.origin, cluster.kubeconfigs.controller)
+    const kept = await keepRunning(kubeconfig, fleet)
+    open.push(kept)
+    const converges = async (): Promise<void> => {
+      const arrived = async () => {
+        await until('the fleet at its target', () => fleet.onTarget() === count, convergeMs)
+        await kubectl('wait', '--for=condition=Converged', '--timeout=60s', 'upgradepolicy/access-points')
       }
-      return { fleet, proxy, converges }
+      await Promise.race([arrived(), kept.ended])
+      expect(fleet.flashes()).toEqual(Array.from({ length: count }, () => 1))
+      // An event that waits for its follower would wait for ever.
+      proxy.clear()
+      await until('no event lost', async () =>
+        sameVersions(kept.known(), await storedVersions(cluster.server)),
+      )
+      expect(kept.bugs()).toEqual([])
     }
-    /** A controller, and another whenever one has lost its lease. */
-    const keepRunning = async (kubeconfig: string, fleet: ClusterFleet) => {
-      let isStopping = false
-      const all: (RunningController & { known: () => object })[] = []
-      const run = async (): Promise<void> => {
-        while (!isStopping) {
-          const { decorate, known } = createListener()
-          const flags = { images: fleet.folder, cache: join(fleet.folder, `cache-${all.length}`) }
-          const controller = { ...startController(kubeconfig, flags, { decorate }), known }
-          all.push(controller)
-          await controller.ended
-        }
-      }
-      const ended = run()
-      ended.catch(() => {})
-      return {
-        ended,
-        known: () => all.at(-1)!.known(),
-        bugs: () => all.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug')),
-        async stop() {
-          isStopping = true
-          await all.at(-1)!.stop()
-          await ended
-        },
+    return { fleet, proxy, converges }
+  }
+  /** A controller, and another whenever one has lost its lease. */
+  const keepRunning = async (kubeconfig: string, fleet: ClusterFleet) => {
+    let isStopping = false
+    const all: (RunningController & { known: () => object })[] = []
+    const run = async (): Promise<void> => {
+      while (!isStopping) {
+        const { decorate, known } = createListener()
+        const flags = { images: fleet.folder, cache: join(fleet.folder, `cache-${all.length}`) }
+        const controller = { ...startController(kubeconfig, flags, { decorate }), known }
+        all.push(controller)
+        await controller.ended
       }
     }
-    const sameVersions = (a: object, b: object) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
-    const sorted = (versions: object) => Object.entries(versions).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const ended = run()
+    ended.catch(() => {})
+    return {
+      ended,
+      known: () => all.at(-1)!.known(),
+      bugs: () => all.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug')),
+      async stop() {
+        isStopping = true
+        await all.at(-1)!.stop()
+        await ended
+      },
+    }
+  }
+  const sameVersions = (a: object, b: object) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+  const sorted = (versions: object) => Object.entries(versions).toSorted(([a], [b]) => (a < b ? -1 : 1))
 
-    const starts = (fleet: ClusterFleet) =>
-      fleet.routers.flatMap(({ history }) => eventsOf(history, 'FlashStarted'))
-    const firstStart = (fleet: ClusterFleet) =>
-      until('a first flash', () => starts(fleet).length > 0, convergeMs)
-    /** One more than there were. */
-    const aStart = (fleet: ClusterFleet, before = starts(fleet).length) =>
-      until('another flash', () => starts(fleet).length > before, convergeMs)
+  const starts = (fleet: ClusterFleet) =>
+    fleet.routers.flatMap(({ history }) => eventsOf(history, 'FlashStarted'))
+  const firstStart = (fleet: ClusterFleet) =>
+    until('a first flash', () => starts(fleet).length > 0, convergeMs)
+  /** One more than there were. */
+  const aStart = (fleet: ClusterFleet, before = starts(fleet).length) =>
+    until('another flash', () => starts(fleet).length > before, convergeMs)
 
-    const statuses = /\/reflash\.dev\/.*\/status$/
-    const faults: [string, (proxy: HttpFaultProxy) => void][] = [
-      [
-        '409, 429 and 500 to writes and reads',
-        (proxy) => {
-          proxy.add({ kind: 'answer', code: 500 }, { times: 3 })
-          proxy.add({ kind: 'answer', code: 409 }, { path: statuses, times: 6 })
-          proxy.add({ kind: 'answer', code: 429, retryAfterSeconds: 1 }, { path: statuses, times: 4 })
-        },
-      ],
-      [
-        'lost answers of writes that were done',
-        (proxy) => {
-          proxy.add({ kind: 'lose' }, { method: 'POST', path: /upgradeoperations$/, times: 1 })
-          for (const path of [/upgradeoperations\/.*\/status$/, /devices\/.*\/status$/])
-            proxy.add({ kind: 'lose' }, { method: 'PATCH', path, times: 2 })
-        },
-      ],
-      [
-        'watches that say 500 or 410, break, and end',
-        (proxy) => {
-          const watch = { watch: true, afterEvents: 1 }
-          proxy.add({ kind: 'errorEvent', code: 500 }, { ...watch, times: 4 })
-          proxy.add({ kind: 'errorEvent', code: 410 }, { ...watch, times: 4 })
-          proxy.add({ kind: 'cut' }, { ...watch, times: 4 })
-          proxy.add({ kind: 'endWatch' }, { ...watch, times: 4 })
-        },
-      ],
-      [
-        'events doubled and in another order, a few bytes at a time',
-        (proxy) => {
-          proxy.add({ kind: 'doubleEvents' }, { times: 20 })
-          proxy.add({ kind: 'reorderEvents' }, { times: 40 })
-          proxy.add({ kind: 'slice', bytes: 20 }, { watch: true })
-        },
-      ],
+  const statuses = /\/reflash\.dev\/.*\/status$/
+  const faults: [string, (proxy: HttpFaultProxy) => void][] = [
+    [
+      '409, 429 and 500 to writes and reads',
+      (proxy) => {
+        proxy.add({ kind: 'answer', code: 500 }, { times: 3 })
+        proxy.add({ kind: 'answer', code: 409 }, { path: statuses, times: 6 })
+        proxy.add({ kind: 'answer', code: 429, retryAfterSeconds: 1 }, { path: statuses, times: 4 })
+      },
+    ],
+    [
+      'lost answers of writes that were done',
+      (proxy) => {
+        proxy.add({ kind: 'lose' }, { method: 'POST', path: /upgradeoperations$/, times: 1 })
+        for (const path of [/upgradeoperations\/.*\/status$/, /devices\/.*\/status$/])
+          proxy.add({ kind: 'lose' }, { method: 'PATCH', path, times: 2 })
+      },
+    ],
+    [
+      'watches that say 500 or 410, break, and end',
+      (proxy) => {
+        const watch = { watch: true, afterEvents: 1 }
+        proxy.add({ kind: 'errorEvent', code: 500 }, { ...watch, times: 4 })
+        proxy.add({ kind: 'errorEvent', code: 410 }, { ...watch, times: 4 })
+        proxy.add({ kind: 'cut' }, { ...watch, times: 4 })
+        proxy.add({ kind: 'endWatch' }, { ...watch, times: 4 })
+      },
+    ],
+    [
+      'events doubled and in another order, a few bytes at a time',
+      (proxy) => {
+        proxy.add({ kind: 'doubleEvents' }, { times: 20 })
+        proxy.add({ kind: 'reorderEvents' }, { times: 40 })
+        proxy.add({ kind: 'slice', bytes: 20 }, { watch: true })
+      },
+    ],
+  ]
+  test.each(faults)('%s', async (_name, strike) => {
+    const { converges } = await chaos(strike)
+    await converges()
+  })
+
+  test('events that never come, and lists of an earlier time', async () => {
+    const { proxy, fleet, converges } = await chaos()
+    await firstStart(fleet)
+    proxy.add({ kind: 'dropEvents' }, { times: 20 })
+    await pause(1000)
+    proxy.add({ kind: 'stale' }, { path: /reflash\.dev/ })
+    proxy.add({ kind: 'errorEvent', code: 410 }, { watch: true, times: 12 })
+    await pause(1000)
+    proxy.clear()
+    // Of what was dropped only a list can tell.
+    proxy.add({ kind: 'errorEvent', code: 410 }, { watch: true, times: 12 })
+    await converges()
+  })
+
+  test('watches in which nothing comes, and connections that are broken again and again', async () => {
+    const { proxy, fleet, converges } = await chaos()
+    await firstStart(fleet)
+    proxy.add({ kind: 'stall' }, { watch: true })
+    await pause(1000)
+    proxy.clear()
+    for (const kind of ['reset', 'halfClose', 'cut'] as const) {
+      const off = proxy.tcp.add({ kind }, { only: 'living', direction: 'downstream' })
+      await pause(400)
+      off()
+    }
+    await converges()
+  })
+
+  const during = <T extends { atMs: number }>(events: readonly T[], [from, to]: [number, number]): T[] =>
+    events.filter(({ atMs }) => atMs >= from && atMs <= to)
+  /** While this is on; what was under way is over after a second. */
+  const whileIn = async (trouble: () => () => void, ms: number): Promise<[number, number]> => {
+    const end = trouble()
+    const from = systemClock.monotonic() + 1000
+    await pause(1000 + ms)
+    const to = systemClock.monotonic()
+    end()
+    return [from, to]
+  }
+
+  test('outages: one request a second, no start, and work as before after them', async () => {
+    const { proxy, fleet, converges } = await chaos(undefined, 1)
+    const outages: [string, () => () => void][] = [
+      ['503', () => proxy.add({ kind: 'answer', code: 503 })],
+      ['reset', () => proxy.tcp.add({ kind: 'reset' })],
     ]
-    test.each(faults)('%s', async (_name, strike) => {
-      const { converges } = await chaos(strike)
-      await converges()
-    })
-
-    test('events that never come, and lists of an earlier time', async () => {
-      const { proxy, fleet, converges } = await chaos()
-      await firstStart(fleet)
-      proxy.add({ kind: 'dropEvents' }, { times: 20 })
-      await pause(1000)
-      proxy.add({ kind: 'stale' }, { path: /reflash\.dev/ })
-      proxy.add({ kind: 'errorEvent', code: 410 }, { watch: true, times: 12 })
-      await pause(1000)
-      proxy.clear()
-      // Of what was dropped only a list can tell.
-      proxy.add({ kind: 'errorEvent', code: 410 }, { watch: true, times: 12 })
-      await converges()
-    })
-
-    test('watches in which nothing comes, and connections that are broken again and again', async () => {
-      const { proxy, fleet, converges } = await chaos()
-      await firstStart(fleet)
-      proxy.add({ kind: 'stall' }, { watch: true })
-      await pause(1000)
-      proxy.clear()
-      for (const kind of ['reset', 'halfClose', 'cut'] as const) {
-        const off = proxy.tcp.add({ kind }, { only: 'living', direction: 'downstream' })
-        await pause(400)
-        off()
-      }
-      await converges()
-    })
-
-    const during = <T extends { atMs: number }>(events: readonly T[], [from, to]: [number, number]): T[] =>
-      events.filter(({ atMs }) => atMs >= from && atMs <= to)
-    /** While this is on; what was under way is over after a second. */
-    const whileIn = async (trouble: () => () => void, ms: number): Promise<[number, number]> => {
-      const end = trouble()
-      const from = systemClock.monotonic() + 1000
-      await pause(1000 + ms)
-      const to = systemClock.monotonic()
-      end()
-      return [from, to]
+    for (const [name, trouble] of outages) {
+      await aStart(fleet)
+      const time = await whileIn(trouble, 4000)
+      const asked = during(proxy.requests, time).filter(({ path }) => !/\/leases/.test(path))
+      // A little less than a second, since these times are not those of the one who asks.
+      const times = asked.map(({ atMs }) => atMs)
+      expect(mostWithin(900, times), name).toBeLessThanOrEqual(1)
+      // One a second, and the renewals of the Lease.
+      const connects = proxy.tcp.connections.map(({ openedMs }) => ({ atMs: openedMs }))
+      expect(during(connects, time).length, name).toBeLessThanOrEqual(5 + 4)
+      expect(during(starts(fleet), time), name).toEqual([])
     }
+    expect(starts(fleet).length).toBeLessThan(count)
+    await converges()
+  })
 
-    test('outages: one request a second, no start, and work as before after them', async () => {
-      const { proxy, fleet, converges } = await chaos(undefined, 1)
-      const outages: [string, () => () => void][] = [
-        ['503', () => proxy.add({ kind: 'answer', code: 503 })],
-        ['reset', () => proxy.tcp.add({ kind: 'reset' })],
-      ]
-      for (const [name, trouble] of outages) {
-        await aStart(fleet)
-        const time = await whileIn(trouble, 4000)
-        const asked = during(proxy.requests, time).filter(({ path }) => !/\/leases/.test(path))
-        // A little less than a second, since these times are not those of the one who asks.
-        const times = asked.map(({ atMs }) => atMs)
-        expect(mostWithin(900, times), name).toBeLessThanOrEqual(1)
-        // One a second, and the renewals of the Lease.
-        const connects = proxy.tcp.connections.map(({ openedMs }) => ({ atMs: openedMs }))
-        expect(during(connects, time).length, name).toBeLessThanOrEqual(5 + 4)
-        expect(during(starts(fleet), time), name).toEqual([])
-      }
-      expect(starts(fleet).length).toBeLessThan(count)
-      await converges()
-    })
-
-    test('partitions, both ways and one: nothing is started in them', async () => {
-      const { proxy, fleet, converges } = await chaos(undefined, 1)
-      for (const reach of [{}, { direction: 'upstream' }, { direction: 'downstream' }] as {
-        direction?: Direction
-      }[]) {
-        await aStart(fleet)
-        // What was decided before is done; nothing is decided from then on.
-        const time = await whileIn(() => proxy.tcp.add({ kind: 'stall' }, reach), 2000)
-        expect(during(starts(fleet), time), JSON.stringify(reach)).toEqual([])
-      }
-      expect(starts(fleet).length).toBeLessThan(count)
-      await converges()
-    })
-  },
-)
+  test('partitions, both ways and one: nothing is started in them', async () => {
+    const { proxy, fleet, converges } = await chaos(undefined, 1)
+    for (const reach of [{}, { direction: 'upstream' }, { direction: 'downstream' }] as {
+      direction?: Direction
+    }[]) {
+      await aStart(fleet)
+      // What was decided before is done; nothing is decided from then on.
+      const time = await whileIn(() => proxy.tcp.add({ kind: 'stall' }, reach), 2000)
+      expect(during(starts(fleet), time), JSON.stringify(reach)).toEqual([])
+    }
+    expect(starts(fleet).length).toBeLessThan(count)
+    await converges()
+  })
+})

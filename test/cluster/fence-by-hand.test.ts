@@ -1,25 +1,19 @@
 /** Upgrades that an operator asked for by hand, and controllers that all believe they lead: each router is flashed once. */
 import { join } from 'node:path'
 import { writeFile } from 'node:fs/promises'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { UpgradeOperation } from '../../src/api/resources.ts'
 import { apiVersion } from '../../src/api/schema.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
-import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
-import { notBuilt } from '../support/built-programs.ts'
 import {
-  installReflash,
-  kubectlOf,
+  convergeLimitMs,
   startClusterFleet,
   startController,
   type RunningController,
 } from '../support/cluster-fleet.ts'
-import { removeAll } from '../support/kubernetes-store.ts'
-import { newestKubectl } from '../support/rendered-manifests.ts'
-import { unlessMissing } from '../support/requires.ts'
+import { clusterTestMs, describeCluster } from '../support/cluster-suite.ts'
 
-const limitMs = 120_000
-vi.setConfig({ testTimeout: limitMs })
+vi.setConfig({ testTimeout: clusterTestMs })
 
 /** The policy starts nothing by itself, and is there for its retries alone. */
 const policy = {
@@ -28,32 +22,18 @@ const policy = {
   offline: { action: 'Wait', recheck: '1s', maxRecheck: '2s', expireAfter: '0s' },
 } as const
 
-unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('operations by hand', () => {
-  let server: ApiServer
-  let kubeconfigs: { admin: string; controller: string }
-  let kubectl: (...args: string[]) => Promise<string>
-  const open: { stop(): Promise<unknown> }[] = []
-
-  beforeAll(async () => {
-    server = await startApiServer()
-    kubeconfigs = await installReflash(server)
-    kubectl = kubectlOf(kubeconfigs.admin)
-  }, limitMs)
-  afterEach(async () => {
-    for (const each of open.splice(0).toReversed()) await each.stop()
-    await removeAll(server)
-  })
-  afterAll(() => server?.stop())
+describeCluster('operations by hand', (cluster) => {
+  const { kubectl, open } = cluster
 
   test('two controllers without an election do each of them once', async () => {
     const count = 8
-    const fleet = await startClusterFleet(server, { count, policy })
+    const fleet = await startClusterFleet(cluster.server, { count, policy })
     open.push(fleet)
     fleet.routers[0]!.inject({ kind: 'UploadCut', afterBytes: 1000 })
     fleet.routers[2]!.inject({ kind: 'LinkLost', command: 'guard', at: 'After' })
     const controllers = [0, 1].map((index): RunningController => {
       const cache = join(fleet.folder, `cache-${index}`)
-      const controller = startController(kubeconfigs.controller, {
+      const controller = startController(cluster.kubeconfigs.controller, {
         images: fleet.folder,
         cache,
         leaderElect: false,
@@ -73,7 +53,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('operations
     )
     await kubectl('apply', '-f', fleet.folder)
     const done = '--for=jsonpath={.status.phase}=Succeeded'
-    await kubectl('wait', done, '--timeout=90s', 'upgradeoperations', '--all')
+    await kubectl('wait', done, `--timeout=${convergeLimitMs / 1000}s`, 'upgradeoperations', '--all')
     const { items } = JSON.parse(await kubectl('get', 'upgradeoperations', '-o', 'json')) as {
       items: UpgradeOperation[]
     }

@@ -1,47 +1,30 @@
 /** A fleet is shared out by namespaces: everything that a reference can reach is in one, and one controller sees all of it. */
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
-import { notBuilt } from '../support/built-programs.ts'
+import { beforeAll, expect, test, vi } from 'vitest'
 import {
-  installReflash,
-  kubectlOf,
   startClusterFleet,
   startController,
+  untilConverged,
   type ClusterFleet,
   type RunningController,
 } from '../support/cluster-fleet.ts'
-import { removeAll } from '../support/kubernetes-store.ts'
-import { newestKubectl } from '../support/rendered-manifests.ts'
-import { unlessMissing } from '../support/requires.ts'
+import { clusterTestMs, describeCluster } from '../support/cluster-suite.ts'
 
-const limitMs = 120_000
-vi.setConfig({ testTimeout: limitMs })
+vi.setConfig({ testTimeout: clusterTestMs })
 
-unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('controllers of some namespaces', () => {
-  let server: ApiServer
-  let kubeconfig: string
-  let kubectl: (...args: string[]) => Promise<string>
-  const open: { stop(): Promise<unknown> }[] = []
+describeCluster('controllers of some namespaces', (cluster) => {
+  const { kubectl, open } = cluster
 
   beforeAll(async () => {
-    server = await startApiServer()
-    ;({ admin: kubeconfig } = await installReflash(server))
-    kubectl = kubectlOf(kubeconfig)
     for (const name of ['berlin', 'lisbon', 'reflash-berlin', 'reflash-lisbon'])
       await kubectl('create', 'namespace', name)
-  }, limitMs)
-  afterEach(async () => {
-    for (const each of open.splice(0).toReversed()) await each.stop()
-    await removeAll(server)
   })
-  afterAll(() => server?.stop())
 
   const startIn = async (
     namespace: string,
   ): Promise<{ fleet: ClusterFleet; controller: RunningController }> => {
-    const fleet = await startClusterFleet(server, { count: 3 })
-    const controller = startController(kubeconfig, {
+    const fleet = await startClusterFleet(cluster.server, { count: 3 })
+    const controller = startController(cluster.kubeconfigs.admin, {
       images: fleet.folder,
       cache: join(fleet.folder, 'cache'),
       namespace: [namespace],
@@ -57,14 +40,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('controller
 
   test('lead side by side, and each upgrades its own, of the same names', async () => {
     const worlds = await Promise.all(['berlin', 'lisbon'].map(startIn))
-    for (const namespace of ['berlin', 'lisbon'])
-      await kubectl(
-        'wait',
-        '--for=condition=Converged',
-        '--timeout=90s',
-        'upgradepolicy/access-points',
-        `--namespace=${namespace}`,
-      )
+    for (const namespace of ['berlin', 'lisbon']) await untilConverged(kubectl, namespace)
     for (const { fleet } of worlds) expect(fleet.flashes()).toEqual([1, 1, 1])
     expect(worlds.map(({ controller }) => namespacesOf(controller))).toEqual([['berlin'], ['lisbon']])
     for (const { controller } of worlds)
@@ -74,13 +50,7 @@ unlessMissing([...missingApiServer(), ...notBuilt([newestKubectl])])('controller
   test('the objects of a namespace that nobody works in are left alone', async () => {
     const { fleet } = await startIn('berlin')
     await kubectl('apply', '--namespace', 'lisbon', '-f', fleet.folder)
-    await kubectl(
-      'wait',
-      '--for=condition=Converged',
-      '--timeout=90s',
-      'upgradepolicy/access-points',
-      '--namespace=berlin',
-    )
+    await untilConverged(kubectl, 'berlin')
     const statuses = await kubectl(
       'get',
       'devices,upgradepolicies,upgradeoperations',

@@ -35,12 +35,22 @@ export const kubectlOf =
 export const convergeLimitMs = 240_000
 
 /** Waits as a person would. @throws Error with where each object stands, when that takes longer than the limit. */
-export async function untilConverged(kubectl: ReturnType<typeof kubectlOf>): Promise<void> {
+export async function untilConverged(
+  kubectl: ReturnType<typeof kubectlOf>,
+  namespace = 'default',
+): Promise<void> {
   const timeout = `--timeout=${convergeLimitMs / 1000}s`
   try {
-    await kubectl('wait', '--for=condition=Converged', timeout, 'upgradepolicy/access-points')
+    await kubectl(
+      'wait',
+      '-n',
+      namespace,
+      '--for=condition=Converged',
+      timeout,
+      'upgradepolicy/access-points',
+    )
   } catch (error) {
-    throw new Error(await kubectl('get', 'upol,uop,dev', '-o', 'wide'), { cause: error })
+    throw new Error(await kubectl('get', '-n', namespace, 'upol,uop,dev', '-o', 'wide'), { cause: error })
   }
 }
 
