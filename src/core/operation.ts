@@ -454,10 +454,7 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   if (outcome?.kind === 'Knocked' && outcome.answered) {
     return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
   }
-  const leftMs = outcome ? 0 : goingDownForMs(operation, now)
-  if (leftMs > 0) return { status: { ...operation.status }, act: { kind: 'Wait', ms: leftMs }, durable: false }
-  // Before anything is concluded somebody looks: the controller itself may have been away.
-  if (!outcome) return { status: { ...operation.status }, act: { kind: 'Knock' }, durable: false }
+  if (!outcome) return lookFirst(operation, now)
   if (isOverdue(operation, world, now)) {
     const last = outcome.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
     const step = giveUp(
@@ -480,6 +477,13 @@ const silent = 'the device is silent on purpose while it writes and reboots'
 function seenFrom({ status }: UpgradeOperation, outcome: Outcome): { message?: string } {
   if (outcome.kind === 'LookFailed') return { message: outcome.message }
   return outcome.kind === 'Knocked' && status.phase === 'Rebooting' ? { message: silent } : {}
+}
+
+/** Before anything is concluded somebody looks: the controller itself may have been away. */
+function lookFirst(operation: UpgradeOperation, now: number): Step {
+  const leftMs = goingDownForMs(operation, now)
+  const act: Act = leftMs > 0 ? { kind: 'Wait', ms: leftMs } : { kind: 'Knock' }
+  return { status: { ...operation.status }, act, durable: false }
 }
 
 /** How much longer a device whose start was confirmed is not worth a knock, in ms. */
