@@ -214,6 +214,24 @@ describeCluster('trouble on the way to the API server', (cluster) => {
     await converges()
   })
 
+  test(
+    'a minute without an API server: no start, nobody hammers it, and work as before after it',
+    {
+      timeout: limitMs + 60_000,
+    },
+    async () => {
+      const { proxy, fleet, converges } = await chaos(undefined, 1)
+      await aStart(fleet)
+      const minute = await whileIn(() => proxy.tcp.add({ kind: 'reset' }), 60_000)
+      const connects = proxy.tcp.connections.map(({ openedMs }) => ({ atMs: openedMs }))
+      // One a second, and the tries for the Lease, which is lost meanwhile.
+    expect(during(connects, minute).length).toBeLessThanOrEqual(2 * 60)
+      expect(during(starts(fleet), minute)).toEqual([])
+      expect(starts(fleet).length).toBeLessThan(count)
+      await converges()
+    },
+  )
+
   test('partitions, both ways and one: nothing is started in them', async () => {
     const { proxy, fleet, converges } = await chaos(undefined, 1)
     for (const reach of [{}, { direction: 'upstream' }, { direction: 'downstream' }] as {
