@@ -225,7 +225,7 @@ describeCluster('trouble on the way to the API server', (cluster) => {
       const minute = await whileIn(() => proxy.tcp.add({ kind: 'reset' }), 60_000)
       const connects = proxy.tcp.connections.map(({ openedMs }) => ({ atMs: openedMs }))
       // One a second, and the tries for the Lease, which is lost meanwhile.
-    expect(during(connects, minute).length).toBeLessThanOrEqual(2 * 60)
+      expect(during(connects, minute).length).toBeLessThanOrEqual(2 * 60)
       expect(during(starts(fleet), minute)).toEqual([])
       expect(starts(fleet).length).toBeLessThan(count)
       await converges()
