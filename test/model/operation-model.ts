@@ -77,7 +77,7 @@ interface Controller {
     /** What the device said in this run. */
     probe?: Probe
     /** Saved, and to be done now. */
-    todo?: Act
+    act?: Act
     /** A start that was sent and not answered. */
     isWaiting?: Token
   }
@@ -130,9 +130,9 @@ function settled(state: State): State {
     const { mirror, run } = controller
     if (mirror.isCurrent) return controller
     const old = { ...mirror, status: {} }
-    const todo = run?.todo
-    const isToCome = todo && ['Start', 'Release', 'Claim'].includes(todo.kind)
-    return isToCome ? { mirror: old, run: { status: {}, hasSession: false, todo } } : { mirror: old }
+    const act = run?.act
+    const isToCome = act && ['Start', 'Release', 'Claim'].includes(act.kind)
+    return isToCome ? { mirror: old, run: { status: {}, hasSession: false, act } } : { mirror: old }
   })
   return { ...state, controllers: [controllers[0]!, controllers[1]!] }
 }
@@ -232,7 +232,7 @@ function* ofController(state: State, index: 0 | 1, omitted: Omission | undefined
     // It dies, or is stopped.
     yield become({ mirror })
     if (run.isWaiting) yield withOutcome(state, index, unknownStart)
-    else if (run.todo) yield* perform(state, index, run.todo)
+    else if (run.act) yield* perform(state, index, run.act)
     else yield* advance(state, index, omitted)
   } else if (!isFinished(withStatus(mirror.status)) || isLost(withStatus(mirror.status))) {
     yield* advance(become({ mirror, run: { status: mirror.status, hasSession: false } }), index, omitted)
@@ -247,10 +247,10 @@ const unseen = new Set<Act['kind']>(['Connect', 'Upload', 'Test', 'Park', 'Knock
 /** Turn upon turn, until somebody else could see it. */
 function* advance(state: State, index: 0 | 1, omitted: Omission | undefined): Generator<State> {
   for (const decided of decide(state, index, omitted)) {
-    const todo = decided.controllers[index].run?.todo
-    if (!todo || !unseen.has(todo.kind)) yield decided
+    const act = decided.controllers[index].run?.act
+    if (!act || !unseen.has(act.kind)) yield decided
     else
-      for (const done of perform(decided, index, todo)) {
+      for (const done of perform(decided, index, act)) {
         if (done.controllers[index].run) yield* advance(done, index, omitted)
         else yield done
       }
@@ -283,7 +283,7 @@ function* decide(state: State, index: 0 | 1, omitted: Omission | undefined): Gen
         const saved = finite(step.status)
         const writes = step.durable || step.act.kind === 'Wait'
         if (!writes || (omitted === 'intent' && step.act.kind === 'Start')) {
-          yield withRun(state, index, { ...run!, status: saved, todo: step.act })
+          yield withRun(state, index, { ...run!, status: saved, act: step.act })
           continue
         }
         if (!mirror.isCurrent && omitted !== 'fence') {
@@ -302,13 +302,13 @@ const asksAdmission = (operation: UpgradeOperation): boolean =>
   ['Queued', 'Testing'].includes(phaseOf(operation))
 
 /** The store has the status; whoever else looks has an older one, unless nothing has changed. */
-function written(state: State, index: 0 | 1, status: UpgradeOperationStatus, todo: Act): State {
+function written(state: State, index: 0 | 1, status: UpgradeOperationStatus, act: Act): State {
   const isSame = JSON.stringify(status) === JSON.stringify(state.status)
   const mirror = { ...state.controllers[index].mirror, status, isCurrent: true }
   const { hasSession, probe } = state.controllers[index].run!
-  const needsNothing = todo.kind === 'Release' || todo.kind === 'Start'
+  const needsNothing = act.kind === 'Release' || act.kind === 'Start'
   const kept = needsNothing ? { hasSession: false } : { hasSession, ...(probe ? { probe } : {}) }
-  const own: Controller = { mirror, run: { status, ...kept, todo } }
+  const own: Controller = { mirror, run: { status, ...kept, act } }
   const other = state.controllers[1 - index]!
   const behind = isSame ? other : { ...other, mirror: { ...other.mirror, isCurrent: false } }
   return { ...state, status, controllers: index === 0 ? [own, behind] : [behind, own] }
@@ -333,7 +333,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
   const { mirror, run } = state.controllers[index]
   const idle = (): State => ({ ...state, controllers: placed(state, index, { mirror }) })
   const outcome = (result: Outcome, change: Partial<Controller['run']> = {}): State =>
-    withRun(state, index, { ...withoutTodo(run!), ...change, outcome: result })
+    withRun(state, index, { ...withoutAct(run!), ...change, outcome: result })
   const attemptFails = (): State =>
     outcome({
       kind: 'AttemptFailed',
@@ -353,7 +353,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
           controllers: placed(state, index, { mirror: { ...mirror, isClaimed: true } }),
         },
         index,
-        { ...withoutTodo(run!), outcome: { kind: 'Claimed' } },
+        { ...withoutAct(run!), outcome: { kind: 'Claimed' } },
       )
     case 'Connect':
       yield outcome({ kind: 'Connected' }, { hasSession: true })
@@ -380,7 +380,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
     }
     case 'Start':
       return yield withRun({ ...state, network: [...state.network, act.token] }, index, {
-        ...withoutTodo(run!),
+        ...withoutAct(run!),
         hasSession: false,
         isWaiting: act.token,
       })
@@ -449,8 +449,8 @@ const withStatus = (status: UpgradeOperationStatus): UpgradeOperation => ({
   status: status.attempts === undefined ? status : { ...status, ...target, from: oldRelease },
 })
 
-const withoutTodo = ({
-  todo: _todo,
+const withoutAct = ({
+  act: _act,
   outcome: _outcome,
   isWaiting: _isWaiting,
   ...run
@@ -465,4 +465,4 @@ const withRun = (state: State, index: 0 | 1, run: NonNullable<Controller['run']>
 })
 
 const withOutcome = (state: State, index: 0 | 1, outcome: Outcome): State =>
-  withRun(state, index, { ...withoutTodo(state.controllers[index].run!), outcome })
+  withRun(state, index, { ...withoutAct(state.controllers[index].run!), outcome })
