@@ -1,5 +1,6 @@
 /** Every interleaving of two controllers over one operation and one device, until no new state appears. */
 import { expect, test } from 'vitest'
+import { recordFigure } from '../support/figures.ts'
 import {
   firstState,
   isAtRest,
@@ -80,6 +81,8 @@ test(
     expect(violation).toBeUndefined()
     expect(trapped, 'states that lead nowhere').toBe(0)
     process.stdout.write(`${states} states, ${transitions} transitions, no violation\n`)
+    recordFigure({ suite: 'model', name: 'states', value: states, goal: `over ${leastStates}` })
+    recordFigure({ suite: 'model', name: 'transitions', value: transitions })
     expect(states).toBeGreaterThan(leastStates)
   },
 )
