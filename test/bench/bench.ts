@@ -1,4 +1,3 @@
-import { cpus, loadavg, totalmem } from 'node:os'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,18 +25,6 @@ export const atMost = (text: string, value: number, limit: number, unit = ''): F
   text,
   goal: { text: `at most ${limit}${unit}`, met: value <= limit },
 })
-
-/** What the numbers were measured on. */
-export const machine = (): string => {
-  const cores = cpus()
-  const gib = (totalmem() / 2 ** 30).toFixed(1)
-  return [
-    `${cores[0]?.model.trim() ?? 'unknown processor'}, ${cores.length} cores, ${gib} GiB`,
-    `node ${process.version}, ${process.platform} ${process.arch}`,
-    `load ${loadavg()[0]!.toFixed(2)} before the first bench`,
-    new Date().toISOString().slice(0, 10),
-  ].join('; ')
-}
 
 /** Hands out a folder that is gone afterwards. */
 export const withFolder = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { processTree, readProc } from '../support/process-tree.ts'
 import { withFolder } from './bench.ts'
 
 const sampleEveryMs = 100
@@ -67,39 +67,23 @@ const childrenMs = (times: string): number =>
     .map(([, minutes, rest]) => 60_000 * Number(minutes) + 1000 * Number(rest))
     .reduce((sum, ms) => sum + ms, 0)
 
-const read = (path: string): string => {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    // It has ended between two looks.
-    return ''
-  }
-}
-
 /** Resident memory of a process and all below it, or the highest that one of them ever had. */
 const treeBytes = (root: number): number => {
-  let now = 0
-  let highest = 0
-  const visit = (pid: number): void => {
-    const status = read(`/proc/${pid}/status`)
-    now += kibibytes(status, 'VmRSS')
-    highest = Math.max(highest, kibibytes(status, 'VmHWM'))
-    for (const child of read(`/proc/${pid}/task/${pid}/children`).split(' '))
-      if (child !== '') visit(Number(child))
-  }
-  visit(root)
-  return 1024 * Math.max(now, highest)
+  const statuses = processTree(root).map((pid) => readProc(`/proc/${pid}/status`))
+  const now = statuses.reduce((sum, status) => sum + kibibytes(status, 'VmRSS'), 0)
+  return 1024 * Math.max(now, ...statuses.map((status) => kibibytes(status, 'VmHWM')))
 }
 
 const kibibytes = (status: string, field: string): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
 
 /** Resident memory of one living process. */
-export const residentBytes = (pid: number): number => 1024 * kibibytes(read(`/proc/${pid}/status`), 'VmRSS')
+export const residentBytes = (pid: number): number =>
+  1024 * kibibytes(readProc(`/proc/${pid}/status`), 'VmRSS')
 
 /** User and system time of one living process; the kernel counts in hundredths of a second. */
 export const processMs = (pid: number): number => {
-  const fields = read(`/proc/${pid}/stat`)
+  const fields = readProc(`/proc/${pid}/stat`)
     .replace(/^.*\) /, '')
     .split(' ')
   return 10 * (Number(fields[11]) + Number(fields[12]))

@@ -1,7 +1,9 @@
 /** `node test/bench/run.ts [NAME…]`: measures all benches, or those that are named. Exit 1: a goal was missed. */
+import { loadavg } from 'node:os'
+import { machine } from '../support/machine.ts'
 import { missingPrograms } from '../support/programs.ts'
 import { apiBench } from './api.ts'
-import { machine, type Bench, type Finding } from './bench.ts'
+import type { Bench, Finding } from './bench.ts'
 import { clusterBench } from './cluster.ts'
 import { directoryBench } from './directory.ts'
 import { fleetBench } from './fleet.ts'
@@ -33,7 +35,8 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-say(machine())
+const today = new Date().toISOString().slice(0, 10)
+say(`${machine()}; load ${loadavg()[0]!.toFixed(2)} before the first bench; ${today}`)
 buildProgram()
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches)) {
   const { title, needs, missing: others, run } = benches[name]!

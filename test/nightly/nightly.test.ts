@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { figuresPage, readFiguresPage, type Run } from './figures-page.ts'
+import { expectedSeconds, lastSeconds, leastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
+import { suites, type Suite } from './suites.ts'
+
+const root = new URL('../../', import.meta.url)
+
+test('every suite runs what is there, under a name of its own', () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+    readFileSync(new URL('package.json', root), 'utf8'),
+  )
+  for (const suite of suites) {
+    if ('script' in suite) expect(scripts, suite.name).toHaveProperty(suite.script)
+    else for (const file of suite.files) expect(existsSync(new URL(file, root)), file).toBe(true)
+  }
+  expect(new Set(suites.map(({ name }) => name)).size).toBe(suites.length)
+})
+
+const suite = (seconds: number, weight?: number): Suite => ({
+  name: 'some',
+  title: 'Some',
+  files: [],
+  seconds,
+  ...(weight === undefined ? {} : { weight }),
+})
+
+test('suites of one size take their time, and the others share what these leave by their weights', () => {
+  const all: [Suite, ...Suite[]] = [suite(100), suite(20, 1), suite(30, 3)]
+  expect(leastSeconds(all)).toBe(150)
+  expect(expectedSeconds(all, 550)).toBe(100)
+  // It took 50 s longer than it should have: of the 410 that are left 50 are for the sizes of both.
+  expect(expectedSeconds([all[1]!, all[2]!], 410)).toBe(20 + (410 - 50) / 4)
+  expect(expectedSeconds([all[2]!], 300)).toBe(300)
+  expect(expectedSeconds([all[2]!], 10)).toBe(30)
+})
+
+test('the tests of a suite that go on for a time share what it has', () => {
+  expect(playSecondsOf(suite(100), 100)).toBeUndefined()
+  expect(playSecondsOf({ ...suite(20, 1), playing: 3 }, 100)).toBe(30)
+  expect(playSecondsOf(suite(5, 1), 5)).toBe(0)
+})
+
+test('one suite that hangs does not cost the run its end', () => {
+  const expected = expectedSeconds([suite(100), suite(20, 1)], 1200)
+  expect(limitSeconds(expected)).toBeLessThan(lastSeconds(20))
+  expect(lastSeconds(20)).toBeLessThanOrEqual(1.25 * 1200)
+})
+
+test('what is read of the page of figures is what was written to it', () => {
+  const outcome = { seconds: 12, command: 'npx vitest run some', result: 'Passed' } as const
+  const run: Run = {
+    date: '2026-11-27',
+    commit: 'abc',
+    command: 'npm run nightly -- --minutes 20',
+    machine: 'two cores',
+    minutes: 19.6,
+    outcomes: [
+      {
+        ...outcome,
+        suite: 'some',
+        why: [],
+        figures: [
+          { suite: 'some', name: 'device-years', value: 1234.56, goal: 'at least 250' },
+          { suite: 'some', name: 'score', value: 95, unit: '%' },
+        ],
+      },
+      { ...outcome, suite: 'other', result: 'Skipped', why: ['all (needs dropbear)'], figures: [] },
+    ],
+  }
+  const page = figuresPage(run, [suite(1), { ...suite(1), name: 'other' }])
+  expect(page).toContain('Not run on this machine: all (needs dropbear).')
+  const read = readFiguresPage(page)
+  expect(read.run.get('date')).toBe('2026-11-27')
+  expect(Object.fromEntries(read.suites.get('some')!)).toEqual({ 'device-years': '1,234.56', score: '95%' })
+  expect(read.suites.get('other')!.size).toBe(0)
+})
+
+const nightly = (...args: string[]): Promise<{ code: number; said: string }> =>
+  new Promise((resolve) => {
+    const file = fileURLToPath(new URL('run.ts', import.meta.url))
+    execFile(process.execPath, [file, ...args], (error, stdout, stderr) =>
+      resolve({ code: Number(error?.code ?? 0), said: `${stdout}${stderr}` }),
+    )
+  })
+
+test('its help has an example, and a wrong call is told from a red run', async () => {
+  const help = await nightly('--help')
+  expect(help.code).toBe(0)
+  expect(help.said).toMatch(/Example: npm run nightly -- /)
+  for (const [args, said] of [
+    [['nobody'], /no suite is called nobody/],
+    [['--minutes', '0'], /--minutes must be/],
+    [['--minutes', 'ten'], /--minutes must be/],
+    [['-o', 'xml'], /table or json/],
+    [['--wide'], /--wide/],
+  ] as const) {
+    const { code, said: message } = await nightly(...args)
+    expect({ code, message }).toEqual({ code: 2, message: expect.stringMatching(said) })
+  }
+})
