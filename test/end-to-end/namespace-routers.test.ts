@@ -5,30 +5,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeFirmware } from '../../src/simulator/firmware.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import { reflash } from '../support/cli.ts'
-import { exampleFleet } from '../support/example-fleet.ts'
+import { exampleFleetOf } from '../support/example-fleet.ts'
 import { routerPrograms, startRouter, type NamespaceRouter } from '../support/namespace-router.ts'
 import { requires } from '../support/requires.ts'
 
 const old = knownReleases['23.05.5']
 const target = knownReleases['24.10.8']
 const board = 'tplink,archer-c7-v5'
-
-/** The example as the documentation shows it, with a Device for each of these routers. */
-const manifests = (routers: readonly NamespaceRouter[]): string =>
-  exampleFleet
-    .split('---\n')
-    .flatMap((document) =>
-      document.includes('kind: Device\n')
-        ? routers.map((router, index) => deviceOf(document, router, index))
-        : [document],
-    )
-    .join('---\n')
-
-const deviceOf = (document: string, { address, port }: NamespaceRouter, index: number): string =>
-  document
-    .replace('name: ap-17', `name: ap-${17 + index}`)
-    .replace('192.0.2.17', address)
-    .replace('port: 22', `port: ${port}`)
 
 requires(...routerPrograms)('routers that really reboot', () => {
   let folder: string
@@ -49,7 +32,7 @@ requires(...routerPrograms)('routers that really reboot', () => {
       join(folder, 'fleet', 'images', 'archer-c7-v5-24.10.8.bin'),
       makeFirmware({ ...target, boards: [board] }),
     )
-    writeFileSync(join(folder, 'fleet', 'fleet.yaml'), manifests(routers))
+    writeFileSync(join(folder, 'fleet', 'fleet.yaml'), exampleFleetOf(routers))
     flags = [join(folder, 'fleet'), '--state', join(folder, 'state.db')]
   })
   afterAll(async () => {
@@ -90,7 +73,7 @@ requires(...routerPrograms)('routers that really reboot', () => {
       const fallen = await startRouter({ release: old, board })
       try {
         fallen.misbehave({ rollBack: true })
-        writeFileSync(join(folder, 'fleet', 'fleet.yaml'), manifests([...routers, fallen]))
+        writeFileSync(join(folder, 'fleet', 'fleet.yaml'), exampleFleetOf([...routers, fallen]))
         const first = await reflash(['run', ...flags, '--once'])
         expect(first.code, first.stderr).toBe(1)
         expect(first.stderr).toContain('device ap-20: RolledBack')

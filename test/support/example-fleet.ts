@@ -30,6 +30,22 @@ metadata: {name: routers}
 stringData: {username: root, password: correct-horse}
 `
 
+/** The same, with a Device `ap-17`, `ap-18`… for each of these addresses in place of its one. */
+export const exampleFleetOf = (places: readonly { address: string; port: number }[]): string =>
+  exampleFleet
+    .split('---\n')
+    .flatMap((document) =>
+      document.includes('kind: Device\n')
+        ? places.map(({ address, port }, index) =>
+            document
+              .replace('name: ap-17', `name: ap-${17 + index}`)
+              .replace('192.0.2.17', address)
+              .replace('port: 22', `port: ${port}`),
+          )
+        : [document],
+    )
+    .join('---\n')
+
 /** One manifest as YAML text, with the spec in flow style. */
 export const manifestText = (kind: string, name: string, spec: string): string =>
   `apiVersion: reflash.dev/v1alpha1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`

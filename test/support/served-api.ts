@@ -12,7 +12,10 @@ export interface ServedApi {
 /** A process starts within a second, unless every processor is busy with other suites. */
 const startLimitMs = 30_000
 
-export async function startServedApi(fleet: ServedFleet, ...flags: string[]): Promise<ServedApi> {
+export async function startServedApi(
+  fleet: Pick<ServedFleet, 'flags'>,
+  ...flags: string[]
+): Promise<ServedApi> {
   const child = startReflash(['run', ...fleet.flags, '--listen', '127.0.0.1:0', ...flags])
   const end = ended(child)
   let said = ''
