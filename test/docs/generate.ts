@@ -4,6 +4,7 @@ import { cliPage } from './cli-page.ts'
 import { manPage } from './man-page.ts'
 import { apiPage } from './api-page.ts'
 import { metricsPage } from './metrics-page.ts'
+import { promisesPage } from './promises-page.ts'
 import { reasonsPage } from './reasons-page.ts'
 import { validationPage } from './validation-page.ts'
 
@@ -11,6 +12,7 @@ writeGenerated({
   'docs/api.md': apiPage,
   'docs/cli.md': cliPage,
   'docs/metrics.md': metricsPage,
+  'docs/promises.md': await promisesPage(),
   'docs/reasons.md': reasonsPage,
   'docs/reflash.1': manPage,
   'docs/validation.md': validationPage,
