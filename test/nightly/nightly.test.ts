@@ -23,6 +23,7 @@ const suite = (seconds: number, weight?: number): Suite => ({
   name: 'some',
   title: 'Some',
   files: [],
+  headline: [],
   seconds,
   ...(weight === undefined ? {} : { weight }),
 })

@@ -9,6 +9,8 @@ export type Suite = Runner & {
   title: string
   /** What sets its large size, where that is not a time. */
   env?: Readonly<Record<string, string>>
+  /** The figures of it that the README shows, by their names. */
+  headline: readonly string[]
   /** How long its size takes at the least, on two cores. */
   seconds: number
   /** Its share of the time that is left; a suite without one has one size. */
@@ -23,6 +25,7 @@ export const suites: readonly Suite[] = [
     name: 'model',
     title: 'Every order of events of one operation under two controllers',
     files: ['test/model'],
+    headline: ['states'],
     seconds: 40,
   },
   {
@@ -30,12 +33,14 @@ export const suites: readonly Suite[] = [
     title: 'The real process, killed with SIGKILL at each write and each command',
     files: ['test/crash'],
     env: { REFLASH_KILLS: 'all' },
+    headline: [],
     seconds: 150,
   },
   {
     name: 'simulation',
     title: 'Whole fleets with faults, crashes and rivals, in virtual time, each from one seed',
     files: ['test/simulation/fleet.test.ts', 'test/simulation/rivals.test.ts'],
+    headline: [],
     seconds: 60,
     weight: 4,
   },
