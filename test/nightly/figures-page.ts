@@ -70,25 +70,25 @@ ${sections.join('\n\n')}
 `
 }
 
-/** What the page says: the values of the figures of each suite, by their names, and the lines about the whole run. */
+/** What the page says: the figures of each suite by their names, and the lines about the whole run. */
 export interface Published {
   run: ReadonlyMap<string, string>
-  suites: ReadonlyMap<string, ReadonlyMap<string, string>>
+  suites: ReadonlyMap<string, readonly Row[]>
 }
+
+/** A figure, as the page has it. */
+export type Row = readonly [name: string, value: string]
 
 /** Reads docs/figures.md. */
 export function readFiguresPage(text: string): Published {
   const [head = '', ...sections] = text.split(/^## /m)
   return {
-    run: rowsOf(head),
+    run: new Map(rowsOf(head)),
     suites: new Map(sections.map((section) => [section.slice(0, section.indexOf('\n')), rowsOf(section)])),
   }
 }
 
-const rowsOf = (section: string): Map<string, string> =>
-  new Map(
-    Array.from(section.matchAll(/^\| (.+?) \| (.+?) \|/gm), ([, name, value]): [string, string] => [
-      name!,
-      value!,
-    ]).filter(([name]) => name !== 'figure' && name !== '---'),
+const rowsOf = (section: string): Row[] =>
+  Array.from(section.matchAll(/^\| (.+?) \| (.+?) \|/gm), ([, name, value]): Row => [name!, value!]).filter(
+    ([name]) => name !== 'figure' && name !== '---',
   )

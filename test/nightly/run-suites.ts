@@ -1,6 +1,6 @@
 import { tell } from './report.ts'
 import { runSuite, type Outcome } from './run-suite.ts'
-import { expectedSeconds, lastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
+import { lastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
 import type { Suite } from './suites.ts'
 
 /** Now and then a suite that takes long says that it is still at it. */
@@ -21,12 +21,12 @@ export async function runSuites(
   for (const [index, suite] of suites.entries()) {
     if (interrupted.aborted) break
     const place = `[${index + 1}/${suites.length}] ${suite.name}`
-    const expected = expectedSeconds([suite, ...suites.slice(index + 1)], minutes * 60 - passedSeconds())
+    const next = [suite, ...suites.slice(index + 1)] as const
+    const playSeconds = playSecondsOf(next, minutes * 60 - passedSeconds())
+    const expected = suite.seconds + (playSeconds ?? 0)
     tell(`${place}: ${suite.title}; about ${expected} s`)
     const outcome = await withinLimit(expected, stop, (signal) =>
-      showing(place, expected, () =>
-        runSuite(suite, { playSeconds: playSecondsOf(suite, expected), signal }),
-      ),
+      showing(place, expected, () => runSuite(suite, { playSeconds, signal })),
     )
     tell(`${place}: ${outcome.result.toLowerCase()} after ${outcome.seconds} s`)
     outcomes.push(outcome)

@@ -1,5 +1,5 @@
 import { table } from '../docs/markdown.ts'
-import { figuresPath, readFiguresPage, type Published } from './figures-page.ts'
+import { figuresPath, readFiguresPage, type Published, type Row } from './figures-page.ts'
 import { suites, type Suite } from './suites.ts'
 
 const begin = '<!-- From docs/figures.md, by `npm run generate`. -->'
@@ -24,14 +24,17 @@ ${table(['what is tried', 'how much, and what came of it'], rows)}
 }
 
 /** Nothing for a suite that was not run. */
-function rowOf(
-  { name, title, headline }: Suite,
-  figures: ReadonlyMap<string, string> | undefined,
-): string[][] {
-  if (figures === undefined || figures.size === 0) return []
-  const shown = headline.flatMap((figure) => {
-    const value = figures.get(figure)
-    return value === undefined ? [] : [`[${value}](${figuresPath}#${name}) ${figure}`]
+function rowOf({ name, title, headline }: Suite, figures: readonly Row[] = []): string[][] {
+  const shown = Object.entries(headline).flatMap(([word, like]) => {
+    const values = figures.flatMap(([figure, value]) => (like.test(figure) ? [value] : []))
+    return values.length === 0 ? [] : [`[${sumOf(values)}](${figuresPath}#${name}) ${word}`]
   })
   return shown.length === 0 ? [] : [[title, shown.join(', ')]]
+}
+
+/** A single value as it stands; several lose their unit. */
+function sumOf(values: readonly string[]): string {
+  if (values.length === 1) return values[0]!
+  const numbers = values.map((value) => Number.parseFloat(value.replaceAll(',', '')))
+  return numbers.reduce((sum, number) => sum + number, 0).toLocaleString('en')
 }

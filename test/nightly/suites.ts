@@ -9,14 +9,12 @@ export type Suite = Runner & {
   title: string
   /** What sets its large size, where that is not a time. */
   env?: Readonly<Record<string, string>>
-  /** The figures of it that the README shows, by their names. */
-  headline: readonly string[]
-  /** How long its size takes at the least, on two cores. */
+  /** What the README shows of it: a word for each sum of figures, by what their names are like. */
+  headline: Readonly<Record<string, RegExp>>
+  /** How long its size takes, on two cores. */
   seconds: number
-  /** Its share of the time that is left; a suite without one has one size. */
+  /** Its share of the time that is left, for which it goes on; a suite without one has one size. */
   weight?: number
-  /** How many of its tests go on for `REFLASH_SECONDS`, one after the other; 1 unless it says otherwise. */
-  playing?: number
 }
 
 /** In the order in which they run: those of one size first, so that the others share what these leave. */
@@ -25,7 +23,7 @@ export const suites: readonly Suite[] = [
     name: 'model',
     title: 'Every order of events of one operation under two controllers',
     files: ['test/model'],
-    headline: ['states'],
+    headline: { states: /^states$/ },
     seconds: 40,
   },
   {
@@ -33,14 +31,14 @@ export const suites: readonly Suite[] = [
     title: 'The real process, killed with SIGKILL at each write and each command',
     files: ['test/crash'],
     env: { REFLASH_KILLS: 'all' },
-    headline: [],
+    headline: {},
     seconds: 150,
   },
   {
     name: 'simulation',
     title: 'Whole fleets with faults, crashes and rivals, in virtual time, each from one seed',
     files: ['test/simulation/fleet.test.ts', 'test/simulation/rivals.test.ts'],
-    headline: [],
+    headline: {},
     seconds: 60,
     weight: 4,
   },
