@@ -13,8 +13,8 @@ export function printReport(run: Run, output: string): void {
   }
   say(`\n${run.machine}; ${run.date}; commit ${run.commit}; ${run.minutes.toFixed(1)} minutes\n`)
   say(columns(run.outcomes.flatMap(rowsOf)))
-  for (const { suite, result, why, command } of run.outcomes) {
-    if (result === 'Failed') say(`\n${suite} FAILED; alone it runs by\n  ${command}\n${indented(why)}`)
+  for (const { suite, result, why, command, again = command } of run.outcomes) {
+    if (result === 'Failed') say(`\n${suite} FAILED; this runs it again:\n  ${again}\n${indented(why)}`)
     else if (why.length > 0) say(`\n${suite} left out what this machine cannot run:\n${indented(why)}`)
   }
   const counts = (['Passed', 'Failed', 'Skipped'] as const).map(

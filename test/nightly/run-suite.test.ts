@@ -63,14 +63,23 @@ test('a suite that fails names its tests, and what it printed last', async () =>
     {
       'some.test.ts': testFile(
         "test('passes', () => {})",
-        "test('is red', () => expect(2, 'seed 42').toBe(1))",
+        "test('is red (2 of 3)', () => expect(2, 'twice').toBe(1))",
       ),
     },
     { files: ['some.test.ts'] },
   )
   expect(outcome.result).toBe('Failed')
-  expect(outcome.why[0]).toBe('failed: is red')
-  expect(outcome.why.join('\n')).toContain('seed 42')
+  expect(outcome.why[0]).toBe('failed: is red (2 of 3)')
+  expect(outcome.why.join('\n')).toContain('twice')
+  expect(outcome.again).toBe(String.raw`REFLASH_SECONDS=7 npx vitest run some.test.ts -t 'is red \(2 of 3\)'`)
+})
+
+test('a world that fails is run again by its seed', async () => {
+  const outcome = await runIn(
+    { 'some.test.ts': testFile("test('worlds', () => expect(['I2'], 'seed 42').toEqual([]))") },
+    { files: ['some.test.ts'] },
+  )
+  expect(outcome.again).toBe('REFLASH_SEED=42 REFLASH_SEEDS=1 npx vitest run some.test.ts')
 })
 
 test('a script that fails says so by its exit code', async () => {

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Figure } from '../support/figures.ts'
 import { killTree } from '../support/process-tree.ts'
+import { againOf } from './again.ts'
 import { commandOf, environmentOf, type Suite } from './suites.ts'
 import { readVitest, type Tests } from './vitest-report.ts'
 
@@ -22,6 +23,8 @@ export interface Outcome {
   seconds: number
   /** The line that runs it alone, at the size that it had. */
   command: string
+  /** Of a suite that failed: the line that runs the first of its tests that did, with the seed that it named. */
+  again?: string
   figures: Figure[]
   /** Of a suite of vitest alone, and only where it came to its end. */
   tests?: Tests
@@ -50,7 +53,7 @@ export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
       signal,
       directory,
     })
-    const tests = await readVitest(files.report)
+    const tests = await readVitest(files.report, directory)
     const judged = judge({ code, lines, tests, aborted: signal.aborted ? String(signal.reason) : undefined })
     const seconds = Math.round((performance.now() - startedMs) / 1000)
     return {
@@ -59,6 +62,7 @@ export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
       command: commandOf(suite, playSeconds),
       figures: await readFigures(files.figures),
       ...(tests && { tests }),
+      ...(tests?.failed[0] && { again: againOf(suite, tests.failed[0], { playSeconds, lines }) }),
       ...judged,
     }
   } finally {
@@ -120,7 +124,10 @@ function judge(
   const { code, lines, tests, aborted } = ended
   if (aborted !== undefined) return { result: 'Failed', why: [aborted, ...lines] }
   if (code !== 0)
-    return { result: 'Failed', why: [...(tests?.failed ?? []).map((name) => `failed: ${name}`), ...lines] }
+    return {
+      result: 'Failed',
+      why: [...(tests?.failed ?? []).map(({ name }) => `failed: ${name}`), ...lines],
+    }
   if (tests?.passed === 0) return { result: 'Skipped', why: tests.skipped }
   return { result: 'Passed', why: tests?.skipped ?? [] }
 }

@@ -1,29 +1,42 @@
 import { readFile } from 'node:fs/promises'
+import { relative } from 'node:path'
+
+export interface FailedTest {
+  /** Where it is, below the directory of the run. */
+  file: string
+  /** With those of its groups. */
+  name: string
+}
 
 /** What became of the tests of a suite. */
 export interface Tests {
   passed: number
-  /** By their full names. */
-  failed: string[]
+  failed: FailedTest[]
   /** By their full names, which say what they need. */
   skipped: string[]
 }
 
 interface Report {
-  testResults: { name: string; message: string; assertionResults: { fullName: string; status: string }[] }[]
+  testResults: { name: string; assertionResults: { fullName: string; status: string }[] }[]
 }
 
-/** Reads what vitest's reporter of JSON wrote; undefined where it came to no end, or was not run. */
-export async function readVitest(file: string): Promise<Tests | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => undefined)
+/** Reads what vitest's reporter of JSON wrote in a directory; undefined where it came to no end, or was not run. */
+export async function readVitest(report: string, directory: string): Promise<Tests | undefined> {
+  const text = await readFile(report, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   const { testResults }: Report = JSON.parse(text)
-  const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
-  const named = (...statuses: string[]): string[] =>
-    tests.filter(({ status }) => statuses.includes(status)).map(({ fullName }) => fullName.trim())
+  const tests = testResults.flatMap(({ name: file, assertionResults }) =>
+    assertionResults.map(({ fullName, status }) => ({
+      file: relative(directory, file),
+      name: fullName.trim(),
+      status,
+    })),
+  )
   return {
-    passed: named('passed').length,
-    failed: named('failed'),
-    skipped: named('skipped', 'pending', 'todo'),
+    passed: tests.filter(({ status }) => status === 'passed').length,
+    failed: tests.filter(({ status }) => status === 'failed').map(({ file, name }) => ({ file, name })),
+    skipped: tests.filter(({ status }) => notRun.has(status)).map(({ name }) => name),
   }
 }
+
+const notRun = new Set(['skipped', 'pending', 'todo'])
