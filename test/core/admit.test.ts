@@ -447,6 +447,12 @@ describe('slots come last', () => {
     expect(blocked!.message).toMatch(words)
   })
 
+  test('a policy does not lift the ceiling of the command line', () => {
+    const wide = subject({ policies: [policy('all', { limits: { maxConcurrent: 1000 } })] })
+    const full = limits({ inFlight: { policy: 50, all: 50, maxAll: 50 } })
+    expect(admit(wide, full).blocked?.message).toBe('at most 50 upgrades run at once (--max-in-flight)')
+  })
+
   test('one below each limit is admitted', () => {
     expect(
       admit(subject(), limits({ inFlight: { policy: 9, all: 49, maxAll: 50 }, nextStartAt: now })).admitted,

@@ -381,6 +381,16 @@ const rows: Row[] = [
       durable: true,
       reason: 'CancelRequested',
     },
+    ...(['None', 'Other'] as const).map((claim): Row => ({
+      says: `${phase}: the claim is ${claim === 'None' ? 'gone' : "another's"}`,
+      from: inPhase(phase),
+      world: after({ kind: 'Connected' }, { claim }),
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Waiting',
+      message: /its claim on the device is gone; queued again/,
+    })),
     {
       says: `${phase}: the image went away`,
       from: inPhase(phase),
@@ -772,7 +782,14 @@ describe('each step', () => {
     expect(status.retryTime).toBe(at(now + 1000))
   })
 
+  test('who waits for the end of HALT looks again every second, for no write says that it has ended', () => {
+    const halted = { claim: 'None', admission: refused('Halted') } as const
+    expect(nextStep(inPhase('Queued'), world(halted), now).act).toEqual({ kind: 'Wait', ms: 1000 })
+  })
+
   test('a wall clock that was set back stops nothing', () => {
+    const retrying = inPhase('Queued', { reason: 'Retrying', retryTime: at(now + 365 * 24 * 3600_000) })
+    expect(nextStep(retrying, world({ claim: 'None' }), now).act).toEqual({ kind: 'Claim' })
     const offline = inPhase('Connecting', { waitingSince: at(now + 3600_000) })
     const { status } = nextStep(offline, world(after(failedAttempt('Unreachable', true))), now)
     expect(status.retryTime).toBe(at(now + 600_000))

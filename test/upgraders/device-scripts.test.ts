@@ -156,6 +156,24 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
     expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
   })
 
+  it('tests with the options of the real run', async () => {
+    const { router, session, token } = await ready({ release: knownReleases['18.06.9'] })
+    const withOption = { ...job, options: { keepOverlay: true } }
+    expect(await openwrtUpgrader.start(withOption, token, session, signal)).toMatchObject({
+      kind: 'Refused',
+      message: 'sysupgrade refuses the image: Invalid option: -o',
+    })
+    expect(router.starts()).toBe(0)
+  })
+
+  it('starts though another shell runs', async () => {
+    const { router, session, token } = await ready()
+    router.spawn(['/bin/sh', '-c', 'while :; do sleep 1; done'])
+    await until('it runs', async () => (await shell(router, 'ps -o args')).includes('while :'))
+    expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
+    await router.booted(1)
+  })
+
   it('leaves no marker behind when nothing was started, but the one from before', async () => {
     const { router, session, token } = await ready()
     mkdirSync(join(router.root, 'lib/upgrade/keep.d/reflash'))
