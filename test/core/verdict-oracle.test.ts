@@ -55,7 +55,7 @@ function byTable(expected: Expectation, seen: Probe): Kind {
   const ofUs = new Set(expected.identity?.split(','))
   ofUs.delete('')
   const isKnown = expected.identity === undefined || expected.identity === seen.identity
-  const isOurs = isKnown || !ofUs.isDisjointFrom(new Set(seen.identity.split(',')))
+  const isOurs = isKnown || seen.identity.split(',').some((part) => ofUs.has(part))
   const runs = JSON.stringify([seen.osIdentifier, seen.release.revision])
   const { revision = seen.release.revision, osIdentifier = seen.osIdentifier } = expected.to
   const wanted = [

@@ -9,16 +9,11 @@ import { probeOutput } from '../../../src/simulator/probe-output.ts'
 import { knownReleases } from '../../../src/simulator/release.ts'
 import { parseGuard } from '../../../src/upgraders/openwrt/guard.ts'
 import { parseProbe } from '../../../src/upgraders/openwrt/probe.ts'
+import { textsIn } from '../../support/texts-in.ts'
 import { statusProblems } from '../../support/status-schema.ts'
 import { wayOf, type FuzzTarget } from '../fuzzer.ts'
 
 const printable = /^[\x20-\x7e]{1,1024}$/
-
-/** Every text of a value, whatever its shape. */
-const textsIn = (value: unknown): string[] => {
-  if (typeof value === 'string') return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
-}
 
 const known = new Set([
   'osIdentifier',
