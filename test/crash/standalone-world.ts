@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { readState } from '../../src/adapters/sqlite/state.ts'
-import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
 import type { Ending } from '../../src/app.ts'
 import type { Fleet, FleetOptions } from '../../src/simulator/fleet.ts'
 import { serveFleet } from '../../src/simulator/serve-fleet.ts'
@@ -18,6 +17,7 @@ import {
   nameOfPoint,
   pointArguments,
   watchRouters,
+  whatMatters,
   type Changes,
   type Point,
   type Resources,
@@ -87,13 +87,7 @@ function openWorld(
     string,
     string,
   ]
-  const resources = async (): Promise<Resources> => {
-    const { resources: all } = await readState(state)
-    return {
-      devices: all.filter((object): object is Device => object.kind === 'Device'),
-      operations: all.filter((object): object is UpgradeOperation => object.kind === 'UpgradeOperation'),
-    }
-  }
+  const resources = async (): Promise<Resources> => whatMatters((await readState(state)).resources)
   const { routers, wrongStarts, setTrap } = watchRouters(fleet.routers, resources)
 
   const run = async (point?: Point): Promise<Ended> => {

@@ -1,4 +1,4 @@
-import type { Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
+import type { AnyResource, Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
 import { nameOf } from '../../src/simulator/command.ts'
 import { createFleet, type Fleet, type FleetOptions } from '../../src/simulator/fleet.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
@@ -57,6 +57,11 @@ export interface Resources {
   devices: Device[]
   operations: UpgradeOperation[]
 }
+
+export const whatMatters = (all: readonly AnyResource[]): Resources => ({
+  devices: all.filter((object): object is Device => object.kind === 'Device'),
+  operations: all.filter((object): object is UpgradeOperation => object.kind === 'UpgradeOperation'),
+})
 
 let worlds = 0
 /** A network of its own for each world and test process, below the ports of outgoing connections. */
@@ -147,7 +152,7 @@ export function watchRouters(routers: readonly Router[], resources: World['resou
 }
 
 /** A start has to find its intent where that is kept, and the device claimed for it. */
-function faultsOfStart(
+export function faultsOfStart(
   { devices, operations }: Resources,
   device: string,
   [name = '', bootId = '']: readonly string[],
