@@ -6,10 +6,10 @@ import type { Kind, Manifest } from '../../api/resources.ts'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { imageReadiness } from '../../core/image-readiness.ts'
 import type { StoredImage } from '../../ports/image-store.ts'
-import { byPlace, type Diagnostic, type Explanation, finding, inFile, type Place } from './diagnostic.ts'
+import { byPlace, type Diagnostic, type Explanation, finding, inFile } from './diagnostic.ts'
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
-import type { DeclaredObject, Revision } from './revision.ts'
+import { type DeclaredObject, placeIn, type Revision } from './revision.ts'
 import { credentialProblem } from './secrets.ts'
 
 /** As the image store allows. */
@@ -102,12 +102,6 @@ function nearestNames(revision: Revision, mounted: MountedSecrets): Near {
   }
 }
 
-/** Where a field stands, or its object. */
-const placeIn = ({ line, column, fields }: DeclaredObject, path: string): Place & { path: string } => ({
-  ...(fields[path] ?? { line, column }),
-  path,
-})
-
 function referencesOf(manifest: Manifest): Reference[] {
   const reference = (path: string, kind: Kind, ref: { name: string } | undefined): Reference => ({
     path,
@@ -191,6 +185,9 @@ function targetOfOtherCategory(revision: Revision, manifest: Manifest): string |
   const { namespace } = manifest.metadata
   const build = revision.objects.get(idOf('Build', { namespace, name: target.buildRef.name }))?.manifest
   if (!build || !isA(build, 'Build') || build.spec.categoryRef.name === categoryRef.name) return undefined
+  // A category that nobody declares has been told already.
+  const names = [categoryRef.name, build.spec.categoryRef.name]
+  if (names.some((name) => isMissing(revision, 'Category', { namespace, name }))) return undefined
   return `Build ${target.buildRef.name} is of category ${build.spec.categoryRef.name}, not ${categoryRef.name}`
 }
 
@@ -201,6 +198,8 @@ interface ImageChecks {
   imagesFolder?: string | undefined
   /** Reads each file; without it they are only looked for. */
   inspect?: InspectImage
+  /** Judges a URL by its text. @throws ReflashError for one that nothing is fetched from. */
+  checkUrl?: (url: string) => void
 }
 
 /**
@@ -219,8 +218,10 @@ export async function checkImageFiles(revision: Revision, checks: ImageChecks = 
 async function imageProblem(
   object: DeclaredObject,
   revision: Revision,
-  { imagesFolder, inspect }: ImageChecks,
+  { imagesFolder, inspect, checkUrl }: ImageChecks,
 ): Promise<Diagnostic | undefined> {
+  const refusedUrl = urlProblem(object, checkUrl)
+  if (refusedUrl) return refusedUrl
   const { root } = revision
   const { manifest, folder, file } = object
   const path = isA(manifest, 'FirmwareImage') ? manifest.spec.source.path : undefined
@@ -241,6 +242,18 @@ async function imageProblem(
   const where = imagesFolder === undefined ? '' : ' nor in the images folder'
   const message = `there is no file "${path}" beside the manifest${where}`
   return inFile(file, { ...finding('NotFound', message, at), severity: 'warning' })
+}
+
+function urlProblem(object: DeclaredObject, check: ImageChecks['checkUrl']): Diagnostic | undefined {
+  const { manifest, file } = object
+  const url = isA(manifest, 'FirmwareImage') ? manifest.spec.source.url : undefined
+  if (url === undefined || !check) return undefined
+  try {
+    check(url)
+    return undefined
+  } catch (error) {
+    return inFile(file, finding('UrlRefused', messageOf(error), placeIn(object, 'spec.source.url')))
+  }
 }
 
 /** What `run` would say of the bytes. */

@@ -122,18 +122,19 @@ function addProblems(
     findings.push(finding('Invalid', `and ${more} more problems of this document`, document.placeOf([])))
 }
 
-/** Paths of what refers to something outside the document; a reference stands where its name does. */
+/** Paths of what is judged by more than the document; a reference stands where its name does. */
 function fieldPlaces(spec: object, document: YamlDocument, path: Path = ['spec']): FieldPlaces {
   const places: Record<string, Place> = {}
   for (const [field, value] of Object.entries(spec) as [string, unknown][]) {
     const here = [...path, field]
     if (field.endsWith('Ref')) places[formatPath(here)] = document.placeOf([...here, 'name'])
-    else if (field === 'path' || field === 'sha256') places[formatPath(here)] = document.placeOf(here)
+    else if (judged.has(field)) places[formatPath(here)] = document.placeOf(here)
     else if (followed.has(field) && isRecord(value)) Object.assign(places, fieldPlaces(value, document, here))
   }
   return places
 }
 
+const judged = new Set(['path', 'url', 'sha256', 'addresses', 'selector', 'priority'])
 const followed = new Set(['source', 'target', 'jumpHost'])
 
 const startOf = (document: YamlDocument): Place => document.placeOf([])

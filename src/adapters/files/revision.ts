@@ -23,6 +23,12 @@ export interface DeclaredObject extends Declaration {
   fields: FieldPlaces
 }
 
+/** Where a field stands, or its object. */
+export const placeIn = (
+  { line, column, fields }: DeclaredObject,
+  path: string,
+): Place & { path: string } => ({ ...(fields[path] ?? { line, column }), path })
+
 export interface DeclaredSecret extends Declaration {
   secret: SecretManifest
 }
