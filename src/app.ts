@@ -22,6 +22,7 @@ import { countConnects } from './adapters/metrics/counted-connector.ts'
 import { createLogSink } from './adapters/log/pino-sink.ts'
 import { stateBytes } from './adapters/sqlite/state-size.ts'
 import { openState, readState } from './adapters/sqlite/state.ts'
+import { privateKeyProblem } from './adapters/ssh/authentication.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi, warn } from './compose.ts'
 import { defaults, readConfig, type RunConfig } from './config.ts'
@@ -392,7 +393,7 @@ export async function validateDirectory(
   const revision: Revision = await openDirectory(directory, { clock: systemClock }).readOnce(signal)
   const found = [
     ...revision.problems,
-    ...checkReferences(revision, await readMountedSecrets(folders.secrets)),
+    ...checkReferences(revision, await readMountedSecrets(folders.secrets), privateKeyProblem),
     ...checkConflicts(revision),
     ...(await checkImageFiles(revision, {
       imagesFolder: folders.images,

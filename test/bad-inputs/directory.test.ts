@@ -1,5 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest'
-import { recordFigure } from '../support/figures.ts'
+import { describe, expect, test } from 'vitest'
 import { fileRows } from './file-rows.ts'
 import { makeGoodFleet } from './good-fleet.ts'
 import { imageRows } from './image-rows.ts'
@@ -7,6 +6,7 @@ import { manifestRows } from './manifest-rows.ts'
 import { play, type Played } from './play.ts'
 import { referenceRows } from './reference-rows.ts'
 import type { Row } from './row.ts'
+import { takeFigures } from './tally.ts'
 import { urlRows } from './url-rows.ts'
 
 export const rows: readonly Row[] = [...manifestRows, ...referenceRows, ...fileRows, ...imageRows, ...urlRows]
@@ -17,17 +17,7 @@ const expected = (line: string | RegExp): unknown =>
 // eslint-disable-next-line no-control-regex
 const steersTerminals = /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202E]/
 
-/** Played well, and starts that should not have been. */
-const figures = { cases: 0, starts: 0 }
-afterAll(() => {
-  recordFigure({
-    suite: 'bad-inputs',
-    name: 'cases',
-    value: figures.cases,
-    goal: `${rows.length} of ${rows.length}`,
-  })
-  recordFigure({ suite: 'bad-inputs', name: 'starts because of them', value: figures.starts, goal: '0' })
-})
+const figures = takeFigures('directory', rows.length)
 
 /** Everything that is in force, but for the other device, which was released meanwhile. */
 const inForce = (specs: Played['specs'][0]): object => ({ ...specs, 'Device/other': undefined })
@@ -48,7 +38,7 @@ describe.concurrent('a directory into which comes', { timeout: 60_000 }, () => {
         reachesOther: !row.wholeDirectory,
         restarts: !row.neverEnds,
       })
-      figures.starts += played.starts
+      figures.noteStarts(played.starts)
 
       const { code, stdout, stderr } = played.validation
       expect(linesOf(stdout)).toEqual(row.says.map(expected))
@@ -70,7 +60,7 @@ describe.concurrent('a directory into which comes', { timeout: 60_000 }, () => {
         const { reasons } = played.restarted!.ending as { reasons: string[] }
         for (const line of row.ends ?? []) expect(reasons).toContain(line)
       }
-      figures.cases += 1
+      figures.noteCase()
     },
   )
 })

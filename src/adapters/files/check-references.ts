@@ -10,7 +10,7 @@ import { byPlace, type Diagnostic, type Explanation, finding, inFile } from './d
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
 import { type DeclaredObject, placeIn, type Revision } from './revision.ts'
-import { credentialProblem } from './secrets.ts'
+import { credentialProblem, type KeyProblem } from './secrets.ts'
 
 /** As the image store allows. */
 const maxPathSegments = 16
@@ -28,7 +28,11 @@ export type MountedSecrets = ReadonlyMap<string, Readonly<Record<string, string>
  * Checks what only the whole directory can tell: whether everything that is referred to is declared. Pure. Objects that
  * are refused anyway are left out, and while a file is broken nothing counts as missing.
  */
-export function checkReferences(revision: Revision, mounted: MountedSecrets = new Map()): Diagnostic[] {
+export function checkReferences(
+  revision: Revision,
+  mounted: MountedSecrets = new Map(),
+  keyProblem?: KeyProblem,
+): Diagnostic[] {
   const problems: Diagnostic[] = []
   const near = nearestNames(revision, mounted)
   for (const object of revision.objects.values()) {
@@ -44,7 +48,7 @@ export function checkReferences(revision: Revision, mounted: MountedSecrets = ne
     }
     for (const { path, name } of credentialsOf(object.manifest)) {
       const key = { ...metadata, name }
-      const problem = secretProblem(revision, key, { mounted, near })
+      const problem = secretProblem(revision, key, { mounted, near, keyProblem })
       if (problem) add(path, problem)
     }
     if (leadsOutside(object.manifest)) {
@@ -152,13 +156,13 @@ function credentialsOf(manifest: Manifest): { path: string; name: string }[] {
 function secretProblem(
   revision: Revision,
   key: Key,
-  { mounted, near }: { mounted: MountedSecrets; near: Near },
+  { mounted, near, keyProblem }: { mounted: MountedSecrets; near: Near; keyProblem: KeyProblem | undefined },
 ): Wrong | undefined {
   const declared = revision.secrets.get(idOf('Secret', key))?.secret.entries
   const entries = declared ?? (key.namespace === 'default' ? mounted.get(key.name) : undefined)
   const place = `Secret ${key.name} in namespace ${key.namespace}`
   if (entries) {
-    const problem = credentialProblem(entries)
+    const problem = credentialProblem(entries, keyProblem)
     return problem === undefined ? undefined : { reason: 'Invalid', message: `${place} ${problem}` }
   }
   if (!isMissing(revision, 'Secret', key)) return undefined
