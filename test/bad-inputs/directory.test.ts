@@ -6,10 +6,18 @@ import { manifestRows } from './manifest-rows.ts'
 import { play, type Played } from './play.ts'
 import { referenceRows } from './reference-rows.ts'
 import type { Row } from './row.ts'
+import { routerRows } from './router-rows.ts'
 import { takeFigures } from './tally.ts'
 import { urlRows } from './url-rows.ts'
 
-export const rows: readonly Row[] = [...manifestRows, ...referenceRows, ...fileRows, ...imageRows, ...urlRows]
+export const rows: readonly Row[] = [
+  ...manifestRows,
+  ...referenceRows,
+  ...fileRows,
+  ...imageRows,
+  ...urlRows,
+  ...routerRows,
+]
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')
 const expected = (line: string | RegExp): unknown =>

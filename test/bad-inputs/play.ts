@@ -8,12 +8,12 @@ import { cliResult } from '../support/cli-call.ts'
 import { until } from '../support/until.ts'
 import type { GoodFleet } from './good-fleet.ts'
 
-const limitMs = 40_000
+const limitMs = 20_000
 
 /** What became of a bad input, in each of the ways in which it can come in. */
 export interface Played {
   validation: { code: number; stdout: string; stderr: string }
-  /** Warnings while it came in, and after a restart. */
+  /** Warnings and failures while it came in, and after a restart. */
   warnings: string[]
   restarted: { warnings: string[]; ending: Ending } | undefined
   bugs: unknown[]
@@ -65,7 +65,8 @@ export function startRun(good: GoodFleet, { once }: { once: boolean }): Running 
   let fleet: Fleet | undefined
   const flags = { ...defaults, state: good.state, maxStartsPerMinute: '10000' }
   const emit = (event: FleetEvent): void => {
-    if (event.type === 'Warning') warnings.push(event.message)
+    if (event.type === 'Warning' || (event.type === 'Phase' && event.failureClass))
+      warnings.push(event.message)
     if (event.type === 'Bug') bugs.push(event.error)
   }
   const ending = runDirectory(readConfig(good.directory, flags, {}), {
