@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { cutRows } from './cut-rows.ts'
 import { fileRows } from './file-rows.ts'
 import { makeGoodFleet } from './good-fleet.ts'
 import { imageRows } from './image-rows.ts'
@@ -11,6 +12,7 @@ import { takeFigures } from './tally.ts'
 import { urlRows } from './url-rows.ts'
 
 export const rows: readonly Row[] = [
+  ...cutRows,
   ...manifestRows,
   ...referenceRows,
   ...fileRows,

@@ -1,5 +1,5 @@
 import { runDirectory, type Ending } from '../../src/app.ts'
-import { defaults, readConfig } from '../../src/config.ts'
+import { apiDefaults, defaults, readConfig } from '../../src/config.ts'
 import type { Fleet } from '../../src/controllers/fleet.ts'
 import { sourceErrorAnnotation } from '../../src/core/annotations.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
@@ -51,6 +51,8 @@ function marksOf(fleet: Fleet): Record<string, string> {
 }
 
 interface Running {
+  /** Of the API, once it is served. */
+  url(): string | undefined
   fleet(): Fleet | undefined
   warnings: string[]
   bugs: unknown[]
@@ -59,11 +61,15 @@ interface Running {
 }
 
 /** The real controller over the real directory and state file, and routers of the simulator. */
-export function startRun(good: GoodFleet, { once }: { once: boolean }): Running {
+export function startRun(
+  good: Pick<GoodFleet, 'directory' | 'state' | 'connector'>,
+  { once, listen = 'none' }: { once: boolean; listen?: string },
+): Running {
   const stop = new AbortController()
   const [warnings, bugs]: [string[], unknown[]] = [[], []]
   let fleet: Fleet | undefined
-  const flags = { ...defaults, state: good.state, maxStartsPerMinute: '10000' }
+  let url: string | undefined
+  const flags = { ...defaults, ...apiDefaults, listen, state: good.state, maxStartsPerMinute: '10000' }
   const emit = (event: FleetEvent): void => {
     if (event.type === 'Warning' || (event.type === 'Phase' && event.failureClass))
       warnings.push(event.message)
@@ -75,9 +81,10 @@ export function startRun(good: GoodFleet, { once }: { once: boolean }): Running 
     signal: stop.signal,
     version: '0.0.0',
     onFleet: (read) => (fleet = read),
+    onListening: (at) => (url = at),
     decorate: (outside) => ({ ...outside, connector: good.connector }),
   })
-  return { fleet: () => fleet, warnings, bugs, stop: () => stop.abort(), ending }
+  return { url: () => url, fleet: () => fleet, warnings, bugs, stop: () => stop.abort(), ending }
 }
 
 /**
