@@ -15,6 +15,7 @@ import { byPriority, type SharedLimits, type Subject } from '../core/admit.ts'
 import { assess, type Assessment } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { hasCode } from '../core/errors.ts'
+import { endpoint } from '../core/endpoint.ts'
 import { keyOf, keyString } from '../core/keys.ts'
 import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
@@ -532,9 +533,6 @@ export class Fleet {
 
 const visible = ({ running, desired, owner, onTarget, blocked, candidate }: Assessment): string =>
   JSON.stringify([running, desired, owner, onTarget, blocked, candidate])
-
-const endpoint = (device: Device, address: string): string =>
-  `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
 
 /** One start of one operation. */
 export type StartId = string

@@ -84,8 +84,13 @@ const no = (reason: BlockedReason, message: string, until?: number): Blocked => 
   ...(until === undefined ? {} : { until: toTime(until) }),
 })
 
+interface Ranked {
+  metadata: { name: string }
+  spec: { priority: number }
+}
+
 /** Orders policies that select a device: the first owns it, unless the second has the same priority. */
-export const byPriority = (a: UpgradePolicy, b: UpgradePolicy): number =>
+export const byPriority = (a: Ranked, b: Ranked): number =>
   b.spec.priority - a.spec.priority || (a.metadata.name < b.metadata.name ? -1 : 1)
 
 /** The policy that owns a device; undefined where none selects it or two of equal priority do. */

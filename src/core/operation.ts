@@ -489,8 +489,9 @@ function lookFirst(operation: UpgradeOperation, now: number): Step {
 /** How much longer a device whose start was confirmed is not worth a knock, in ms. */
 function goingDownForMs({ status }: UpgradeOperation, now: number): number {
   const since = status.phase === 'Rebooting' ? status.times?.Rebooting : undefined
-  // No wait is longer: the wall clock may have been set back.
-  return since === undefined ? 0 : Math.min(goingDownMs, toMs(since) + goingDownMs - now)
+  const leftMs = since === undefined ? 0 : toMs(since) + goingDownMs - now
+  // No wait is that long: the wall clock was set back, and would have to catch up before anybody knocks.
+  return leftMs > goingDownMs ? 0 : leftMs
 }
 
 const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>

@@ -815,12 +815,12 @@ describe('each step', () => {
     }
     expect(waitAfter('250ms')).toEqual({ kind: 'Wait', ms: 1000 })
     expect(waitAfter('5s')).toEqual({ kind: 'Wait', ms: 5000 })
-    // Whatever wakes it meanwhile; and a wall clock that was set back makes that no longer.
+    // Whatever wakes it meanwhile; and a wall clock that was set back need not catch up first.
     const actAfter = (ms: number): Act =>
       nextStep(inPhase('Rebooting', { times: { Rebooting: at(now - ms) } }), world(), now).act
     expect(actAfter(400)).toEqual({ kind: 'Wait', ms: 600 })
     expect(actAfter(1000)).toEqual({ kind: 'Knock' })
-    expect(actAfter(-3600_000)).toEqual({ kind: 'Wait', ms: 1000 })
+    expect(actAfter(-3600_000)).toEqual({ kind: 'Knock' })
   })
 
   test('a knock that nobody answers is part of the time until the next one', () => {
