@@ -126,6 +126,6 @@ export async function expectRest(world: World, scenario: Scenario): Promise<void
   const phases = operations.map(
     ({ metadata, status }) => `${metadata.name} ${status.phase} ${JSON.stringify(status)}`,
   )
-  expect(phases.filter((text) => !/ (Succeeded|Failed) /.test(text))).toEqual([])
+  expect(phases.filter((text) => !/ (Succeeded|Failed|Cancelled) /.test(text))).toEqual([])
   await scenario.end?.(world)
 }

@@ -8,6 +8,7 @@ import type { Device, UpgradeOperation } from '../../src/api/resources.ts'
 import type { Ending } from '../../src/app.ts'
 import type { Fleet, FleetOptions } from '../../src/simulator/fleet.ts'
 import { serveFleet } from '../../src/simulator/serve-fleet.ts'
+import { until } from '../support/until.ts'
 import { runOnce } from './run-once.ts'
 import { bugsOf, said, untilMet, watchVictim, type Ended, type Line, type Met } from './running.ts'
 import { startVictim, type Victim } from './start-victim.ts'
@@ -34,6 +35,8 @@ export interface StandaloneWorld extends World {
   run(point?: Point): Promise<Ended>
   /** Runs it up to a point, where it is stopped or held. */
   meetAt(point: Point, fate: Exclude<Fate, 'killed'>): Promise<Met>
+  /** Runs it until something is so, and stops it there. */
+  stopWhen(what: string, isSo: () => boolean): Promise<Met>
   /** Takes away everything that is known beside the manifests. */
   forget(): Promise<void>
   /** Copies everything that is known beside the manifests; what is returned puts it back. */
@@ -140,6 +143,12 @@ function openWorld(
     declare: (changes = {}) => declare(fleet, directory, changes),
     run,
     meetAt: (point, fate) => untilMet(start(point, fate), { point, fate }, setTrap),
+    stopWhen: async (what, isSo) => {
+      const running = start()
+      await until(what, isSo, 60_000)
+      await running.stop()
+      return { ...watchVictim(running), release: () => void running.child.kill('SIGCONT') }
+    },
     killAt: async (point) => {
       const ended = await run(point)
       expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')

@@ -100,6 +100,9 @@ const timings: FleetOptions['timings'] = {
 /** Routers that are still away when a process that was killed as they went down has been started again. */
 export const slowReboot: Partial<FleetOptions> = { timings: { ...timings, rebootMs: 40_000 } }
 
+/** Routers whose last check before the start takes longer than a start may come after it was forbidden. */
+export const slowTest: Partial<FleetOptions> = { timings: { ...timings, testMs: 25_000 } }
+
 /** Two routers, unless told otherwise, that are to be served at addresses of their own. */
 export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>
   createFleet({
