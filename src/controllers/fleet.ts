@@ -17,7 +17,7 @@ import { getCondition } from '../core/conditions.ts'
 import { hasCode } from '../core/errors.ts'
 import { endpoint } from '../core/endpoint.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
+import { holdsSlot, isFinished, isFlashing, phaseOf, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
 import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
@@ -97,6 +97,8 @@ export class Fleet {
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
   readonly #wanted = new Set<string>()
+  /** Since when each flash under way is known, by the clock that nobody sets. */
+  readonly #flashingSince = new Map<string, number>()
   readonly #writtenAt = new WeakMap<AnyResource, number>()
   readonly #candidates = new Map<string, Candidates>()
   /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
@@ -172,7 +174,10 @@ export class Fleet {
       if (type === 'Deleted') this.#forget(id)
       else this.#judge(id, object)
     }
-    if (object.kind === 'UpgradeOperation') this.#judgeDeviceOf(object)
+    if (object.kind === 'UpgradeOperation') {
+      if (type === 'Deleted') this.#flashingSince.delete(id)
+      this.#judgeDeviceOf(object)
+    }
     for (const listener of this.#listeners) {
       listener({ type, object, ...(before ? { before } : {}) })
     }
@@ -270,6 +275,8 @@ export class Fleet {
   #countOperation(operation: UpgradeOperation): void {
     const id = keyString(keyOf(operation))
     if (!isFinished(operation)) this.#unfinished.set(id, operation)
+    if (!isFlashing(phaseOf(operation))) this.#flashingSince.delete(id)
+    else if (!this.#flashingSince.has(id)) this.#flashingSince.set(id, this.#clock.monotonic())
     if (holdsSlot(operation)) this.reserveSlot(operation)
     const policy = policyKeyOf(operation)
     if (waitsForTurn(operation)) this.#ready.put(policy, operation)
@@ -457,6 +464,12 @@ export class Fleet {
   /** How long ago that was, in ms; Infinity where somebody else wrote it last, or an earlier run. */
   sinceWritten = (object: AnyResource): number =>
     this.#clock.monotonic() - (this.#writtenAt.get(object) ?? -Infinity)
+
+  /** How long the flash of an operation has been watched here, in ms; 0 where none is under way. */
+  flashWatchedMs(operation: UpgradeOperation): number {
+    const since = this.#flashingSince.get(keyString(keyOf(operation)))
+    return since === undefined ? 0 : this.#clock.monotonic() - since
+  }
 
   /** Asks a device at its next turn, whatever the time that was agreed on. */
   wantProbe = (device: string): unknown => this.#wanted.add(device)

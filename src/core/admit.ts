@@ -414,7 +414,8 @@ function checkOthers({ device, request, operations }: Subject): Blocked | undefi
 
 function checkMarker(subject: Subject, { upgrade }: Asked): Blocked | undefined {
   const { lastFlash, bootId } = subject.device.status
-  if (!lastFlash) return undefined
+  // On its target it has not fallen back: somebody else has flashed it under the same name.
+  if (!lastFlash || runsBuild(subject.device.status, subject.target!)) return undefined
   const nameOrStem = subject.request?.metadata.name ?? upgrade?.stem
   return markerFellBack(lastFlash, bootId, nameOrStem)
     ? no(
