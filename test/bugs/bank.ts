@@ -12,7 +12,7 @@ export interface Bug {
   promises: readonly number[]
   /** The test file that must go red. */
   test: string
-  /** Stands in the name of the test that must fail, its describe blocks included. */
+  /** Stands in the name of the test that must fail, its describe blocks included: `a verdict > SameBoot`. */
   title: string
   /** Stands in what the failed test says, where its name does not tell the right reason from a wrong one. */
   says?: string

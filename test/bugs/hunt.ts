@@ -22,7 +22,12 @@ export interface Hunt {
 interface JsonReport {
   testResults: {
     message: string
-    assertionResults: { fullName: string; status: string; failureMessages: string[] }[]
+    assertionResults: {
+      ancestorTitles: string[]
+      title: string
+      status: string
+      failureMessages: string[]
+    }[]
   }[]
 }
 
@@ -74,8 +79,11 @@ function judge(
   report: JsonReport | undefined,
 ): Pick<Hunt, 'found' | 'why' | 'seed'> {
   if (!report) return { found: false, why: 'the test did not end' }
-  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults)
-  const failed = tests.filter(({ status, fullName }) => status === 'failed' && fullName.includes(title))
+  const tests = report.testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    // As `vitest -t` has it.
+    .filter((test) => [...test.ancestorTitles, test.title].join(' > ').includes(title))
+  const failed = tests.filter(({ status }) => status === 'failed')
   const words = failed.flatMap(({ failureMessages }) => failureMessages)
   const right = words.find(
     (each) => !wrongReason.test(each) && (says === undefined || each.includes(says)),
@@ -83,7 +91,7 @@ function judge(
   if (right === undefined) {
     const told = words[0] ?? report.testResults.find(({ message }) => message !== '')?.message
     if (told !== undefined) return { found: false, why: `red for another reason: ${firstLine(told)}` }
-    const ran = tests.some(({ status, fullName }) => status === 'passed' && fullName.includes(title))
+    const ran = tests.some(({ status }) => status === 'passed')
     return { found: false, why: ran ? 'the test stays green' : 'no test of that name ran' }
   }
   const seed = seeds === undefined ? undefined : /\bseed (\d+)/.exec(right)?.[1]
