@@ -21,7 +21,7 @@ const reboots: NamedTest = [
   'test/end-to-end/namespace-routers.test.ts',
   'are planned, upgraded once each, and then left alone',
 ]
-const killed: NamedTest = ['test/crash/kill.test.ts', ': killed']
+const killed: NamedTest = ['test/crash/kill.test.ts', 'killed and restarted']
 
 export const promises: readonly Promised[] = [
   {
@@ -38,7 +38,16 @@ export const promises: readonly Promised[] = [
     promise:
       'A device gets one revision of a policy at most once, whatever crashes, until its `retryToken` is changed.',
     kept: 'The intent is on disk before the start, and the guard compares the boot id on the router itself: a start that is late, doubled or meant for another boot does nothing. After the intent there is only looking. The marker on the router remembers what the state file may have lost.',
-    tests: [model, fleets, killed, reboots],
+    tests: [
+      [
+        'test/upgraders/guard-rounds.test.ts',
+        'have exactly one start each, whatever the operations are called',
+      ],
+      model,
+      fleets,
+      killed,
+      reboots,
+    ],
   },
   {
     number: 4,
@@ -52,7 +61,11 @@ export const promises: readonly Promised[] = [
     title: 'A success is true',
     promise: '`Succeeded` says that the device, since a new boot, runs the release that was meant.',
     kept: 'The verdict comes from a probe over a new connection: same device, another boot id, the release of the image read back. What the flash itself said does not count, and a dropped link is neither success nor failure.',
-    tests: [fleets, ['test/core/verdict.test.ts', 'a verdict']],
+    tests: [
+      ['test/core/verdict-oracle.test.ts', 'an operation has Succeeded on no other evidence'],
+      fleets,
+      ['test/core/verdict.test.ts', 'a verdict'],
+    ],
   },
   {
     number: 6,
@@ -63,7 +76,7 @@ export const promises: readonly Promised[] = [
     tests: [
       killed,
       ['test/crash/kill-again.test.ts', 'killed one time after the other'],
-      ['test/cluster/kill.test.ts', 'killed'],
+      ['test/cluster/kill.test.ts', 'the list of points'],
     ],
   },
   {
@@ -72,6 +85,7 @@ export const promises: readonly Promised[] = [
     promise: 'After a power cut every start that reached a router has its intent on the disk.',
     kept: 'SQLite runs with a write-ahead log and `synchronous=FULL`, set and read back after a write; one process holds the file; a new file is made beside its place and renamed. Network file systems are refused.',
     tests: [
+      ['test/stores/power-cut.test.ts', 'at any moment'],
       ['test/stores/crash.test.ts', 'has a flush to the disk before each write that is said to be kept'],
     ],
   },
@@ -80,7 +94,10 @@ export const promises: readonly Promised[] = [
     title: 'A damaged state decides nothing',
     promise: 'A bit that flipped in a row that decides is found, and nothing starts because of it.',
     kept: 'Each row carries a checksum of its own, compared whenever it is read; SQLite finds the rest. After an error of the disk the file is not trusted again, and the process ends with exit code 74.',
-    tests: [['test/stores/corruption.test.ts', 'anywhere in the file is found, or changes nothing']],
+    tests: [
+      ['test/stores/damaged-files.test.ts', 'whatever happens to a state file is found, or changes nothing'],
+      ['test/stores/corruption.test.ts', 'anywhere in the file is found, or changes nothing'],
+    ],
   },
   {
     number: 9,
@@ -104,7 +121,7 @@ export const promises: readonly Promised[] = [
     kept: 'No start without a write that the API server accepted with the version that was read. Who cannot write cannot start; the verdict is written when it can be reached again.',
     tests: [
       ['test/simulation/cluster.test.ts', 'flash nothing twice and miss nothing'],
-      ['test/cluster/fence.test.ts', 'fence'],
+      ['test/cluster/fence.test.ts', 'controllers without an election'],
     ],
   },
   {
@@ -113,6 +130,7 @@ export const promises: readonly Promised[] = [
     promise: 'Two that both believe they lead, one of them paused for minutes, flash no device twice.',
     kept: 'The lease only saves work. A device is claimed by compare-and-swap, an operation has a name that can be made once, and the guard on the router lets one start through. A state file is held by one process.',
     tests: [
+      ['test/crash/pause.test.ts', 'stopped for a while'],
       model,
       ['test/simulation/rivals.test.ts', 'controllers'],
       ['test/cluster/fence-by-hand.test.ts', 'two controllers without an election do each of them once'],
@@ -124,7 +142,13 @@ export const promises: readonly Promised[] = [
     title: 'A clock that jumps does no harm',
     promise: 'A wall clock that is set forward or back starts nothing too late and stops nothing for good.',
     kept: 'What takes a time is measured by the monotonic clock, and the latest moment of a start by the uptime of the router. The wall clock is used for what people read and for dates alone.',
-    tests: [['test/core/operation.test.ts', 'a wall clock that was set back stops nothing']],
+    tests: [
+      [
+        'test/bad-inputs/time.test.ts',
+        'while a device is flashed judges it all the same, and lets the next one start',
+      ],
+      ['test/core/operation.test.ts', 'a wall clock that was set back stops nothing'],
+    ],
   },
   {
     number: 13,
@@ -151,6 +175,10 @@ export const promises: readonly Promised[] = [
     promise: 'What a router says is never run, never shown raw, and never keeps Reflash from other routers.',
     kept: 'Every answer has a deadline and a size, is parsed by a closed schema, and is stored as printable ASCII. No word of it becomes part of a later command; nothing is fetched from routers as files.',
     tests: [
+      [
+        'test/hostile/twenty-behaviours.test.ts',
+        'the twenty behaviours of hostile routers, each through a whole upgrade',
+      ],
       ['test/ssh/hostile.test.ts', 'a command of a hostile device'],
       ['test/core/printable.test.ts', 'is printable ASCII of at most the given length'],
     ],
@@ -175,6 +203,7 @@ export const promises: readonly Promised[] = [
       'A file that is broken, an object that is refused, or a bug in one turn leaves all others at work.',
     kept: 'Each object is parsed and validated for itself and each key has turns of its own. A bug is told, counted, and tried again after five minutes; no input ends the process.',
     tests: [
+      ['test/bad-inputs/directory.test.ts', 'a directory into which comes'],
       ['test/controllers/work-queue.test.ts', 'is a bug: it is told, waits long, and stops no other key'],
       ['test/files/parse-file.test.ts', 'of any kind is never thrown at'],
     ],
@@ -206,6 +235,7 @@ export const promises: readonly Promised[] = [
     promise: 'No image and no password goes to a host that shows another key than the one pinned.',
     kept: 'Every host key is pinned at first sight, or listed; any other ends the connection before the login, also after a flash. The set of MAC addresses must be that of before.',
     tests: [
+      ['test/hostile/host-keys.test.ts', 'a device that is known by its host keys'],
       ['test/ssh/hostile.test.ts', 'the wrong host key gets no authentication, not even a name'],
       ['test/ssh/dropbear.test.ts', 'another key is refused before anything is sent'],
     ],
@@ -217,6 +247,7 @@ export const promises: readonly Promised[] = [
       'A router that did not come back is looked at for 30 days and judged when it answers; it is not flashed meanwhile.',
     kept: '`Lost` is a verdict that a later look may correct, and no other. It holds no slot, but counts against the losses of the day.',
     tests: [
+      ['test/bad-inputs/time.test.ts', 'returns after 20 days was lost, and has then succeeded after all'],
       fleets,
       [
         'test/controllers/upgrade.test.ts',
@@ -238,6 +269,7 @@ export const promises: readonly Promised[] = [
     promise: 'Flags of the command line, HALT and the limit of losses hold for any manifest.',
     kept: 'The governor is outside of the directory: upgrades in flight, starts a minute, losses a day. The losses are on disk and stop all starts until a person names their day. HALT stops starts within a second.',
     tests: [
+      ['test/crash/stops.test.ts', 'told to start nothing'],
       ['test/controllers/governor.test.ts', 'stay latched over restarts and days'],
       [
         'test/controllers/governor.test.ts',
@@ -251,7 +283,10 @@ export const promises: readonly Promised[] = [
     promise:
       'What is in a Secret is in no log, no event, no status, no answer of the API and no argument of a process.',
     kept: 'Secrets are read at use and pass by the store. Errors are made of a closed set of words; none quotes what it was given.',
-    tests: [['test/end-to-end/secrets-nowhere.test.ts', 'what is in a Secret appears nowhere']],
+    tests: [
+      ['test/cluster/secrets-nowhere.test.ts', 'what is in a Secret appears nowhere but in the Secret'],
+      ['test/end-to-end/secrets-nowhere.test.ts', 'what is in a Secret appears nowhere'],
+    ],
   },
   {
     number: 28,

@@ -11,7 +11,8 @@ export function playSecondsOf(next: readonly [Suite, ...Suite[]], leftSeconds: n
   const [{ weight }] = next
   if (weight === undefined) return undefined
   const spare = Math.max(0, leftSeconds - leastSeconds(next))
-  return Math.floor((spare * weight) / sum(next, (suite) => suite.weight ?? 0))
+  // Never 0, by which a suite knows that it is not in a nightly run.
+  return Math.max(1, Math.floor((spare * weight) / sum(next, (suite) => suite.weight ?? 0)))
 }
 
 /** When a suite that has not ended is taken for one that hangs. */
