@@ -16,7 +16,7 @@ export function playSecondsOf(next: readonly [Suite, ...Suite[]], leftSeconds: n
 }
 
 /** When a suite that has not ended is taken for one that hangs. */
-export const limitSeconds = (expected: number): number => 2 * expected + 60
+export const limitSeconds = (expected: number): number => 3 * expected + 120
 
 /** When the whole run ends, whatever is still to be done. */
 export const lastSeconds = (minutes: number): number => minutes * 60 * 1.2 + 60
