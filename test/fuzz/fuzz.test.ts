@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../../src/adapters/clock/random.ts'
 import { recordFigure } from '../support/figures.ts'
 import { secondsToPlay } from '../support/rounds.ts'
-import { readCorpus, writeCorpus } from './corpus.ts'
+import { corpusBytes, readCorpus, writeCorpus } from './corpus.ts'
 import { fuzz, type FuzzTarget } from './fuzzer.ts'
-import { guardTarget, probeTarget } from './targets/device-answers.ts'
+import { goldenProbes, guardTarget, probeTarget } from './targets/device-answers.ts'
 import { imageTarget, metadataTarget } from './targets/image.ts'
 import { manifestsTarget } from './targets/manifests.ts'
+import { queriesTarget } from './targets/queries.ts'
 
 /** Each with what it does in about a second and a half. */
 const targets: readonly (readonly [FuzzTarget, number])[] = [
@@ -15,6 +16,7 @@ const targets: readonly (readonly [FuzzTarget, number])[] = [
   [probeTarget, 2500],
   [guardTarget, 6000],
   [manifestsTarget, 1500],
+  [queriesTarget, 6000],
 ]
 
 /** `REFLASH_GROW_CORPUS=1` keeps the shortest input for each way that was found. */
@@ -43,4 +45,26 @@ describe.each(targets)('$name', (target, count) => {
     // Else the mutants are all refused at the door.
     expect(ways.size).toBeGreaterThanOrEqual(Math.min(corpus.length, 5))
   })
+})
+
+test('no byte of what a router of any release answers does harm when it is another one', async () => {
+  const flips = secondsToPlay() > 0 ? 5000 : 300
+  for (const [index, golden] of goldenProbes.entries()) {
+    const random = createRandom(`golden ${index} ${seed}`)
+    for (let flip = 0; flip < flips; flip += 1) {
+      const bytes = Buffer.from(golden)
+      bytes[random.integer(0, bytes.length - 1)] = random.integer(0, 255)
+      await probeTarget.run(bytes)
+    }
+  }
+  recordFigure({
+    suite: 'fuzz',
+    name: 'probe: bytes changed in true answers',
+    value: flips * goldenProbes.length,
+  })
+})
+
+test('the corpus stays small enough for git', () => {
+  expect(corpusBytes()).toBeLessThan(300 * 1024)
+  recordFigure({ suite: 'fuzz', name: 'corpus', value: Math.round(corpusBytes() / 1024), unit: 'KiB' })
 })
