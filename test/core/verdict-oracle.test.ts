@@ -153,6 +153,7 @@ test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60
           from,
           identity,
           settings: defaultPolicySettings,
+          watchedMs: 0,
           answeredSinceLost: true,
           random01: 0.5,
         }
