@@ -16,3 +16,10 @@ export const printable = (text: string, maxLength: number): string => {
   if (escaped.length <= maxLength) return escaped
   return `${escaped.slice(0, Math.max(0, maxLength - 3))}...`.slice(0, maxLength)
 }
+
+/** The first `maxLength` characters of somebody's words in double quotes, as JSON writes them, in printable ASCII. */
+export const quoted = (text: string, maxLength: number): string =>
+  JSON.stringify(text.slice(0, maxLength)).replaceAll(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )

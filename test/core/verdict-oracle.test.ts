@@ -7,7 +7,7 @@ import type { Probe } from '../../src/core/probe.ts'
 import { judge, type Expectation, type Verdict } from '../../src/core/verdict.ts'
 import { at, digest, now, operation } from '../support/core-objects.ts'
 import { recordFigure } from '../support/figures.ts'
-import { secondsToPlay } from '../support/rounds.ts'
+import { runsToPlay, secondsToPlay } from '../support/rounds.ts'
 
 type Kind = Verdict['kind']
 
@@ -99,11 +99,6 @@ const evidence = fc.record({
 
 const usual = 3000
 const seconds = secondsToPlay()
-const played = (numRuns: number) =>
-  seconds > 0
-    ? { numRuns: 1e9, interruptAfterTimeLimit: seconds * 500, markInterruptAsFailure: false }
-    : { numRuns }
-
 test('the verdict is what both oracles say', { timeout: (seconds + 60) * 1000 }, () => {
   const seen = new Map<Kind, number>()
   let judged = 0
@@ -114,7 +109,7 @@ test('the verdict is what both oracles say', { timeout: (seconds + 60) * 1000 },
       seen.set(verdict, (seen.get(verdict) ?? 0) + 1)
       expect([verdict, byTable(expected, probe)]).toEqual([byQuestions(expected, probe), verdict])
     }),
-    played(usual),
+    runsToPlay(usual, 1 / 2),
   )
   for (const kind of ['Succeeded', 'RolledBack', 'WrongVersion', 'SameBoot', 'OtherDevice'] as const)
     expect(seen.get(kind), kind).toBeGreaterThan(judged / 200)
@@ -171,7 +166,7 @@ test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60
         } else if (isEvidence && claim === 'Mine') expect(status.phase).toBe('Succeeded')
       },
     ),
-    played(usual),
+    runsToPlay(usual, 1 / 2),
   )
   expect([...succeeded].toSorted()).toEqual(flashed.map(({ phase }) => phase).toSorted())
 })

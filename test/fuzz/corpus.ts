@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -24,4 +24,13 @@ export function writeCorpus(target: string, inputs: Iterable<Buffer>): void {
   for (const name of readdirSync(folder)) if (isGrown(name)) rmSync(join(folder, name))
   for (const input of inputs)
     writeFileSync(join(folder, createHash('sha256').update(input).digest('hex').slice(0, 12)), input)
+}
+
+/** Of all targets together. */
+export function corpusBytes(): number {
+  const folder = fileURLToPath(new URL('corpus/', import.meta.url))
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
 }

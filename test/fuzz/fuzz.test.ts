@@ -2,19 +2,21 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../../src/adapters/clock/random.ts'
 import { recordFigure } from '../support/figures.ts'
 import { secondsToPlay } from '../support/rounds.ts'
-import { readCorpus, writeCorpus } from './corpus.ts'
+import { corpusBytes, readCorpus, writeCorpus } from './corpus.ts'
 import { fuzz, type FuzzTarget } from './fuzzer.ts'
-import { guardTarget, probeTarget } from './targets/device-answers.ts'
+import { goldenProbes, guardTarget, probeTarget } from './targets/device-answers.ts'
 import { imageTarget, metadataTarget } from './targets/image.ts'
 import { manifestsTarget } from './targets/manifests.ts'
+import { queriesTarget } from './targets/queries.ts'
 
 /** Each with what it does in about a second and a half. */
 const targets: readonly (readonly [FuzzTarget, number])[] = [
-  [imageTarget, 4000],
-  [metadataTarget, 6000],
-  [probeTarget, 2500],
-  [guardTarget, 6000],
+  [imageTarget, 20_000],
+  [metadataTarget, 20_000],
+  [probeTarget, 8000],
+  [guardTarget, 20_000],
   [manifestsTarget, 1500],
+  [queriesTarget, 20_000],
 ]
 
 /** `REFLASH_GROW_CORPUS=1` keeps the shortest input for each way that was found. */
@@ -43,4 +45,30 @@ describe.each(targets)('$name', (target, count) => {
     // Else the mutants are all refused at the door.
     expect(ways.size).toBeGreaterThanOrEqual(Math.min(corpus.length, 5))
   })
+})
+
+test(
+  'no byte of what a router of any release answers does harm when it is another one',
+  { timeout: 300_000 },
+  async () => {
+    const flips = secondsToPlay() > 0 ? 5000 : 300
+    for (const [index, golden] of goldenProbes.entries()) {
+      const random = createRandom(`golden ${index} ${seed}`)
+      for (let flip = 0; flip < flips; flip += 1) {
+        const bytes = Buffer.from(golden)
+        bytes[random.integer(0, bytes.length - 1)] = random.integer(0, 255)
+        await probeTarget.run(bytes)
+      }
+    }
+    recordFigure({
+      suite: 'fuzz',
+      name: 'probe: bytes changed in true answers',
+      value: flips * goldenProbes.length,
+    })
+  },
+)
+
+test('the corpus stays small enough for git', () => {
+  expect(corpusBytes()).toBeLessThan(300 * 1024)
+  recordFigure({ suite: 'fuzz', name: 'corpus', value: Math.round(corpusBytes() / 1024), unit: 'KiB' })
 })

@@ -8,7 +8,7 @@ import type { Manners } from '../../src/simulator/ssh-server.ts'
 
 /** What must come of it: of the operation, or, where there can be none, of the device. */
 export type End =
-  | { phase: Phase; failureClass?: FailureClass; message: RegExp; attempts?: number; once?: Phase }
+  | { phase: Phase; failureClass?: FailureClass; message: RegExp; leastAttempts?: number; once?: Phase }
   | { condition: 'Reachable' | 'Stalled' | 'UpToDate'; reason: string; message: RegExp }
 
 /** One way in which a router behaves badly, from its first probe to the end of an upgrade. */
@@ -153,7 +153,7 @@ export const behaviours: readonly Behaviour[] = [
   {
     name: 'runs out of memory in the first upload',
     faults: [{ fault: { kind: 'OutOfMemory' } }],
-    end: { ...succeeded, attempts: 2 },
+    end: { ...succeeded, leastAttempts: 2 },
   },
   {
     name: 'has its /tmp full',

@@ -58,7 +58,7 @@ export interface OverheardProcess {
   /** Where it serves its API. */
   url: Promise<string>
   /** Status, headers and body of an answer. */
-  read(path: string, headers?: Record<string, string>): Promise<string>
+  read: (path: string, headers?: Record<string, string>) => Promise<string>
   /** What anybody on the machine may see of it, and what it leaves behind when it crashes. */
   shown(): Promise<string[]>
   stop(): Promise<void>

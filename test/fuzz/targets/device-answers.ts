@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { equal, match, notEqual, ok } from 'node:assert/strict'
 import { createManualClock } from '../../../src/adapters/clock/manual-clock.ts'
 import { createRandom } from '../../../src/adapters/clock/random.ts'
 import type { Device } from '../../../src/api/resources.ts'
@@ -36,23 +36,23 @@ function runProbe(input: Buffer): string {
   const output = input.toString('latin1')
   try {
     const probe = parseProbe(output)
-    for (const text of textsIn(probe)) expect(text).toMatch(printable)
-    for (const field of Object.keys(probe)) expect(known).toContain(field)
-    for (const field of ['osIdentifier', 'board', 'identity'] as const) expect(probe[field]).not.toBe('')
-    expect(probe.bootId).toMatch(/^[-0-9a-f]{36}$/)
+    for (const text of textsIn(probe)) match(text, printable)
+    for (const field of Object.keys(probe)) ok(known.has(field))
+    for (const field of ['osIdentifier', 'board', 'identity'] as const) notEqual(probe[field], '')
+    match(probe.bootId, /^[-0-9a-f]{36}$/)
     for (const number of [
       probe.uptimeSeconds,
       probe.memoryAvailableBytes ?? 0,
       probe.tmpAvailableBytes ?? 0,
     ]) {
-      expect(Number.isSafeInteger(number) && number >= 0).toBe(true)
+      ok(Number.isSafeInteger(number) && number >= 0)
     }
     const status = withProbe(device, probe, { hostKeys: [], now: 0, nextProbeMs: 0 })
-    expect(statusProblems('Device', status)).toBe('')
+    equal(statusProblems('Device', status), '')
     return `${Object.keys(probe).length} facts, ${Object.keys(probe.release).length} of the release`
   } catch (error) {
     if (!hasCode(error, 'ProbeInvalid')) throw error
-    expect(error.message).toMatch(printable)
+    match(error.message, printable)
     return `refused: ${wayOf(error.message)}`
   }
 }
@@ -141,11 +141,11 @@ const mayHaveStarted = (output: string): boolean => {
 function runGuard(input: Buffer): string {
   const output = input.toString('latin1')
   const result = parseGuard(output)
-  for (const text of textsIn(result)) expect(text).toMatch(/^[\x20-\x7e]{1,1100}$/)
+  for (const text of textsIn(result)) match(text, /^[\x20-\x7e]{1,1100}$/)
   // A refusal that is not one would let a second start follow the first.
-  if (mayHaveStarted(output)) expect(result.kind).not.toBe('Refused')
+  if (mayHaveStarted(output)) notEqual(result.kind, 'Refused')
   if (result.kind !== 'Refused') return result.kind
-  expect(result.log.length).toBeLessThanOrEqual(40)
+  ok(result.log.length <= 40)
   return `${result.failureClass} ${result.recoverable} ${wayOf(result.message.replace(/:.*/s, ''))}`
 }
 

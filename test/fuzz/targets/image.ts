@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { expect } from 'vitest'
+import { deepEqual, equal, match, notEqual, ok } from 'node:assert/strict'
 import { hasCode } from '../../../src/core/errors.ts'
 import type { ImageMetadata } from '../../../src/ports/image-store.ts'
 import { appendChunk, appendMetadata, chunkTypes, makeFirmware } from '../../../src/simulator/firmware.ts'
@@ -16,7 +16,7 @@ const counted = (bytes: Buffer) => {
   const read = async (offset: number, length: number): Promise<Buffer> => {
     work.reads += 1
     work.bytes += length
-    expect(length).toBeLessThanOrEqual(64 * 1024)
+    ok(length <= 64 * 1024)
     return bytes.subarray(offset, offset + length)
   }
   return { work, file: { sizeBytes: bytes.length, read } }
@@ -24,19 +24,19 @@ const counted = (bytes: Buffer) => {
 
 const refusal = (error: unknown): string => {
   if (!hasCode(error, 'ImageInvalid')) throw error
-  expect(error.message).toMatch(/^[\x20-\x7e]{1,400}$/)
+  match(error.message, /^[\x20-\x7e]{1,400}$/)
   return `refused: ${wayOf(error.message)}`
 }
 
 function checkMetadata({ boards, ...texts }: ImageMetadata): void {
-  expect(boards.length).toBeLessThanOrEqual(512)
-  expect(new Set(boards).size).toBe(boards.length)
+  ok(boards.length <= 512)
+  equal(new Set(boards).size, boards.length)
   for (const text of [...boards, ...Object.values(texts)]) {
-    expect(text).not.toBe('')
-    expect(text.length).toBeLessThanOrEqual(255)
-    expect(text).toMatch(shown)
+    notEqual(text, '')
+    ok(text.length <= 255)
+    match(text, shown)
   }
-  expect(texts.compatVersion).toMatch(/^\d+\.\d+$/)
+  match(texts.compatVersion, /^\d+\.\d+$/)
 }
 
 const wayOfMetadata = ({ boards, compatVersion, ...texts }: ImageMetadata): string =>
@@ -49,18 +49,18 @@ async function runImage(bytes: Buffer): Promise<string> {
     if (metadata) checkMetadata(metadata)
     // The firmware proper ends with no chunk: whatever is behind it was understood, and nothing was overlooked.
     const payload = bytes.subarray(0, payloadBytes)
-    expect(await readMetadata(counted(payload).file)).toEqual({ signature: false, payloadBytes })
+    deepEqual(await readMetadata(counted(payload).file), { signature: false, payloadBytes })
     if (payloadBytes === bytes.length) return 'no chunks'
     // One byte behind the last chunk, and none of it counts.
     const longer = await readMetadata(counted(Buffer.concat([bytes, Buffer.of(0)])).file)
-    expect(longer).toEqual({ signature: false, payloadBytes: bytes.length + 1 })
+    deepEqual(longer, { signature: false, payloadBytes: bytes.length + 1 })
     return `${signature ? 'signed' : 'unsigned'}, ${metadata ? wayOfMetadata(metadata) : 'no metadata'}`
   } catch (error) {
     return refusal(error)
   } finally {
     // Every byte once for the checksums, and each chunk a little more.
-    expect(work.bytes).toBeLessThanOrEqual(bytes.length + 9 * 16 + 31 * 1024)
-    expect(work.reads).toBeLessThanOrEqual(40)
+    ok(work.bytes <= bytes.length + 9 * 16 + 31 * 1024)
+    ok(work.reads <= 40)
   }
 }
 
@@ -127,7 +127,7 @@ function runMetadata(bytes: Buffer): string {
   try {
     const metadata = parseImageMetadata(bytes)
     checkMetadata(metadata)
-    expect(metadata.boards).toEqual(boardsByHand(new TextDecoder().decode(bytes)))
+    deepEqual(metadata.boards, boardsByHand(new TextDecoder().decode(bytes)))
     return wayOfMetadata(metadata)
   } catch (error) {
     return refusal(error)
