@@ -47,12 +47,11 @@ describe('losses', () => {
 
   test('that could not be recorded are not counted, and are told again', async () => {
     const world = createWorld()
-    const { put } = world.records
     let isFull = true
     const failing = {
       ...world.records,
-      put: (...record: Parameters<typeof put>) =>
-        isFull ? Promise.reject(new Error('the disk is full')) : put(...record),
+      put: (name: string, value: unknown) =>
+        isFull ? Promise.reject(new Error('the disk is full')) : world.records.put(name, value),
     }
     const broken = await world.open(undefined, failing)
     for (const name of ['a', 'b', 'c']) await expect(broken.noteLost(name)).rejects.toThrow('full')

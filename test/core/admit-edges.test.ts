@@ -69,7 +69,9 @@ describe('the image', () => {
 
   test('that is not Ready is named, with its words', () => {
     const of = (...images: ReturnType<typeof image>[]) =>
-      subject({ target: { build: build(), images: [image('else', { status: { boards: ['q'] } }), ...images] } })
+      subject({
+        target: { build: build(), images: [image('else', { status: { boards: ['q'] } }), ...images] },
+      })
     const none = 'build new has no image for board toy'
     expect(messageOf(of())).toBe(none)
     expect(messageOf(of(unready('a', 'ImageInvalid')))).toBe(`${none}; not Ready: a (Ready is False)`)
@@ -80,7 +82,8 @@ describe('the image', () => {
     )
     const many = (count: number) =>
       Array.from({ length: count }, (_, index) => unready(`i${index}`, 'DigestMismatch'))
-    const five = 'i0 (DigestMismatch), i1 (DigestMismatch), i2 (DigestMismatch), i3 (DigestMismatch), i4 (DigestMismatch)'
+    const five =
+      'i0 (DigestMismatch), i1 (DigestMismatch), i2 (DigestMismatch), i3 (DigestMismatch), i4 (DigestMismatch)'
     expect(messageOf(of(...many(5)))).toBe(`${none}; not Ready: ${five}`)
     expect(messageOf(of(...many(7)))).toBe(`${none}; not Ready: ${five} and 2 more`)
   })
@@ -93,10 +96,7 @@ describe('words for what nobody said', () => {
       subject({ target: { build: build('new', { lifecycle: 'Recalled' }), images: [image()] } }),
     ],
     ['not reached yet', subject({ device: device({}, { bootId: undefined, conditions: [] }) })],
-    [
-      'has never answered',
-      subject({ device: device({}, { lastProbeTime: undefined, conditions: [] }) }),
-    ],
+    ['has never answered', subject({ device: device({}, { lastProbeTime: undefined, conditions: [] }) })],
     ['the device is being removed', subject({ device: removed() })],
     [
       `operation ${stem}-1 succeeded, but the device runs something else now; change retryToken to flash it again`,
@@ -112,7 +112,9 @@ describe('words for what nobody said', () => {
     [
       'operation else: never came back',
       subject({
-        operations: [operation('else', { phase: 'Failed', failureClass: 'Lost', times: { Failed: at(now) } })],
+        operations: [
+          operation('else', { phase: 'Failed', failureClass: 'Lost', times: { Failed: at(now) } }),
+        ],
       }),
     ],
     [

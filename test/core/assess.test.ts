@@ -150,7 +150,11 @@ describe('a candidate', () => {
     const judged = assess(subject({ target: undefined, builds: [] }))
     expect(judged.candidate).toBeUndefined()
     expect(judged.onTarget).toBe(false)
-    expect(assess(subject({ policies: [] }))).toStrictEqual({ running: [], onTarget: false, counts: new Map() })
+    expect(assess(subject({ policies: [] }))).toStrictEqual({
+      running: [],
+      onTarget: false,
+      counts: new Map(),
+    })
     expect(assess(subject())).toMatchObject({ desired: 'new', owner: 'all' })
   })
   test('is none on the target, and none that is blocked', () => {

@@ -873,7 +873,14 @@ const shown = (status: UpgradeOperationStatus, name: keyof UpgradeOperationStatu
   name === 'conditions'
     ? (status.conditions ?? [])
         .map(({ type, status: value, reason, message, ...more }) =>
-          [type, value, reason, more.observedGeneration, more.lastTransitionTime, JSON.stringify(message)].join(' '),
+          [
+            type,
+            value,
+            reason,
+            more.observedGeneration,
+            more.lastTransitionTime,
+            JSON.stringify(message),
+          ].join(' '),
         )
         .join(', ')
     : (JSON.stringify(status[name]) ?? 'removed')
@@ -894,7 +901,9 @@ describe('each step', () => {
   test('writes this, and nothing else', async () => {
     const steps = [...rows, ...edges].map(({ says, from, world: changes }) => {
       const { status, act, durable } = nextStep(from, world(changes), now)
-      const names = [...new Set([...Object.keys(from.status), ...Object.keys(status)])] as (keyof typeof status)[]
+      const names = [
+        ...new Set([...Object.keys(from.status), ...Object.keys(status)]),
+      ] as (keyof typeof status)[]
       const changed = names.filter((name) => !sameValue(from.status[name], status[name]))
       const written = changed.map((name) => `  ${name}: ${shown(status, name)}\n`)
       return `${says}: ${JSON.stringify(act)}${durable ? ', durable' : ''}\n${written.join('')}`

@@ -156,7 +156,9 @@ describe('readMetadata', () => {
       payloadBytes: 0,
     })
     // A header without a text behind it.
-    expect(await outcome(appendChunk(payload, chunkTypes.metadata, Buffer.alloc(8)))).toContain('no JSON text')
+    expect(await outcome(appendChunk(payload, chunkTypes.metadata, Buffer.alloc(8)))).toContain(
+      'no JSON text',
+    )
   })
 })
 
@@ -248,7 +250,9 @@ describe('the metadata of an image', () => {
 
   it('keeps why it could not be read', async () => {
     await expect(read(appendMetadata(payload, '{'))).rejects.toMatchObject({
-      message: expect.stringContaining('the metadata of the image is not valid: it is no JSON text') as string,
+      message: expect.stringContaining(
+        'the metadata of the image is not valid: it is no JSON text',
+      ) as string,
       cause: expect.any(SyntaxError) as SyntaxError,
     })
   })

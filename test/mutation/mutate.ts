@@ -26,6 +26,7 @@ export async function mutate(options: {
     tsconfigFile: 'none.json',
     disableTypeChecks: false,
     reporters: [],
+    // An ambient enum, which a module of its own cannot name.
     logLevel: 'off' as never,
     allowConsoleColors: false,
   })

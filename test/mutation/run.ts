@@ -141,12 +141,23 @@ function report(mutants: readonly Mutant[], asJson: boolean): void {
   const suite = 'mutation'
   recordFigure({ suite, name: 'mutants', value: all.mutants })
   recordFigure({ suite, name: 'killed', value: all.killed })
-  recordFigure({ suite, name: 'score', value: Math.round(all.score * 10) / 10, unit: '%', goal: `at least ${goal}` })
+  recordFigure({
+    suite,
+    name: 'score',
+    value: Math.round(all.score * 10) / 10,
+    unit: '%',
+    goal: `at least ${goal}`,
+  })
   recordFigure({ suite, name: 'listed survivors', value: all.listed })
   if (all.score < goal || all.unlisted.length > 0 || all.stale.length > 0) process.exitCode = 1
   if (asJson) return say(JSON.stringify(all))
   for (const file of new Set(mutants.map(fileOf))) {
-    const { mutants: count, killed, equivalent, score } = scoreOf(mutants.filter((one) => fileOf(one) === file))
+    const {
+      mutants: count,
+      killed,
+      equivalent,
+      score,
+    } = scoreOf(mutants.filter((one) => fileOf(one) === file))
     say(`${file}: ${score.toFixed(1)} % (${killed} of ${count} noticed, ${equivalent} equivalent)`)
   }
   for (const { file, was, becomes } of all.unlisted) say(`SURVIVED ${file}\n  - ${was}\n  + ${becomes}`)

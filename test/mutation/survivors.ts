@@ -25,7 +25,7 @@ export function readListed(): Listed[] {
 }
 
 /** What a mutant is, in a form that stays when the lines around it change. */
-export function describeMutant({ fileName, location, replacement = '' }: Mutant): Survivor {
+export function describeMutant({ fileName, location, replacement }: Mutant): Survivor {
   const root = fileURLToPath(new URL('../../', import.meta.url))
   const file = fileName.startsWith(root) ? fileName.slice(root.length) : fileName
   const lines = readFileSync(root + file, 'utf8').split('\n')
