@@ -17,6 +17,11 @@ export type Suite = Runner & {
   weight?: number
 }
 
+/** What tells the suites of the real process to play every point in every way. */
+const allPoints = { REFLASH_KILLS: 'all' }
+/** What tells a suite of one size that it is to have its large one. */
+const large = { REFLASH_SECONDS: '1' }
+
 /** In the order in which they run: those of one size first, so that the others share what these leave. */
 export const suites: readonly Suite[] = [
   {
@@ -24,54 +29,85 @@ export const suites: readonly Suite[] = [
     title: 'Every order of events of one operation under two controllers, until no new state appears',
     files: ['test/model'],
     headline: { states: /^states$/, transitions: /^transitions$/ },
-    seconds: 40,
+    seconds: 20,
   },
   {
     name: 'crash',
     title: 'The real process, killed with SIGKILL at each write and each command, and restarted in six ways',
-    files: ['test/crash/kill.test.ts', 'test/crash/kill-again.test.ts', 'test/cluster/kill.test.ts'],
-    env: { REFLASH_KILLS: 'all' },
+    files: ['test/crash/kill.test.ts', 'test/crash/kill-again.test.ts'],
+    env: allPoints,
     headline: { points: /^points /, kills: /^kills /, violations: /^violations/ },
     seconds: 150,
+  },
+  {
+    name: 'cluster-kills',
+    title: 'The leader of a cluster, killed or stopped at each write and each command',
+    files: ['test/cluster/kill.test.ts'],
+    env: allPoints,
+    headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
+    seconds: 90,
   },
   {
     name: 'stops',
     title: 'HALT, Pause, Abort and SIGTERM at each write and each command of the real process',
     files: ['test/crash/stops.test.ts'],
-    env: { REFLASH_KILLS: 'all' },
-    headline: { stops: /^stops$/, 'at the worst until nothing starts': /^worst HALT latency$/ },
-    seconds: 60,
+    env: allPoints,
+    headline: { stops: /^stops$/, 'at the most until nothing starts': /^worst HALT latency$/ },
+    seconds: 45,
   },
   {
     name: 'pause',
     title: 'The real process, stopped as by SIGSTOP until all its timers are late, and woken',
     files: ['test/crash/pause.test.ts'],
-    env: { REFLASH_KILLS: 'all' },
-    headline: { pauses: /^pauses /, 'double starts': /^double starts/ },
-    seconds: 60,
+    env: allPoints,
+    headline: { pauses: /^pauses /, 'double starts or wrong verdicts': /^double starts/ },
+    seconds: 45,
+  },
+  {
+    name: 'disk-full',
+    title: 'The disk of the state, full at each write',
+    files: ['test/crash/disk-full.test.ts'],
+    env: allPoints,
+    headline: { 'full disks': /^full disks$/, 'starts without intent or lost verdicts': /^starts without/ },
+    seconds: 45,
   },
   {
     name: 'power-cut',
     title: 'A power cut at every flush and every command: only what was flushed is left',
     files: ['test/stores/power-cut.test.ts'],
-    // How many parts of what was not flushed are tried for each cut.
-    env: { REFLASH_SECONDS: '1' },
+    env: large,
     headline: {
       cuts: /^cut points/,
       'effects without a durable intent': /^effects without a durable intent in /,
     },
+    seconds: 30,
+  },
+  {
+    name: 'wire',
+    title: 'Whole upgrades through every harm of a wire, in every phase, both ways',
+    files: ['test/ssh/upgrades.test.ts', 'test/ssh/faults.test.ts'],
+    env: large,
+    headline: { cases: /^cases /, hangs: /^hangs$/, 'wrong ends': /^wrong ends/ },
     seconds: 60,
   },
   {
+    name: 'api-server',
+    title: 'The harms of a wire between controller and API server, at every moment of an upgrade',
+    files: ['test/cluster/chaos.test.ts'],
+    env: large,
+    headline: { cases: /^cases /, 'starts while partitioned': /^starts while/, 'wrong ends': /^wrong ends/ },
+    seconds: 90,
+  },
+  {
     name: 'hostile',
-    title: 'Routers and servers that misbehave on purpose, and secrets looked for everywhere',
+    title: 'Routers and servers that misbehave on purpose, and Secrets looked for everywhere',
     files: [
       'test/hostile',
       'test/ssh/hostile.test.ts',
       'test/end-to-end/secrets-nowhere.test.ts',
       'test/cluster/secrets-nowhere.test.ts',
     ],
-    headline: { 'behaviours survived': /behaviours/ },
+    headline: { 'behaviours survived': /behaviours .*survived$/, 'wrong Secrets': /^Secrets of/ },
     seconds: 60,
   },
   {
@@ -79,22 +115,42 @@ export const suites: readonly Suite[] = [
     title: 'Thirty kinds of bad input, through validate and through a running directory',
     files: ['test/bad-inputs'],
     headline: { cases: /^cases/, 'starts because of them': /^starts/ },
-    seconds: 60,
+    seconds: 40,
+  },
+  {
+    name: 'bug-bank',
+    title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
+    script: 'bugs',
+    headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
+    seconds: 240,
   },
   {
     name: 'simulation',
-    title: 'Whole fleets with faults, crashes and rivals, in virtual time, each from one seed',
-    files: ['test/simulation/fleet.test.ts', 'test/simulation/rivals.test.ts'],
-    headline: {},
+    title: 'Whole fleets with faults, crashes, rivals and edits in virtual time, each from one seed',
+    files: ['test/simulation/fleet.test.ts', 'test/simulation/one-fault.test.ts'],
+    headline: {
+      worlds: /^worlds$/,
+      'of all devices together': /^time of all devices$/,
+      violations: /^violations$/,
+      'situations met': /^situations met$/,
+    },
     seconds: 60,
-    weight: 6,
+    weight: 5,
+  },
+  {
+    name: 'cluster-simulation',
+    title: 'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
+    files: ['test/simulation/cluster.test.ts'],
+    env: { REFLASH_SEEDS: '1000' },
+    headline: { worlds: /^worlds$/, violations: /^violations$/ },
+    seconds: 60,
   },
   {
     name: 'files',
     title: 'State files with bits flipped, pages swapped and rows lost',
     files: ['test/stores/damaged-files.test.ts', 'test/stores/corruption.test.ts'],
     headline: { 'damaged files': /^files damaged$/ },
-    seconds: 30,
+    seconds: 20,
     weight: 1,
   },
   {
@@ -102,15 +158,33 @@ export const suites: readonly Suite[] = [
     title: 'Four to sixteen starters at once on real busybox, with hostile arguments',
     files: ['test/upgraders/guard-rounds.test.ts'],
     headline: { rounds: /^rounds of /, 'with other than one start': /^rounds with / },
-    seconds: 30,
+    seconds: 20,
     weight: 1,
   },
   {
     name: 'fuzz',
-    title: 'Parsers of what routers, images, files and clients say, and the verdict against two oracles',
-    files: ['test/fuzz', 'test/core/verdict-oracle.test.ts'],
-    headline: { executions: /: executions$/, 'open crashes': /: open crashes$/ },
+    title: 'What routers, images, files and clients say, and the verdict against two oracles',
+    files: [
+      'test/fuzz',
+      'test/core/verdict-oracle.test.ts',
+      'test/server/any-request.test.ts',
+      'test/server/any-bytes.test.ts',
+    ],
+    headline: {
+      executions: /: executions$/,
+      'requests of any kind': /^HTTP requests/,
+      'pieces of evidence judged': /evidence judged$/,
+      'open crashes': /: open crashes$/,
+    },
     seconds: 30,
+    weight: 2,
+  },
+  {
+    name: 'mutation',
+    title: 'Small changes to the kernel, one at a time: a sample of all of them',
+    script: 'mutation',
+    headline: { mutants: /^mutants$/, killed: /^killed$/, score: /^(?:mutation )?score/ },
+    seconds: 20,
     weight: 2,
   },
 ]
