@@ -56,6 +56,7 @@ const world = (changes: Partial<OperationWorld> = {}): OperationWorld => ({
   from: { build: 'old', osIdentifier: 'Toy 1.0.0', revision: 'r1', board: 'toy' },
   identity: '02:00:00:00:00:01',
   settings: defaultPolicySettings,
+  watchedMs: 60_000,
   answeredSinceLost: false,
   random01: 0.5,
   ...changes,
@@ -381,6 +382,16 @@ const rows: Row[] = [
       durable: true,
       reason: 'CancelRequested',
     },
+    ...(['None', 'Other'] as const).map((claim): Row => ({
+      says: `${phase}: the claim is ${claim === 'None' ? 'gone' : "another's"}`,
+      from: inPhase(phase),
+      world: after({ kind: 'Connected' }, { claim }),
+      to: 'Queued',
+      act: 'Release',
+      durable: true,
+      reason: 'Waiting',
+      message: /its claim on the device is gone; queued again/,
+    })),
     {
       says: `${phase}: the image went away`,
       from: inPhase(phase),
@@ -529,7 +540,7 @@ const rows: Row[] = [
     {
       says: `${phase}: could not look`,
       from: inPhase(phase),
-      world: after({ kind: 'LookFailed', message: 'refused' }),
+      world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }),
       to: phase,
       act: 'Wait',
       durable: false,
@@ -617,8 +628,8 @@ const rows: Row[] = [
     },
     {
       says: `${phase}: past the deadline`,
-      from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
-      world: after({ kind: 'Knocked', answered: false, tookMs: 0 }),
+      from: inPhase(phase),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 1000 }, { watchedMs: 901_000 }),
       to: 'Failed',
       act: 'Release',
       durable: true,
@@ -626,9 +637,33 @@ const rows: Row[] = [
       message: /has not come back for 15m/,
     },
     {
+      says: `${phase}: past the deadline, but the last to ask began before it`,
+      from: inPhase(phase),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 1000 }, { watchedMs: 900_999 }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: past the deadline, but whoever looked stood still meanwhile`,
+      from: inPhase(phase),
+      world: after({ kind: 'LookFailed', message: 'timed out', tookMs: 3600_000 }, { watchedMs: 3_700_000 }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
+      says: `${phase}: a wall clock that was set on by hours`,
+      from: inPhase(phase, { times: { Flashing: at(now - 7200_000), [phase]: at(now - 7200_000) } }),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 1000 }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+    },
+    {
       says: `${phase}: past the deadline, but it answers: looked at first`,
-      from: inPhase(phase, { times: { Flashing: at(now - 900_000) } }),
-      world: after({ kind: 'Knocked', answered: true, tookMs: 0 }),
+      from: inPhase(phase),
+      world: after({ kind: 'Knocked', answered: true, tookMs: 0 }, { watchedMs: 900_000 }),
       to: phase,
       act: 'Look',
       durable: false,
@@ -682,7 +717,7 @@ const rows: Row[] = [
   {
     says: 'Lost, a look that failed',
     from: lost,
-    world: after({ kind: 'LookFailed', message: 'x' }, { claim: 'None', answeredSinceLost: true }),
+    world: after({ kind: 'LookFailed', message: 'x', tookMs: 0 }, { claim: 'None', answeredSinceLost: true }),
     to: 'Failed',
     act: 'Wait',
     durable: false,
@@ -772,16 +807,22 @@ describe('each step', () => {
     expect(status.retryTime).toBe(at(now + 1000))
   })
 
+  test('who waits for the end of HALT looks again every second, for no write says that it has ended', () => {
+    const halted = { claim: 'None', admission: refused('Halted') } as const
+    expect(nextStep(inPhase('Queued'), world(halted), now).act).toEqual({ kind: 'Wait', ms: 1000 })
+  })
+
   test('a wall clock that was set back stops nothing', () => {
+    const retrying = inPhase('Queued', { reason: 'Retrying', retryTime: at(now + 365 * 24 * 3600_000) })
+    expect(nextStep(retrying, world({ claim: 'None' }), now).act).toEqual({ kind: 'Claim' })
     const offline = inPhase('Connecting', { waitingSince: at(now + 3600_000) })
     const { status } = nextStep(offline, world(after(failedAttempt('Unreachable', true))), now)
     expect(status.retryTime).toBe(at(now + 600_000))
   })
 
-  const waitAfterKnock = (flashedMs: number, tookMs: number): unknown => {
-    const flashing = inPhase('Rebooting', { times: { Flashing: at(now - flashedMs) } })
-    const knocked = { kind: 'Knocked', answered: false, tookMs } as const
-    return (nextStep(flashing, world(after(knocked)), now).act as { ms: number }).ms
+  const waitAfterKnock = (watchedMs: number, tookMs: number): unknown => {
+    const knocked = after({ kind: 'Knocked', answered: false, tookMs }, { watchedMs })
+    return (nextStep(inPhase('Rebooting'), world(knocked), now).act as { ms: number }).ms
   }
 
   test('knocking slows down after two minutes', () => {
@@ -946,6 +987,7 @@ const outcomeOf = (kind: Outcome['kind']): fc.Arbitrary<Outcome> => {
         log: fc.array(fc.string(), { maxLength: 50 }),
       })
     case 'LookFailed':
+      return fc.record({ kind: fc.constant(kind), message: fc.constant('x'), tookMs: fc.nat(20_000) })
     case 'ClaimLost':
       return fc.constant({ kind, message: 'x' })
     case 'Claimed':
@@ -981,6 +1023,7 @@ const worlds = (phase: Phase): fc.Arbitrary<OperationWorld> =>
           expireAfter: fc.constantFrom('0s', '1h'),
         })
         .map((offline) => settings({ offline })),
+      watchedMs: fc.nat(100 * 24 * 3600_000),
       answeredSinceLost: fc.boolean(),
       random01: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
     })

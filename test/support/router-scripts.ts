@@ -42,7 +42,7 @@ while :; do sleep 1000; done
 /** \`pgrep -f PATTERN\`, which Debian's static busybox lacks; as cheap as the real one. */
 export const pgrepScript = `#!/bin/sh
 [ "$1" = -f ] || exit 2
-ps -o pid,args | pattern=$2 awk '$0 ~ ENVIRON["pattern"] && !/pgrep -f/ { print $1; n++ } END { exit !n }'
+ps -o pid,args | pattern=$2 awk '$0 ~ ENVIRON["pattern"] && !index($0, " /usr/bin/pgrep -f") { print $1; n++ } END { exit !n }'
 `
 
 export const uciScript = `#!/bin/sh

@@ -12,6 +12,7 @@ import type { Ports, Settings } from '../../src/controllers/ports.ts'
 import { countUpgrades } from '../../src/controllers/upgrade-metrics.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { ReflashError } from '../../src/core/errors.ts'
+import type { Probe } from '../../src/core/probe.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { Metrics } from '../../src/ports/metrics.ts'
@@ -43,6 +44,8 @@ export interface ToyRouter {
   rebootMs: number
   bootedAt: number
   uploads: number
+  /** What the guard of an earlier flash left on it. */
+  marker?: Probe['lastFlash']
 }
 
 export const imageDigest = 'ab'.repeat(32)
@@ -283,6 +286,7 @@ function toyUpgrader(
         identity: router.identity,
         upgrading: lingering.has(router),
         leftovers: router.stoppedServices,
+        ...(router.marker ? { lastFlash: router.marker } : {}),
       }
     },
     check: async () => {},

@@ -27,14 +27,15 @@ const job = (options: UpgradeOptions = {}, compatVersion?: string) => {
     : { ...base, image: { ...base.image, metadata: { boards: [board], compatVersion } } }
 }
 
-const codeOf = (action: () => void): string => {
+const refusalOf = (action: () => void): ReflashError | undefined => {
   try {
     action()
   } catch (error) {
-    return (error as ReflashError).code
+    return error as ReflashError
   }
-  return 'accepted'
+  return undefined
 }
+const codeOf = (action: () => void): string => refusalOf(action)?.code ?? 'accepted'
 
 describe('checks before a byte is sent', () => {
   it('accept the right board and refuse every other', () => {
@@ -82,6 +83,28 @@ describe('checks before a byte is sent', () => {
     expect(codeOf(() => checkJob(job(options), probe(since)))).toBe('accepted')
     expect(codeOf(() => checkJob(job(options), probe('SNAPSHOT')))).toBe('accepted')
     if (before !== undefined) expect(codeOf(() => checkJob(job(options), probe(before)))).toBe('Unsupported')
+  })
+
+  it('say why', () => {
+    const why = (of: Parameters<typeof checkJob>[0], on: Probe) => refusalOf(() => checkJob(of, on))?.message
+    const twoBoards = { ...job(), image: { ...job().image, boards: ['a', 'b'] } }
+    expect(why(job(), probe('23.05.5', { upgrading: true }))).toBe('an upgrade runs on the device already')
+    expect(why(twoBoards, probe('23.05.5'))).toBe(`the image is for a, b; the device is ${board}`)
+    expect(why(job({ keepOverlay: true }), probe('18.06.9'))).toBe(
+      'option keepOverlay needs OpenWrt 19.07; the device runs 18.06.9',
+    )
+    expect(why(job({}, '2.0'), probe('23.05.5', { compatVersion: '1.0' }))).toBe(
+      'the image has compat version 2.0, the device 1.0: it cannot be upgraded in place',
+    )
+    expect(why(job({}, '1.1'), probe('23.05.5', { compatVersion: '1.0' }))).toBe(
+      'the image has compat version 1.1, the configuration on the device 1.0; set options.ignoreMinorCompatVersion if it still fits',
+    )
+  })
+
+  it('take the first release that knows an option', () => {
+    expect(codeOf(() => checkJob(job({ keepOverlay: true }), probe('19.07.0')))).toBe('accepted')
+    const nameless = probe('x', { release: {} })
+    expect(codeOf(() => checkJob(job({ keepOverlay: true }), nameless))).toBe('accepted')
   })
 
   it('passes nothing but options of the closed list', () => {

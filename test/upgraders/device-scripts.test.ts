@@ -97,13 +97,13 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
     router.misbehave({ die: 'dead' })
     await shell(
       router,
-      `echo "other ${token.maxUptimeSeconds}" >/tmp/reflash.lock.7; for i in 1 2 3 4 5 6; do echo 'x -1' >/tmp/reflash.lock.$i; done`,
+      `echo "${token.maxUptimeSeconds} other" >/tmp/reflash.lock.7; for i in 1 2 3 4 5 6; do echo '-1 x' >/tmp/reflash.lock.$i; done`,
     )
     expect(await openwrtUpgrader.start(job, token, session, signal)).toMatchObject({
       kind: 'Refused',
       message: expect.stringContaining('lock') as string,
     })
-    await shell(router, "echo 'other -1' >/tmp/reflash.lock.7")
+    await shell(router, "echo '-1 other' >/tmp/reflash.lock.7")
     expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
     await until('sysupgrade ran', () => router.starts() === 1)
   })
@@ -156,6 +156,24 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
     expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
   })
 
+  it('tests with the options of the real run', async () => {
+    const { router, session, token } = await ready({ release: knownReleases['18.06.9'] })
+    const withOption = { ...job, options: { keepOverlay: true } }
+    expect(await openwrtUpgrader.start(withOption, token, session, signal)).toMatchObject({
+      kind: 'Refused',
+      message: 'sysupgrade refuses the image: Invalid option: -o',
+    })
+    expect(router.starts()).toBe(0)
+  })
+
+  it('starts though another shell runs', async () => {
+    const { router, session, token } = await ready()
+    router.spawn(['/bin/sh', '-c', 'while :; do sleep 1; done'])
+    await until('it runs', async () => (await shell(router, 'ps -o args')).includes('while :'))
+    expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
+    await router.booted(1)
+  })
+
   it('leaves no marker behind when nothing was started, but the one from before', async () => {
     const { router, session, token } = await ready()
     mkdirSync(join(router.root, 'lib/upgrade/keep.d/reflash'))
@@ -193,7 +211,7 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
 while [ $i -lt 200 ]; do
   i=$((i + 1)); n=0
   while [ -e /tmp/reflash.lock.$((n + 1)) ]; do n=$((n + 1)); done
-  [ $n = 0 ] || echo 'x -1' >/tmp/reflash.lock.$n
+  [ $n = 0 ] || echo '-1 x' >/tmp/reflash.lock.$n
   for k in 1 2 3 4; do sh -s -- guard op-$i-$k "$@" </rig/guard.sh >/tmp/answer.$k & done
   wait
   echo $i $(cat /tmp/answer.*)

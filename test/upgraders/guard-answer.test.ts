@@ -11,6 +11,7 @@ describe("the guard's answer", () => {
       'xGUARD 0\n',
       'GUARD 0\nmore\n',
       'GUARD 89\n',
+      'GUARD 093\n',
       'sysupgrade\n',
     ]) {
       expect(parseGuard(output).kind, JSON.stringify(output)).toBe('Unknown')
@@ -18,20 +19,31 @@ describe("the guard's answer", () => {
   })
 
   it.each([
-    [90, 'NotStarted', true],
-    [91, 'IdentityChanged', false],
-    [92, 'NotStarted', true],
-    [93, 'NotStarted', true],
-    [94, 'NotStarted', true],
-    [95, 'UploadFailed', true],
-    [96, 'NotStarted', true],
-    [98, 'NotStarted', true],
-  ])('%i is a refusal of class %s', (code, failureClass, recoverable) => {
-    expect(parseGuard(`GUARD ${code}\n`)).toMatchObject({
+    [90, 'NotStarted', true, 'the device has rebooted since it was looked at'],
+    [91, 'IdentityChanged', false, 'the device shows another board than before'],
+    [92, 'NotStarted', true, 'the device runs another release than when it was looked at'],
+    [93, 'NotStarted', true, 'the start arrived too late'],
+    [94, 'NotStarted', true, 'another start holds the lock on the device'],
+    [95, 'UploadFailed', true, 'the image on the device is not the one that was uploaded'],
+    [96, 'NotStarted', true, 'an upgrade runs on the device already'],
+    [98, 'NotStarted', true, 'sysupgrade could not be started'],
+  ])('%i is a refusal of class %s', (code, failureClass, recoverable, message) => {
+    expect(parseGuard(`GUARD ${code}\n`)).toEqual({
       kind: 'Refused',
       failureClass,
       recoverable,
+      message,
       log: [],
+    })
+  })
+
+  it('that nobody can read says nothing of a start', () => {
+    const silent = { kind: 'Unknown', message: 'the device did not say whether it started' }
+    expect(parseGuard('')).toEqual(silent)
+    expect(parseGuard('  GUARD 0 \t\n')).toEqual({ kind: 'Started' })
+    expect(parseGuard('GUARD 42')).toEqual({
+      kind: 'Unknown',
+      message: 'the device answered with the unknown code 42',
     })
   })
 

@@ -1,0 +1,86 @@
+/** What is true when a device is looked at, and not any more when something is done about it. */
+import { expect, test } from 'vitest'
+import type { AnyResource, Device } from '../../src/api/resources.ts'
+import { operationName } from '../../src/core/names.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import { createToyFleet } from '../support/toy-fleet.ts'
+
+const minutes = (count: number): number => count * 60_000
+const hour = minutes(60)
+type World = Awaited<ReturnType<typeof createToyFleet>>
+
+const operationOf = async ({ store }: World) => (await store.list('UpgradeOperation')).items[0]!
+
+/** A fleet of one router that has been probed, and waits: the next probe is a quarter of an hour away. */
+async function startHalted(options: Partial<Parameters<typeof createToyFleet>[0]> = {}) {
+  const world = await createToyFleet({ routers: 1, ...options })
+  world.halt('HALT exists')
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(minutes(1))
+  return { world, app }
+}
+
+test('another device at the address is not flashed', async () => {
+  const { world, app } = await startHalted()
+  world.router(1).identity = 'a spare router'
+  world.halt(undefined)
+  await world.clock.advance(minutes(5))
+  expect(world.router(1).flashes).toEqual([])
+  expect(world.router(1).uploads).toBe(0)
+  expect((await operationOf(world)).status.failureClass).toBe('IdentityChanged')
+  await app.stop()
+})
+
+test('a device whose marker nobody has read yet is not flashed again', async () => {
+  const { world, app } = await startHalted()
+  const { stem, attempt } = app.fleet.assessment('default/ap-1')!.candidate!
+  const name = operationName(stem, attempt)
+  world.router(1).marker = { operation: name, sha256: 'ab'.repeat(32), bootId: 'an earlier boot' }
+  world.halt(undefined)
+  await world.clock.advance(minutes(5))
+  expect(world.router(1).flashes).toEqual([])
+  expect((await operationOf(world)).status).toMatchObject({ phase: 'Failed', failureClass: 'RolledBack' })
+  await app.stop()
+})
+
+test('a claim that came in between is not overwritten', async () => {
+  let rivals = 0
+  const overwritten: string[] = []
+  /** Gives the device to somebody else right before the first claim is written. */
+  const withRival = (store: DeclaredStore): DeclaredStore => ({
+    ...store,
+    async saveStatus<R extends AnyResource>(object: R): Promise<R> {
+      if (object.kind !== 'Device' || !object.status.operationRef) return store.saveStatus(object)
+      const device: Device = (await store.get('Device', object.metadata))!
+      const operationRef = { name: 'rival' }
+      if (rivals === 0) await store.saveStatus({ ...device, status: { ...device.status, operationRef } })
+      rivals = 1
+      const holder = (await store.get('Device', object.metadata))!.status.operationRef?.name
+      const written = await store.saveStatus(object)
+      if (holder !== undefined && holder !== object.status.operationRef.name) overwritten.push(holder)
+      return written
+    },
+  })
+  const world = await createToyFleet({ routers: 1, decorate: withRival })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.runUntil(() => world.router(1).flashes.length === 1, hour)
+  expect({ rivals, overwritten }).toEqual({ rivals: 1, overwritten: [] })
+  await app.stop()
+})
+
+test.each([hour, -hour])('the latest uptime of a start knows no wall clock that jumps %i ms', async (jumpMs) => {
+  const world = await createToyFleet({ routers: 1, uploadMs: minutes(2) })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.runUntil(() => world.router(1).uploads === 1, minutes(10))
+  world.clock.jump(jumpMs)
+  await world.clock.runUntil(() => world.router(1).flashes.length === 1, minutes(10))
+  const uptimeSeconds = world.clock.monotonic() / 1000
+  const { maxUptime } = (await operationOf(world)).status
+  // 90 s, as timeouts.flash has it, and less than a second for rounding up.
+  expect(maxUptime! - uptimeSeconds).toBeGreaterThanOrEqual(90)
+  expect(maxUptime! - uptimeSeconds).toBeLessThan(91)
+  await app.stop()
+})
