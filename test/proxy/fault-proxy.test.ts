@@ -469,12 +469,15 @@ test.each([
   const client = await call()
   const targets = [await reached(), await reached()]
   client.socket.write('question')
-  await until('the target is told', () => targets.filter(({ text }) => text() === 'question').length === told)
+  await until(
+    'the target is told',
+    () => targets.filter((each) => each.text() === 'question').length === told,
+  )
   for (const { socket } of targets) socket.write('answer')
   await arrives(client, 'answer')
   client.socket.resetAndDestroy()
-  await until('both are over', () => targets.every(({ end }) => end() !== 'none'))
-  expect(targets.filter(({ text }) => text() === 'question').length).toBe(told)
+  await until('both are over', () => targets.every((each) => each.end() !== 'none'))
+  expect(targets.filter((each) => each.text() === 'question').length).toBe(told)
   expect(client.text()).toBe('answer')
   expect(proxy.connections.length).toBe(1)
   off()
