@@ -27,6 +27,7 @@ import {
 } from './world.ts'
 
 export interface StandaloneWorld extends World {
+  folder: string
   state: string
   /** Arguments of the real program for this fleet. */
   runArguments: readonly string[]
@@ -132,6 +133,7 @@ function openWorld(
 
   return {
     fleet,
+    folder,
     state,
     runArguments: ['run', directory, '--state', state, '--cache', cache, '--max-starts-per-minute', '10000'],
     routers,

@@ -34,7 +34,7 @@ describe('a disk that is full', () => {
     const pages = Number(database.connection.prepare('PRAGMA page_count').get()!['page_count'])
     database.connection.exec(`PRAGMA max_page_count=${pages + 1}`)
     const large = category('large', { description: 'x'.repeat(50_000) })
-    const message = await refusal('StateUnusable', () => store.create(large))
+    const message = await refusal('StateFull', () => store.create(large))
     expect(message).toContain(`state file ${place.path} cannot be written: the disk is full`)
 
     // Neither the version nor a watcher has moved on.
