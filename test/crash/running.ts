@@ -16,7 +16,7 @@ export interface Line {
   when?: When
   name?: string
   nth?: number
-  held?: string
+  held?: true
   phase?: string
   told?: string
   message?: string
@@ -80,7 +80,9 @@ export async function untilMet(
   }
   const isMet = (): boolean =>
     running.isOver() ||
-    (fate === 'stopped' ? isStopped(victim.child) : isHeld || running.lines().some(({ held }) => held))
+    (fate === 'stopped'
+      ? isStopped(victim.child)
+      : isHeld || running.lines().some(({ held }) => held === true))
   await until(nameOfPoint(point), isMet, 60_000)
   if (running.isOver()) expect.fail(`${nameOfPoint(point)} was not reached:\n${said(await running.ended)}`)
   const release = (): void => {
