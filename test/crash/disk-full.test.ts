@@ -56,7 +56,7 @@ describe
         (world) => body(world, disk),
         async (home) => {
           disk = await mountSmallDisk(home, diskBytes)
-          return disk.unmount
+          return () => disk.unmount()
         },
       )
       fullDisks += 1

@@ -95,7 +95,7 @@ export async function untilMet(
 
 /** Waits until it has ended by itself, in order and without a bug. */
 export async function endsWell(running: Running, limitMs = 60_000): Promise<Ended> {
-  await until('it has ended', running.isOver, limitMs).catch((error: Error) => {
+  await until('it has ended', () => running.isOver(), limitMs).catch((error: Error) => {
     throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: '' })}`)
   })
   const ended = await running.ended
