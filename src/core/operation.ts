@@ -491,8 +491,9 @@ function lookFirst(operation: UpgradeOperation, now: number): Step {
 /** How much longer a device whose start was confirmed is not worth a knock, in ms. */
 function goingDownForMs({ status }: UpgradeOperation, now: number): number {
   const since = status.phase === 'Rebooting' ? status.times?.Rebooting : undefined
-  // No wait is longer: the wall clock may have been set back.
-  return since === undefined ? 0 : Math.min(goingDownMs, toMs(since) + goingDownMs - now)
+  const leftMs = since === undefined ? 0 : toMs(since) + goingDownMs - now
+  // No wait is that long: it went down in what is the future, since the wall clock was set back.
+  return leftMs > goingDownMs ? 0 : leftMs
 }
 
 /**
