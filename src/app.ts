@@ -231,6 +231,8 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       ended,
       working.then(() => stopped),
       following.done.then(() => stopped),
+      // What a file that breaks has not kept is looked at by the next process, over a whole one.
+      state.broken,
     ])
     stop.abort()
     await Promise.all([working, following.done])

@@ -23,6 +23,8 @@ export interface State {
   resources: DeclaredStore
   records: RecordStore
   events: EventTable
+  /** Rejects when the file breaks under the process: nothing is read from it or written to it any more. */
+  broken: Promise<never>
   /** Ends all watches and lets go of the file. May be called twice. */
   close(): Promise<void>
 }
@@ -47,10 +49,14 @@ export async function openState(
     const opened = toTime(clock.now())
     if (lookAtStateFile(file) === 'file') inspect(file, given)
     else createDurably(file, (draft) => createSchema(draft, { ...given, opened }))
-    const database = openDatabase(file, { readOnly: false })
+    const broken = Promise.withResolvers<never>()
+    // Who has closed it does not ask any more.
+    broken.promise.catch(() => {})
+    const database = openDatabase(file, { readOnly: false, onBroken: broken.reject })
     try {
       return assemble({
         database,
+        broken: broken.promise,
         latest: take(file, database, { ...given, opened }),
         clock,
         history,
@@ -126,18 +132,20 @@ function take(file: string, database: Database, meta: Omit<Meta, 'schema' | 'ver
 
 function assemble(parts: {
   database: Database
+  broken: Promise<never>
   latest: number
   clock: Clock
   history: WatchLogLimits | undefined
   release: () => void
 }): State {
-  const { database, latest, clock, history, release } = parts
+  const { database, broken, latest, clock, history, release } = parts
   const log = createWatchLog(latest, history)
   const table = createObjectTable(database, latest)
   return {
     resources: createTableStore({ table, log, clock, newUid: () => randomUUID() }),
     records: createRecordStore(database),
     events: createEventTable(database),
+    broken,
     async close() {
       table.flush()
       log.close()
