@@ -41,7 +41,7 @@ import { createDirectorySync } from './controllers/sync-directory.ts'
 import { createUploadGates } from './controllers/upload-gates.ts'
 import { hashOfToken, readTokenEntries, tokenText, type TokenEntry } from './core/api-token.ts'
 import { parseDuration } from './core/duration.ts'
-import { messageOf, ReflashError } from './core/errors.ts'
+import { hasCode, messageOf, ReflashError } from './core/errors.ts'
 import { sameValue } from './core/same-value.ts'
 import type { Brake } from './ports/brake.ts'
 import type { Connector } from './ports/connector.ts'
@@ -51,6 +51,8 @@ import type { DeclaredStore } from './ports/resource-store.ts'
 import type { HttpServer } from './server/http-server.ts'
 import { readMetadata } from './upgraders/openwrt/image-metadata.ts'
 
+/** How often a write of the directory is tried again while the disk is full. */
+const roomPollMs = 5000
 /** How often `--once` looks whether it may end. */
 const settledPollMs = 100
 
@@ -155,7 +157,8 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     clock: systemClock,
     metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
-    onFailure: (error) => warn(options.events, 'EventsNotKept', messageOf(error)),
+    onFailure: (error) =>
+      warn(options.events, hasCode(error, 'StateFull') ? 'StateFull' : 'EventsNotKept', messageOf(error)),
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
@@ -231,6 +234,8 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
       ended,
       working.then(() => stopped),
       following.done.then(() => stopped),
+      // What a file that breaks has not kept is looked at by the next process, over a whole one.
+      state.broken,
     ])
     stop.abort()
     await Promise.all([working, following.done])
@@ -274,10 +279,13 @@ function followDirectory(
   const sync = createDirectorySync(ports.store, ports.events)
   // An object that has gone may be declared again: one thing at a time, so that a revision is never half taken.
   let last = Promise.resolve()
-  const inTurn = (action: () => Promise<void>): Promise<void> => (last = last.then(action))
+  const inTurn = (action: () => Promise<void>): Promise<void> =>
+    (last = last.then(() => untilRoom(action, ports, signal)))
+  const failed = Promise.withResolvers<never>()
   const stopListening = ports.fleet.onChange(({ type, object }) => {
     const { namespace, name } = object.metadata
-    if (type === 'Deleted') void inTurn(() => sync.restore(`${object.kind}/${namespace}/${name}`))
+    if (type === 'Deleted')
+      inTurn(() => sync.restore(`${object.kind}/${namespace}/${name}`)).catch(failed.reject)
   })
   const follow = async (): Promise<void> => {
     let told = new Set<string>()
@@ -295,11 +303,28 @@ function followDirectory(
       first.resolve()
     }
   }
-  const done = follow().finally(() => {
+  const done = Promise.race([follow(), failed.promise]).finally(() => {
     stopListening()
     first.resolve()
   })
   return { first: first.promise, done }
+}
+
+/** Writes what the directory says, trying again for as long as there is no room for it. */
+async function untilRoom(
+  write: () => Promise<void>,
+  { clock, events }: Pick<Ports, 'clock' | 'events'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; !signal.aborted; tries += 1) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!hasCode(error, 'StateFull')) throw error
+      if (tries === 1) warn(events, 'StateFull', messageOf(error))
+      await clock.sleep(roomPollMs, signal).catch(() => {})
+    }
+  }
 }
 
 /** Secrets that came, changed or went, as `namespace/name`. */

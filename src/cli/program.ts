@@ -83,6 +83,7 @@ const attachOutput = (argument: string): string =>
 
 const codeOf: Partial<Record<ReflashError['code'], number>> = {
   StateLocked: exitCodes.locked,
+  StateFull: exitCodes.stateError,
   StateUnusable: exitCodes.stateError,
   StateCorrupt: exitCodes.stateError,
 }

@@ -47,6 +47,8 @@ export const errorTable = {
   /** Another controller may be at work by now. */
   NotLeader: { recoverable: true },
   StateLocked: { recoverable: false },
+  /** Nothing is lost by it, and nothing starts before somebody has made room. */
+  StateFull: { recoverable: true },
   StateUnusable: { recoverable: false },
   StateCorrupt: { recoverable: false },
 } as const satisfies Record<string, ErrorRow>

@@ -72,6 +72,7 @@ export const eventReasons = {
   ReviewFailed:
     'The API server cannot be asked who may read the API, so nobody may; told at most once a minute.',
   CertificateInvalid: 'The TLS files cannot be used; the ones before stay in use.',
+  StateFull: 'The disk of the state file is full; nothing starts until there is room, and then all goes on.',
   EventsNotKept: 'Events cannot be written to the state file; they are kept in memory.',
   EventsNotPublished: 'Events cannot be written to the cluster; the log has them.',
   StoreInterrupted: 'Changes of a kind are not heard of for now; it is tried again.',

@@ -37,6 +37,7 @@ describe.concurrent('a directory into which comes', { timeout: 60_000 }, () => {
     '%s: %s',
     async (_, __, row) => {
       await using good = await makeGoodFleet(row.restraint ?? 'policy')
+      await row.prepare?.(good)
       const errors = row.says.filter((line) => !/ warning: /.test(String(line)))
       // What only the whole directory can tell is for validate; a run says it of the object.
       const told = row.logs ?? errors

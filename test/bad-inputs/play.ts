@@ -35,9 +35,7 @@ export const startsOf = ({ history }: Router): number =>
 /** Every object with the spec in force. */
 function specsOf(fleet: Fleet): Specs {
   const objects = kinds.flatMap((kind) => [...fleet.all(kind)])
-  return Object.fromEntries(
-    objects.map(({ kind, metadata, spec }) => [`${kind}/${metadata.name}`, spec]).toSorted(),
-  ) as Specs
+  return Object.fromEntries(objects.map(({ kind, metadata, spec }) => [`${kind}/${metadata.name}`, spec]))
 }
 
 function marksOf(fleet: Fleet): Record<string, string> {

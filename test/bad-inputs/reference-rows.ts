@@ -1,6 +1,10 @@
 /** Manifests that are right by themselves, and wrong beside the others. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { greedyPolicy } from './good-fleet.ts'
 import type { Row } from './row.ts'
+
+const spares = Array.from({ length: 8 }, (_, index) => `spare-${index}`)
 
 const pointedAt = (
   what: string,
@@ -108,5 +112,21 @@ export const referenceRows: readonly Row[] = [
       'second.yaml:6:3: spec.addresses: 10.0.0.1 port 22 is that of Device subject (device.yaml:1) as well, and neither is touched',
     ],
     logs: ['Device default/second has the same address', 'Device default/subject has the same address'],
+  },
+  {
+    id: 'B24',
+    what: 'a revision that removes six of ten devices',
+    prepare: async (good) => {
+      const text = await good.read('device.yaml')
+      for (const name of spares)
+        await good.write(`${name}.yaml`, text.replaceAll('subject', name).replace('10.0.0.1', `${name}.test`))
+    },
+    spoil: async (good) => {
+      await good.release()
+      for (const name of ['device', ...spares.slice(3)]) await rm(join(good.directory, `${name}.yaml`))
+    },
+    says: ['policy.yaml:6:3: warning: spec.selector: matches no Device of category ap'],
+    logs: ['this revision removes 6 of 10 devices'],
+    ends: ['policy subject: matches no device'],
   },
 ]

@@ -7,6 +7,8 @@ export interface Row {
   what: string
   /** Default: the policy, paused. */
   restraint?: Restraint
+  /** What there was before. */
+  prepare?: (good: GoodFleet) => Promise<unknown>
   /** Takes the restraint away, and spoils that very thing; or adds what would be enough to start. */
   spoil: (good: GoodFleet) => Promise<unknown>
   /** What validate prints, line by line; of these the errors are what a run logs. */

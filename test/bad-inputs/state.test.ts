@@ -77,7 +77,7 @@ const files: readonly [what: string, spoil: (good: GoodFleet) => Promise<unknown
   ],
 ]
 
-describe('B28: a run whose state file holds', { timeout: 60_000 }, () => {
+describe.concurrent('B28: a run whose state file holds', { timeout: 60_000 }, () => {
   const figures = takeFigures('state', files.length + 2)
 
   test.each(files)('%s: does not start, exits 74, and leaves it as it is', async (_, spoil, says) => {

@@ -4,18 +4,17 @@ import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
-import {
-  startClusterFleet,
-  startController,
-  type ClusterFleet,
-  type RunningController,
-} from '../support/cluster-fleet.ts'
+import { startClusterFleet, startController, type ClusterFleet } from '../support/cluster-fleet.ts'
 import { describeCluster } from '../support/cluster-suite.ts'
 import { startHttpFaultProxy, type HttpFaultProxy } from '../support/http-fault-proxy.ts'
+import { recordFigure } from '../support/figures.ts'
 import { mostWithin } from '../support/most-within.ts'
-import { createListener, kubeconfigTo, storedVersions } from '../support/proxied-controller.ts'
+import { createListener, keepRunning, kubeconfigTo, storedVersions } from '../support/proxied-controller.ts'
 import type { Direction } from '../support/toxics.ts'
+import { secondsToPlay } from '../support/rounds.ts'
 import { until } from '../support/until.ts'
+import { wireHarms } from '../support/wire-harms.ts'
+import { playWire, wireRounds } from './wire-cases.ts'
 
 const limitMs = 180_000
 const convergeMs = 100_000
@@ -55,7 +54,11 @@ describeCluster('trouble on the way to the API server', (cluster) => {
     open.push({ stop: () => proxy.close() })
     strike(proxy)
     const kubeconfig = await kubeconfigTo(proxy.origin, cluster.kubeconfigs.controller)
-    const kept = await keepRunning(kubeconfig, fleet)
+    const kept = keepRunning((nth) => {
+      const { decorate, known } = createListener()
+      const flags = { images: fleet.folder, cache: join(fleet.folder, `cache-${nth}`) }
+      return { ...startController(kubeconfig, flags, { decorate }), known }
+    })
     open.push(kept)
     const converges = async (): Promise<void> => {
       const arrived = async () => {
@@ -67,37 +70,11 @@ describeCluster('trouble on the way to the API server', (cluster) => {
       // An event that waits for its follower would wait for ever.
       proxy.clear()
       await until('no event lost', async () =>
-        sameVersions(kept.known(), await storedVersions(cluster.server)),
+        sameVersions(kept.all.at(-1)!.known(), await storedVersions(cluster.server)),
       )
-      expect(kept.bugs()).toEqual([])
+      expect(kept.all.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug'))).toEqual([])
     }
     return { fleet, proxy, converges }
-  }
-  /** A controller, and another whenever one has lost its lease. */
-  const keepRunning = async (kubeconfig: string, fleet: ClusterFleet) => {
-    let isStopping = false
-    const all: (RunningController & { known: () => object })[] = []
-    const run = async (): Promise<void> => {
-      while (!isStopping) {
-        const { decorate, known } = createListener()
-        const flags = { images: fleet.folder, cache: join(fleet.folder, `cache-${all.length}`) }
-        const controller = { ...startController(kubeconfig, flags, { decorate }), known }
-        all.push(controller)
-        await controller.ended
-      }
-    }
-    const ended = run()
-    ended.catch(() => {})
-    return {
-      ended,
-      known: () => all.at(-1)!.known(),
-      bugs: () => all.flatMap(({ events }) => events.filter(({ type }) => type === 'Bug')),
-      async stop() {
-        isStopping = true
-        await all.at(-1)!.stop()
-        await ended
-      },
-    }
   }
   const sameVersions = (a: object, b: object) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
   const sorted = (versions: object) => Object.entries(versions).toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -244,5 +221,19 @@ describeCluster('trouble on the way to the API server', (cluster) => {
     }
     expect(starts(fleet).length).toBeLessThan(count)
     await converges()
+  })
+
+  // Every harm at every moment takes a while: CI plays those that break a connection, each at one moment.
+  const isNightly = secondsToPlay() > 0
+  const harms = wireHarms.filter(({ breaks }) => isNightly || breaks)
+  const rounds = Array.from({ length: isNightly ? wireRounds : 1 }, (_, round) => round)
+  test.each(rounds)('the harms of a wire, each at a moment of its own: round %i', async (round) => {
+    const { cases, partitioned, wrong } = await playWire(cluster, round, harms)
+    const figure = (name: string, value: number, goal?: string): void =>
+      recordFigure({ suite: 'api-server', name: `${name} in round ${round}`, value, ...(goal && { goal }) })
+    figure('cases', cases)
+    figure('starts while partitioned', partitioned.length, '0')
+    figure('wrong ends', wrong.length, '0')
+    expect({ partitioned, wrong }).toEqual({ partitioned: [], wrong: [] })
   })
 })

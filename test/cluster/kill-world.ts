@@ -9,13 +9,14 @@ import { isFinished } from '../../src/core/operation.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { FleetOptions } from '../../src/simulator/fleet.ts'
 import { serveFleet } from '../../src/simulator/serve-fleet.ts'
-import { startVictim, type Victim } from '../crash/start-victim.ts'
+import { isStopped, startVictim, type Victim } from '../crash/start-victim.ts'
 import {
   createWorldFleet,
   isOnRouter,
   nameOfPoint,
   pointArguments,
   watchRouters,
+  type Fate,
   type Point,
   type Rest,
   type World,
@@ -33,6 +34,8 @@ const limitMs = 90_000
 const lookEveryMs = 200
 
 export interface ClusterWorld extends World {
+  /** Runs a leader up to a point, where it stands still until a standby has brought all to rest; woken, it ends. */
+  stopAt(point: Point, rest: Rest): Promise<void>
   /** Runs a leader that nobody kills until nothing moves any more, and gives the names of what it wrote and ran. */
   namesUntil(rest: Rest): Promise<Set<string>>
 }
@@ -90,8 +93,8 @@ export async function withClusterWorld(
       { electionTimes },
     )
   /** It leads, and has done nothing yet. */
-  const startLeader = async (point?: Point): Promise<Victim> => {
-    const args = [kubeconfig, namespace, folder, nextCache(), ...pointArguments(point)]
+  const startLeader = async (point?: Point, fate?: Fate): Promise<Victim> => {
+    const args = [kubeconfig, namespace, folder, nextCache(), ...pointArguments(point, fate)]
     const started = startVictim(victim, args, folder)
     leader = started
     await until('a leader', () => tells(started, 'LeaderElected') || hasEnded(started), limitMs)
@@ -127,6 +130,22 @@ export async function withClusterWorld(
     running = undefined
   }
 
+  /** Runs a leader beside a standby, until the leader has met with something at a point. */
+  const meetAt = async (point: Point, fate: 'killed' | 'stopped'): Promise<Victim> => {
+    const started = await startLeader(point, fate)
+    running = startHere()
+    const url = await running.url
+    await until('a standby that reads along', async () => (await fetch(new URL('/readyz', url))).ok, limitMs)
+    const befall = { killed: started.kill, stopped: started.stop }[fate]
+    if (isOnRouter(point)) setTrap({ point, spring: befall })
+    started.child.stdin!.end()
+    const isMet = (): boolean => hasEnded(started) || (fate === 'stopped' && isStopped(started.child))
+    await until(`${nameOfPoint(point)}, ${fate}`, isMet, limitMs).catch((error: Error) => {
+      throw new Error(`${error.message}\n${endOf(started)}`)
+    })
+    return started
+  }
+
   const world: ClusterWorld = {
     fleet,
     wrongStarts,
@@ -144,25 +163,24 @@ export async function withClusterWorld(
       }
     },
     killAt: async (point) => {
-      const killed = await startLeader(point)
-      running = startHere()
-      const url = await running.url
-      await until(
-        'a standby that reads along',
-        async () => (await fetch(new URL('/readyz', url))).ok,
-        limitMs,
-      )
-      if (isOnRouter(point)) setTrap({ point, spring: killed.kill })
-      killed.child.stdin!.end()
-      await until(`a kill ${nameOfPoint(point)}`, () => hasEnded(killed), limitMs).catch((error: Error) => {
-        throw new Error(`${error.message}\n${endOf(killed)}`)
-      })
+      const killed = await meetAt(point, 'killed')
       await killed.closed
       expect(killed.child.signalCode, `${nameOfPoint(point)} was not reached:\n${endOf(killed)}`).toBe(
         'SIGKILL',
       )
       expect(killed.output.stdout).not.toContain('"bug"')
-      expect(leads(running.events), 'the standby before the kill').toBe(false)
+      expect(leads(running!.events), 'the standby before the kill').toBe(false)
+    },
+    stopAt: async (point, rest) => {
+      const stopped = await meetAt(point, 'stopped')
+      expect(hasEnded(stopped), endOf(stopped)).toBe(false)
+      await untilAtRest(rest)
+      expect(leads(running!.events)).toBe(true)
+      stopped.child.kill('SIGCONT')
+      await until('the end of who has lost the lead', () => hasEnded(stopped), limitMs)
+      await stopped.closed
+      expect(stopped.output.stdout).not.toContain('"bug"')
+      expect(stopped.output.stdout, endOf(stopped)).toContain('"ending":"Lost"')
     },
     comesTo: async (rest) => {
       running ??= startHere()

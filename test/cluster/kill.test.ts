@@ -2,6 +2,7 @@
  * The leader, killed with SIGKILL at one point after the other while a standby reads along: that takes over, brings the
  * fleet to rest, and no router is flashed twice. The points are those of the standalone program that there are here.
  * Of each write and command one instant is taken, and of the start of a flash every one; REFLASH_KILLS=all takes all.
+ * Around the start the leader is also stopped, as by SIGSTOP, until another one has done its work: woken, it starts nothing.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { eventsOf } from '../../src/simulator/history.ts'
@@ -9,6 +10,7 @@ import { clusterPoints, coalesced, type ScenarioName } from '../crash/points.ts'
 import { expectRest, scenarios } from '../crash/scenarios.ts'
 import { nameOfPoint, type Point, type World } from '../crash/world.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
+import { recordFigure } from '../support/figures.ts'
 import { installCrds } from '../support/crds.ts'
 import { unlessMissing } from '../support/requires.ts'
 import { withClusterWorld } from './kill-world.ts'
@@ -19,6 +21,15 @@ vi.setConfig({ maxConcurrency: 8, testTimeout: limitMs })
 
 const names = Object.keys(clusterPoints) as ScenarioName[]
 
+/** On both sides of what is done only once. */
+const stopNames = new Set([
+  'during upload',
+  'before phase Flashing',
+  'before guard',
+  'unanswered guard',
+  'before phase Succeeded',
+])
+
 const chosen = (points: readonly Point[]): readonly Point[] => {
   if (process.env['REFLASH_KILLS'] === 'all') return points
   const instants = Map.groupBy(points, ({ name, nth = 1 }) => `${name} ${nth}`)
@@ -27,7 +38,7 @@ const chosen = (points: readonly Point[]): readonly Point[] => {
   )
 }
 
-unlessMissing(missingApiServer())('a leader that is killed', () => {
+unlessMissing(missingApiServer())('a leader that is killed, or stands still', () => {
   let server: ApiServer
   beforeAll(async () => {
     server = await startApiServer()
@@ -35,19 +46,52 @@ unlessMissing(missingApiServer())('a leader that is killed', () => {
   }, limitMs)
   afterAll(() => server?.stop())
 
+  let [kills, pauses, violations] = [0, 0, 0]
+  /** Counts what went wrong: what a test does not get to the end of. */
+  const counted = async (play: () => Promise<void>): Promise<void> => {
+    violations += 1
+    await play()
+    violations -= 1
+  }
+  afterAll(() => {
+    const points = names.reduce((sum, name) => sum + clusterPoints[name].length, 0)
+    recordFigure({ suite: 'crash', name: 'points of a cluster', value: points })
+    recordFigure({ suite: 'crash', name: 'kills in a cluster', value: kills })
+    recordFigure({ suite: 'crash', name: 'violations in a cluster', value: violations, goal: '0' })
+    recordFigure({ suite: 'pause', name: 'leaders stopped in a cluster', value: pauses })
+  })
+
+  describe.concurrent('stopped', () => {
+    const stops = clusterPoints.plain.filter(
+      (point) => process.env['REFLASH_KILLS'] === 'all' || stopNames.has(nameOfPoint(point)),
+    )
+    test.each(stops.map((point): [string, Point] => [nameOfPoint(point), point]))('%s', (_, point) =>
+      counted(() =>
+        withClusterWorld(server, {}, async (world) => {
+          await world.stopAt(point, 'Converged')
+          await expectRest(world, scenarios.plain)
+          await expectNoneLost(world)
+          pauses += 1
+        }),
+      ),
+    )
+  })
+
   for (const name of names) {
     const scenario = scenarios[name]
     describe.concurrent(name, () => {
       test.each(chosen(clusterPoints[name]).map((point): [string, Point] => [nameOfPoint(point), point]))(
         '%s',
-        async (_, point) => {
-          await withClusterWorld(server, scenario.options ?? {}, async (world) => {
-            await scenario.begin?.(world)
-            await world.killAt(point)
-            await expectRest(world, scenario)
-            await expectNoneLost(world)
-          })
-        },
+        (_, point) =>
+          counted(() =>
+            withClusterWorld(server, scenario.options ?? {}, async (world) => {
+              await scenario.begin?.(world)
+              await world.killAt(point)
+              kills += 1
+              await expectRest(world, scenario)
+              await expectNoneLost(world)
+            }),
+          ),
       )
     })
   }

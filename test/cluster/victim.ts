@@ -1,10 +1,11 @@
 /**
- * `reflash controller` as a process that can be killed: KUBECONFIG NAMESPACE IMAGES CACHE [WHEN NAME NTH]. It says when
- * it leads, and does nothing more before its input has ended; then it says each write and each command before and after.
- * Every line is JSON.
+ * `reflash controller` as a process that something may befall: KUBECONFIG NAMESPACE IMAGES CACHE [WHEN NAME NTH
+ * FATE]. It says when it leads, and does nothing more before its input has ended; then it says each write and each command
+ * before and after. Every line is JSON.
  */
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
+import { fatefulNotice } from '../crash/fate.ts'
 import { lookOnCluster, type Notice } from '../crash/look-on.ts'
 import { startController } from '../support/cluster-fleet.ts'
 import { electionTimes } from './election-times.ts'
@@ -14,12 +15,10 @@ const [kubeconfig = '', namespace = '', images = '', cache = '', ...point] = pro
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`)
 
 const released = once(process.stdin.resume(), 'end')
-const notice: Notice = async (when, name, nth) => {
+const meet = fatefulNotice(point, say)
+const notice: Notice = async (...occasion) => {
   await released
-  say({ when, name, nth })
-  if (point.join(' ') !== `${when} ${name} ${nth}`) return
-  process.kill(process.pid, 'SIGKILL')
-  await new Promise(() => {})
+  await meet(...occasion)
 }
 
 const controller = startController(

@@ -656,6 +656,13 @@ const rows: Row[] = [
       durable: false,
     },
     {
+      says: `${phase}: found after a wall clock was set back by hours`,
+      from: inPhase(phase, { times: { Flashing: at(now + 7200_000), [phase]: at(now + 7200_000) } }),
+      to: phase,
+      act: 'Knock',
+      durable: false,
+    },
+    {
       says: `${phase}: a wall clock that was set on by hours`,
       from: inPhase(phase, { times: { Flashing: at(now - 7200_000), [phase]: at(now - 7200_000) } }),
       world: after({ kind: 'Knocked', answered: false, tookMs: 1000 }),

@@ -46,29 +46,6 @@ const pastStart = [
 ]
 
 describe.concurrent('killed, and the state file deleted', () => {
-  const cases = [
-    ...[...pastStart, at('before', 'phase Succeeded'), at('after', 'free')].map((point) => named(point)),
-    // Before the start as well: image and stopped services stay behind.
-    ...[
-      at('before', 'create UpgradeOperation'),
-      at('after', 'claim'),
-      at('after', 'upload'),
-      at('before', 'guard'),
-    ].map((point) => named(point)),
-  ]
-  test.each(cases)(
-    '%s: what took the new release is left alone',
-    { timeout: limitMs },
-    async (_, [point]) => {
-      await withWorld({}, async (world) => {
-        await world.killAt(point!)
-        await world.forget()
-        await finishAfresh(() => world.finish(), 'Converged')
-        await expectRest(world, scenarios.plain)
-      })
-    },
-  )
-
   test.each([...pastStart, at('before', 'phase Failed'), at('after', 'free')].map((point) => named(point)))(
     '%s: what fell back is RolledBack, by its own marker',
     { timeout: limitMs },

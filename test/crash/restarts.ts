@@ -23,6 +23,8 @@ export const restarts = {
     await world.declare({ policy: { state: 'Pause' } })
     await world.comesTo('Stuck')
     const putBack = await world.backUp()
+    // What is killed begins anew, so that it comes to every point.
+    await world.forget()
     await world.declare()
     await killed(world, scenario, point)
     await putBack()

@@ -16,7 +16,7 @@ export interface Line {
   when?: When
   name?: string
   nth?: number
-  held?: string
+  held?: true
   phase?: string
   told?: string
   message?: string
@@ -80,7 +80,9 @@ export async function untilMet(
   }
   const isMet = (): boolean =>
     running.isOver() ||
-    (fate === 'stopped' ? isStopped(victim.child) : isHeld || running.lines().some(({ held }) => held))
+    (fate === 'stopped'
+      ? isStopped(victim.child)
+      : isHeld || running.lines().some(({ held }) => held === true))
   await until(nameOfPoint(point), isMet, 60_000)
   if (running.isOver()) expect.fail(`${nameOfPoint(point)} was not reached:\n${said(await running.ended)}`)
   const release = (): void => {
@@ -93,7 +95,7 @@ export async function untilMet(
 
 /** Waits until it has ended by itself, in order and without a bug. */
 export async function endsWell(running: Running, limitMs = 60_000): Promise<Ended> {
-  await until('it has ended', running.isOver, limitMs).catch((error: Error) => {
+  await until('it has ended', () => running.isOver(), limitMs).catch((error: Error) => {
     throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: '' })}`)
   })
   const ended = await running.ended

@@ -160,7 +160,9 @@ export function watchRouters(
         }
         const running = link.run(command, stdin)
         if (name === 'guard' && trap?.point.when === 'arrived') {
-          await until('the guard is at work', () => router.state.guards > 0)
+          let isOver = false
+          void running.finally(() => (isOver = true)).catch(() => {})
+          await until('the guard is at work', () => router.state.guards > 0 || isOver)
           await reached('arrived', name, nth)
         }
         const result = await running

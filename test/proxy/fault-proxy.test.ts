@@ -46,6 +46,8 @@ interface Line {
   dial: () => Promise<{ client: End; target: End }>
   /** A client alone. */
   call: () => Promise<End>
+  /** The next connection that reaches the target. */
+  reached: () => Promise<End>
 }
 
 const startLine = async (options: Partial<FaultProxyOptions> = {}): Promise<Line> => {
@@ -62,12 +64,14 @@ const startLine = async (options: Partial<FaultProxyOptions> = {}): Promise<Line
     await once(socket, 'connect')
     return end
   }
+  const reached = async () => endOf(await until('the target is reached', () => accepted.shift()))
   return {
     proxy,
     call,
+    reached,
     dial: async () => {
       const client = await call()
-      return { client, target: endOf(await until('the target is reached', () => accepted.shift())) }
+      return { client, target: await reached() }
     },
   }
 }
@@ -453,6 +457,31 @@ describe('new connections', () => {
       ),
     ).toBe(3)
   })
+})
+
+test.each([
+  ['everything', 2],
+  ['nothing', 1],
+] as const)('a doubled connection is told %s, and heard by nobody', async (tells, told) => {
+  const line = await startLine()
+  const { proxy, call, reached } = line
+  const off = proxy.double(tells)
+  const client = await call()
+  const targets = [await reached(), await reached()]
+  client.socket.write('question')
+  await until(
+    'the target is told',
+    () => targets.filter((each) => each.text() === 'question').length === told,
+  )
+  for (const { socket } of targets) socket.write('answer')
+  await arrives(client, 'answer')
+  client.socket.resetAndDestroy()
+  await until('both are over', () => targets.every((each) => each.end() !== 'none'))
+  expect(targets.filter((each) => each.text() === 'question').length).toBe(told)
+  expect(client.text()).toBe('answer')
+  expect(proxy.connections.length).toBe(1)
+  off()
+  await othersPass(line)
 })
 
 test('after its close nothing is left: no socket, no timer', async () => {

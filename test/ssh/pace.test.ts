@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createSshConnector } from '../../src/adapters/ssh/connector.ts'
 import { createPace } from '../../src/adapters/ssh/pace.ts'
 import type { Clock } from '../../src/ports/clock.ts'
+import { targetOf } from '../support/ssh-target.ts'
 
 const { signal } = new AbortController()
 
@@ -46,4 +48,17 @@ test('a process that is behind lets the next one pass later', async () => {
     void pace({ urgent: false, signal }).then(() => passed.push(manual.monotonic() - start))
   await manual.advance(500)
   expect(passed).toEqual([20, 60, 100])
+})
+
+test('the wait for a turn ends at the deadline of the connection', async () => {
+  const manual = createManualClock()
+  // Nobody is ever given a turn.
+  const clock: Clock = { ...manual, sleep: () => new Promise(() => {}) }
+  const connecting = createSshConnector({ clock }).connect(targetOf(22), 10_000, signal)
+  const refused = expect(connecting).rejects.toMatchObject({
+    code: 'Timeout',
+    message: '127.0.0.1:22 was not tried within 10 s: too many connections are being opened at once',
+  })
+  await manual.advance(10_000)
+  await refused
 })

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createRandom } from '../../src/adapters/clock/random.ts'
+import { rowSum } from '../../src/adapters/sqlite/row-sum.ts'
 import { readState, type State, type StateSnapshot } from '../../src/adapters/sqlite/state.ts'
 import { hasCode, messageOf } from '../../src/core/errors.ts'
 import { category } from '../support/category.ts'
@@ -129,5 +130,52 @@ describe('a bit that flips', () => {
     await state.close()
     expect(messageOf(await failure(place.open()))).toContain('record latch is damaged')
     expect(messageOf(await failure(readState(place.path)))).toContain('is damaged')
+  })
+})
+
+describe('a row that is gone, or is there as it once was,', () => {
+  const other = (work: (database: DatabaseSync) => void): void => {
+    const database = new DatabaseSync(place.path)
+    work(database)
+    database.close()
+  }
+
+  it.each(['DELETE FROM resources WHERE name = ?', 'DELETE FROM records WHERE name = ?'])(
+    'is missed by the total of all rows: %s',
+    async (statement) => {
+      await fill()
+      other((database) => database.prepare(statement).run(statement.includes('records') ? 'latch' : 'ap-3'))
+      await expect(place.open()).rejects.toThrow(/rows are missing, or are there as they were earlier/)
+    },
+  )
+
+  it('differs from the total of all rows, though its own sum is right', async () => {
+    await fill()
+    const earlier: Record<string, unknown>[] = []
+    other((database) => earlier.push(database.prepare("SELECT * FROM resources WHERE name = 'ap-3'").get()!))
+    const state = await place.open()
+    await state.resources.apply(category('ap-3', { description: 'later' }))
+    await state.close()
+    other((database) => {
+      const { version, json, sum } = earlier[0] as { version: number; json: string; sum: Uint8Array }
+      const put = database.prepare("UPDATE resources SET version = ?, json = ?, sum = ? WHERE name = 'ap-3'")
+      put.run(version, json, sum)
+    })
+    await expect(place.open()).rejects.toThrow(/rows are missing, or are there as they were earlier/)
+  })
+
+  it('is no matter to a file of an earlier Reflash, which gets its total when it is opened', async () => {
+    const expected = await fill()
+    other((database) => {
+      database.exec("DELETE FROM meta WHERE name = 'total'")
+      database
+        .prepare("UPDATE meta SET value = '2', sum = ? WHERE name = 'schema'")
+        .run(rowSum('meta', 'schema', '2'))
+    })
+    await (await place.open()).close()
+    await (await place.open()).close()
+    expect(await readState(place.path)).toEqual(expected)
+    other((database) => database.exec("DELETE FROM resources WHERE name = 'ap-3'"))
+    await expect(place.open()).rejects.toThrow(/rows are missing/)
   })
 })

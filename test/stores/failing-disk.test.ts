@@ -1,4 +1,4 @@
-import { chmod, readFile, truncate, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
@@ -35,7 +35,7 @@ describe('a disk that is full', () => {
     const pages = Number(database.connection.prepare('PRAGMA page_count').get()!['page_count'])
     database.connection.exec(`PRAGMA max_page_count=${pages + 1}`)
     const large = category('large', { description: 'x'.repeat(50_000) })
-    const message = await refusal('StateUnusable', () => store.create(large))
+    const message = await refusal('StateFull', () => store.create(large))
     expect(message).toContain(`state file ${place.path} cannot be written: the disk is full`)
 
     // Neither the version nor a watcher has moved on.
@@ -55,6 +55,8 @@ describe('a disk that is full', () => {
     const second = await store.create(large)
     database.close()
     expect((await readState(place.path)).resources).toEqual([first, second])
+    // Nor has the total of its rows, which a start compares.
+    await (await place.open()).close()
   })
 })
 
@@ -70,6 +72,19 @@ describe('a file that breaks under a running process', () => {
     expect(await refusal('StateCorrupt', read)).toBe(message)
     expect(await refusal('StateCorrupt', () => database.write(() => {}))).toBe(message)
     database.close()
+  })
+})
+
+describe('a state that breaks under a running process', () => {
+  it('says so to whoever runs it, who can do nothing but end', async () => {
+    const state = await place.open()
+    await writeFile(place.path, Buffer.alloc(4096))
+    await rm(`${place.path}-wal`)
+    const damaged = refusal('StateCorrupt', () => state.broken)
+    for (let writes = 0; writes < 3; writes += 1)
+      await refusal('StateCorrupt', () => state.resources.create(category(`ap-${writes}`)))
+    expect(await damaged).toContain(`state file ${place.path} is`)
+    await state.close()
   })
 })
 

@@ -25,7 +25,7 @@ interface CallOptions {
 /** Ended with the test, if not before. */
 export function callCli(args: readonly string[], options: CallOptions = {}): CliCall {
   const call = startCall(args, options)
-  onTestFinished(call.interrupt)
+  onTestFinished(() => call.interrupt())
   return call
 }
 

@@ -27,6 +27,11 @@ export interface FaultProxy {
   refuse(): Promise<void>
   /** From now on new connections are accepted, and nothing else happens to them, for good: the target hears of none. */
   blackhole(): Promise<void>
+  /**
+   * From now on each new connection reaches the target twice, until the returned function is called. The second one is
+   * heard by nobody; the target hears on it what the client says, or nothing.
+   */
+  double(tells: 'everything' | 'nothing'): () => void
   /** New connections go to the target again. */
   accept(): Promise<void>
   /** Drops everything, with an RST. */
@@ -63,6 +68,15 @@ const swallow = ({ flows }: JoinedSockets) => {
   flows.downstream.silence()
 }
 
+/** A second connection for a client, which goes when the client does. */
+const startTwin = (client: Socket, at: { port: number; host: string }, tells: 'everything' | 'nothing') => {
+  const twin = connect(at)
+  twin.on('error', () => twin.destroy())
+  twin.resume()
+  if (tells === 'everything') client.on('data', (bytes: Buffer) => void (twin.destroyed || twin.write(bytes)))
+  client.once('close', () => twin.destroy())
+}
+
 export const startFaultProxy = async (options: FaultProxyOptions): Promise<FaultProxy> => {
   const { port, host = '127.0.0.1', clock = systemClock, seed = 1 } = options
   const random = createRandom(seed)
@@ -70,6 +84,7 @@ export const startFaultProxy = async (options: FaultProxyOptions): Promise<Fault
   const living = new Set<JoinedSockets>()
   const switched = new Set<Switched>()
   let isBlackhole = false
+  let twinHears: 'everything' | 'nothing' | undefined
 
   const onClient = (client: Socket) => {
     const target = isBlackhole ? new Socket() : connect({ port, host, allowHalfOpen: true })
@@ -78,6 +93,7 @@ export const startFaultProxy = async (options: FaultProxyOptions): Promise<Fault
     living.add(joined)
     void joined.closed.then(() => living.delete(joined))
     if (isBlackhole) swallow(joined)
+    else if (twinHears) startTwin(client, { port, host }, twinHears)
     for (const each of switched) if (each.reach.only !== 'living') put(each, joined)
   }
 
@@ -104,6 +120,10 @@ export const startFaultProxy = async (options: FaultProxyOptions): Promise<Fault
     },
     refuse: () => listener.shut(),
     blackhole: () => admit(true),
+    double: (tells) => {
+      twinHears = tells
+      return () => void (twinHears = undefined)
+    },
     accept: () => admit(false),
     close: async () => {
       listener.close()

@@ -6,6 +6,7 @@ import { apiVersion } from '../../src/api/schema.ts'
 import type { ClusterOutside } from '../../src/cluster.ts'
 import { compareVersions } from '../../src/ports/resource-store.ts'
 import type { ApiServer } from './api-server.ts'
+import type { RunningController } from './cluster-fleet.ts'
 
 /** A copy of a kubeconfig that leads to a proxy without TLS instead. */
 export async function kubeconfigTo(origin: string, kubeconfig: string): Promise<string> {
@@ -14,6 +15,35 @@ export async function kubeconfigTo(origin: string, kubeconfig: string): Promise<
   const path = `${kubeconfig}-${new URL(origin).port}`
   await writeFile(path, stringify(config), { mode: 0o600 })
   return path
+}
+
+/** What `keepRunning` keeps running. */
+type Kept = Pick<RunningController, 'ended' | 'stop'>
+
+/** Runs a controller, and another whenever one has lost its lease, until it is stopped. */
+export function keepRunning<C extends Kept>(
+  start: (nth: number) => C,
+): { all: readonly C[]; ended: Promise<void>; stop(): Promise<void> } {
+  let isStopping = false
+  const all: C[] = []
+  const run = async (): Promise<void> => {
+    while (!isStopping) {
+      const controller = start(all.length)
+      all.push(controller)
+      await controller.ended
+    }
+  }
+  const ended = run()
+  ended.catch(() => {})
+  return {
+    all,
+    ended,
+    async stop() {
+      isStopping = true
+      await all.at(-1)!.stop()
+      await ended
+    },
+  }
 }
 
 /** Versions of all objects, by kind, namespace and name. */

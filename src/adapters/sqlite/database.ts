@@ -19,14 +19,20 @@ const busyTimeoutMs = 5_000
 /** After these nothing that SQLite says of the file can be trusted: above all, a failed fsync is never tried again. */
 const fatalResultCodes: readonly (number | undefined)[] = [10, 11, 26]
 
-/** Opens an existing file; `readOnly` also finishes no transaction of a process that was killed. @throws as above. */
-export function openDatabase(path: string, options: { readOnly: boolean }): Database {
+/**
+ * Opens an existing file; `readOnly` also finishes no transaction of a process that was killed. `onBroken` hears why the
+ * file is not trusted any more from then on. @throws as above.
+ */
+export function openDatabase(
+  path: string,
+  options: { readOnly: boolean; onBroken?: (error: ReflashError) => void },
+): Database {
   requireSqlite(versions['sqlite'] ?? '0')
   const connection = translated(
     path,
     () => new DatabaseSync(path, { readOnly: options.readOnly, timeout: busyTimeoutMs }),
   )
-  const database = guarded(path, connection)
+  const database = guarded(path, connection, options.onBroken)
   try {
     database.run(() =>
       connection.exec('PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON'),
@@ -72,7 +78,11 @@ export function requireSqlite(version: string): void {
   }
 }
 
-function guarded(path: string, connection: DatabaseSync): Database {
+function guarded(
+  path: string,
+  connection: DatabaseSync,
+  onBroken: (error: ReflashError) => void = () => {},
+): Database {
   let failure: ReflashError | undefined
   const run = <T>(work: () => T): T => {
     if (failure) throw failure
@@ -80,7 +90,10 @@ function guarded(path: string, connection: DatabaseSync): Database {
       return work()
     } catch (error) {
       const known = stateError(path, error)
-      if (fatalResultCodes.includes(resultCodeOf(error))) failure = known
+      if (fatalResultCodes.includes(resultCodeOf(error))) {
+        failure = known
+        onBroken(known)
+      }
       throw known
     }
   }

@@ -14,7 +14,7 @@ const meanings: Readonly<Record<number, { code: ErrorCode; means: string }>> = {
   },
   10: { code: 'StateUnusable', means: 'cannot be read or written: the disk reports an error' },
   11: { code: 'StateCorrupt', means: 'is damaged; restore it from a backup, and look at the disk' },
-  13: { code: 'StateUnusable', means: 'cannot be written: the disk is full' },
+  13: { code: 'StateFull', means: 'cannot be written: the disk is full' },
   14: { code: 'StateUnusable', means: 'cannot be opened; look at its permissions and those of its folder' },
   26: {
     code: 'StateCorrupt',

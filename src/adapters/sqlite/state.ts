@@ -24,6 +24,8 @@ export interface State {
   resources: DeclaredStore
   records: RecordStore
   events: EventTable
+  /** Rejects when the file breaks under the process: nothing is read from it or written to it any more. */
+  broken: Promise<never>
   /** Ends all watches and lets go of the file. May be called twice. */
   close(): Promise<void>
 }
@@ -48,11 +50,15 @@ export async function openState(
     const opened = toTime(clock.now())
     if (lookAtStateFile(file) === 'file') inspect(file, given)
     else createDurably(file, (draft) => createSchema(draft, { ...given, opened }))
-    const database = openDatabase(file, { readOnly: false })
+    const broken = Promise.withResolvers<never>()
+    // Who has closed it does not ask any more.
+    broken.promise.catch(() => {})
+    const database = openDatabase(file, { readOnly: false, onBroken: broken.reject })
     try {
       return assemble({
         database,
         rows: take(file, database, { ...given, opened }),
+        broken: broken.promise,
         clock,
         history,
         release: lock.release,
@@ -130,11 +136,12 @@ function take(file: string, database: Database, meta: Owner): Pick<Meta, 'versio
 function assemble(parts: {
   database: Database
   rows: Pick<Meta, 'version' | 'total'>
+  broken: Promise<never>
   clock: Clock
   history: WatchLogLimits | undefined
   release: () => void
 }): State {
-  const { database, rows, clock, history, release } = parts
+  const { database, rows, broken, clock, history, release } = parts
   const latest = Number(rows.version)
   const total = createRowTotal(database, rows.total)
   const log = createWatchLog(latest, history)
@@ -143,6 +150,7 @@ function assemble(parts: {
     resources: createTableStore({ table, log, clock, newUid: () => randomUUID() }),
     records: createRecordStore(database, total),
     events: createEventTable(database),
+    broken,
     async close() {
       table.flush()
       log.close()

@@ -3,6 +3,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Connector, Session, Target } from '../../ports/connector.ts'
 import { keyTypeOf, ourOffer } from './algorithms.ts'
 import { authenticationFor } from './authentication.ts'
+import { guarded } from './guarded.ts'
 import { type HostKey, hostKeyLine, hostKeyType, parseHostKeyLine } from './host-key.ts'
 import { type Link, openLink } from './link.ts'
 import { createPace, type Pace } from './pace.ts'
@@ -37,11 +38,27 @@ interface Attempt {
   signal: AbortSignal
 }
 
+/** Waits for its turn to begin a handshake: that is part of its time too. */
+const takeTurn = ({ target, address, turn, clock, signal }: Attempt, limitMs: number): Promise<void> => {
+  const where = endpoint(address, target.port)
+  const late = () =>
+    new ReflashError(
+      'Timeout',
+      `${where} was not tried within ${Math.round(limitMs / 1000)} s: too many connections are being opened at once`,
+      { cause: new Error('no turn') },
+    )
+  return guarded({ clock, limitMs, signal, late }, (resolve, reject) => {
+    const over = new AbortController()
+    turn({ urgent: target.urgent, signal: over.signal }).then(resolve, reject)
+    return () => over.abort()
+  })
+}
+
 const dial = async (attempt: Attempt, onlyHostKeyType?: string): Promise<Link> => {
-  const { target, pins, route, address, endsMs, strictPeers, turn, clock, signal } = attempt
+  const { target, pins, route, address, endsMs, strictPeers, clock, signal } = attempt
   const { port } = target
-  await turn({ urgent: target.urgent, signal })
   const limitMs = () => Math.max(0, endsMs - clock.monotonic())
+  await takeTurn(attempt, limitMs())
   const stream = await route.open({ address, port, limitMs: limitMs(), clock, signal })
   const lines = pins.map(hostKeyLine)
   const strict = lines.some((line) => strictPeers.has(line))
