@@ -843,7 +843,7 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
   ...([899_999, 900_000] as const).map((ms) => ({
     says: `could not look, ${ms} ms after the start`,
     from: inPhase('Rebooting', { times: { Flashing: at(now - ms) } }),
-    world: after({ kind: 'LookFailed', message: 'refused' }),
+    world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }),
   })),
   ...([899_999, 900_000] as const).map((ms) => ({
     says: `somebody else answers, ${ms} ms after the start`,
