@@ -22,6 +22,8 @@ const numberFormat = new Intl.NumberFormat('en', { maximumFractionDigits: 3 })
 export const valueOf = ({ value, unit }: Figure): string =>
   [numberFormat.format(value), ...(unit === undefined ? [] : [unit])].join(unit === '%' ? '' : ' ')
 
+const failedMark = '**Failed**'
+
 /** Without a table: what a suite that has none says of itself. */
 const sectionOf = (outcome: Outcome, suite: Suite): string => {
   const { figures, result, seconds, tests, why } = outcome
@@ -29,7 +31,7 @@ const sectionOf = (outcome: Outcome, suite: Suite): string => {
   const [reason = ''] = why
   const words = {
     Passed: `Passed in ${seconds} s${counts}.`,
-    Failed: `**Failed** after ${seconds} s.`,
+    Failed: `${failedMark} after ${seconds} s.`,
     Skipped: `Not run on this machine: ${reason}.`,
   }[result]
   const rows = figures.map((figure) => [figure.name, valueOf(figure), figure.goal ?? ''])
@@ -74,6 +76,8 @@ ${sections.join('\n\n')}
 export interface Published {
   run: ReadonlyMap<string, string>
   suites: ReadonlyMap<string, readonly Row[]>
+  /** Those that did not pass. */
+  failed: ReadonlySet<string>
 }
 
 /** A figure, as the page has it. */
@@ -82,9 +86,11 @@ export type Row = readonly [name: string, value: string]
 /** Reads docs/figures.md. */
 export function readFiguresPage(text: string): Published {
   const [head = '', ...sections] = text.split(/^## /m)
+  const nameOf = (section: string): string => section.slice(0, section.indexOf('\n'))
   return {
     run: new Map(rowsOf(head)),
-    suites: new Map(sections.map((section) => [section.slice(0, section.indexOf('\n')), rowsOf(section)])),
+    suites: new Map(sections.map((section) => [nameOf(section), rowsOf(section)])),
+    failed: new Set(sections.filter((section) => section.includes(failedMark)).map(nameOf)),
   }
 }
 

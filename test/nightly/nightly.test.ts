@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { figuresPage, readFiguresPage, type Run } from './figures-page.ts'
 import { lastSeconds, leastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
+import { safetyTable } from './safety-table.ts'
 import { suites, type Suite } from './suites.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -22,8 +23,7 @@ test('every suite runs what is there, under a name of its own', () => {
 test('every test that hands over figures is in a suite', () => {
   const files = globSync('test/**/*.test.ts', { cwd: root }).filter(
     (file) =>
-      !file.startsWith('test/nightly/') &&
-      /\brecordFigure\(/.test(readFileSync(new URL(file, root), 'utf8')),
+      !file.startsWith('test/nightly/') && /\brecordFigure\(/.test(readFileSync(new URL(file, root), 'utf8')),
   )
   expect(files.length).toBeGreaterThan(10)
   const parts = suites.flatMap((suite) => ('files' in suite ? suite.files : []))
@@ -73,10 +73,14 @@ test('what is read of the page of figures is what was written to it', () => {
           { suite: 'some', name: 'score', value: 95, unit: '%' },
         ],
       },
+      { ...outcome, suite: 'third', result: 'Failed', why: ['it hung'], figures: [] },
       { ...outcome, suite: 'other', result: 'Skipped', why: ['all (needs dropbear)'], figures: [] },
     ],
   }
-  const page = figuresPage(run, [suite(1), { ...suite(1), name: 'other' }])
+  const page = figuresPage(
+    run,
+    ['some', 'other', 'third'].map((name) => ({ ...suite(1), name })),
+  )
   expect(page).toContain('Not run on this machine: all (needs dropbear).')
   const read = readFiguresPage(page)
   expect(read.run.get('date')).toBe('2026-11-27')
@@ -85,6 +89,23 @@ test('what is read of the page of figures is what was written to it', () => {
     ['score', '95%'],
   ])
   expect(read.suites.get('other')).toEqual([])
+  expect([...read.failed]).toEqual(['third'])
+})
+
+test('the README says of each suite what it found, or that it failed', () => {
+  const published = readFiguresPage(readFileSync(new URL('docs/figures.md', root), 'utf8'))
+  const lines = safetyTable(published).split('\n')
+  for (const { name, title, headline } of suites) {
+    const rows = published.suites.get(name) ?? []
+    const isRed = published.failed.has(name)
+    if (rows.length === 0 && !isRed) continue
+    expect(
+      lines.find((line) => line.startsWith(`| ${title} |`)),
+      name,
+    ).toContain(`(docs/figures.md#${name})`)
+    const unknown = Object.entries(headline).filter(([, like]) => !rows.some(([figure]) => like.test(figure)))
+    if (!isRed) expect(unknown, `figures that ${name} does not have`).toEqual([])
+  }
 })
 
 const nightly = (...args: string[]): Promise<{ code: number; said: string }> =>

@@ -13,8 +13,10 @@ export function withFigures(readme: string, figuresPage: string): string {
 }
 
 /** Each number is a link to its suite on the page of figures, where the command is that makes it. */
-export function safetyTable({ run, suites: measured }: Published): string {
-  const rows = suites.flatMap((suite) => rowOf(suite, measured.get(suite.name)))
+export function safetyTable({ run, suites: measured, failed }: Published): string {
+  const rows = suites.flatMap((suite) =>
+    failed.has(suite.name) ? [failedRow(suite)] : rowOf(suite, measured.get(suite.name)),
+  )
   return `
 What the suites of ${run.get('date')} did, at commit ${run.get('commit')}, in ${run.get('took')} on ${run.get('machine')}.
 Each number leads to the command that makes it again.
@@ -22,6 +24,8 @@ Each number leads to the command that makes it again.
 ${table(['what is tried', 'how much, and what came of it'], rows)}
 `
 }
+
+const failedRow = ({ name, title }: Suite): string[] => [title, `[**failed**](${figuresPath}#${name})`]
 
 /** Nothing for a suite that was not run. */
 function rowOf({ name, title, headline }: Suite, figures: readonly Row[] = []): string[][] {

@@ -139,7 +139,8 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'cluster-simulation',
-    title: 'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
+    title:
+      'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
     files: ['test/simulation/cluster.test.ts'],
     env: { REFLASH_SEEDS: '1000' },
     headline: { worlds: /^worlds$/, violations: /^violations$/ },
