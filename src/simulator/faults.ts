@@ -49,8 +49,14 @@ export type Fault =
   | { kind: 'StartExit'; code: 246 | 10 | 0 | null }
   /** The marker of the start cannot be written: the guard refuses. */
   | { kind: 'OverlayFull' }
+  /** Until its next boot the router says of itself that it runs a build of somebody's own. */
+  | { kind: 'ReleaseEdited' }
+  /** Somebody on the router gets there first: with another board name, another image, an upgrade or a lock of their own. */
+  | { kind: 'Tampered'; what: 'Board' | 'Image' | 'Upgrade' | 'Lock' }
   /** sysupgrade dies right after its start: the same boot goes on. */
   | { kind: 'StartDies' }
+  /** The same, and in that boot the router says that it runs the release of the image. */
+  | { kind: 'Lies' }
   /** The router goes down without closing its connections. */
   | { kind: 'NoFin' }
   /** The old release boots although the flash was written. */
@@ -113,7 +119,13 @@ const draws: { [K in FaultKind]: (random: SeededRandom) => FaultOf<K> } = {
   TestRefused: (random) => ({ kind: 'TestRefused', text: random.pick(refusals) }),
   StartExit: (random) => ({ kind: 'StartExit', code: random.pick([246, 10, 0, null]) }),
   OverlayFull: () => ({ kind: 'OverlayFull' }),
+  ReleaseEdited: () => ({ kind: 'ReleaseEdited' }),
+  Tampered: (random) => ({
+    kind: 'Tampered',
+    what: random.pick(['Board', 'Image', 'Upgrade', 'Lock']),
+  }),
   StartDies: () => ({ kind: 'StartDies' }),
+  Lies: () => ({ kind: 'Lies' }),
   NoFin: () => ({ kind: 'NoFin' }),
   RolledBack: () => ({ kind: 'RolledBack' }),
   ImageRemoved: () => ({ kind: 'ImageRemoved' }),
