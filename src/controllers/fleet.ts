@@ -16,7 +16,7 @@ import { assess, type Assessment } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
+import { holdsSlot, isFinished, isFlashing, phaseOf, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
 import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
@@ -90,7 +90,10 @@ export class Fleet {
   readonly #ready = new Index<UpgradeOperation>()
   readonly #failed = new Index<UpgradeOperation>()
   readonly #allSlots = new Set<string>()
+  /** In monotonic ms, as all that is measured here. */
   readonly #starts = new Map<string, { at: number; policy: string }>()
+  /** Flashes under way, by operation: when each began, as its status says and as it was measured. */
+  readonly #flashes = new Map<string, { time: string; at: number }>()
   readonly #assessments = new Map<string, Assessment>()
   readonly #counts = new Map<string, Map<CountName, number>>()
   /** Devices that this process has asked, whether they answered or not. */
@@ -273,9 +276,26 @@ export class Fleet {
     const policy = policyKeyOf(operation)
     if (waitsForTurn(operation)) this.#ready.put(policy, operation)
     if (operation.status.phase === 'Failed') this.#failed.put(policy, operation)
+    this.#noteFlash(id, operation)
     const flashed = operation.status.times?.Flashing
     if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs)
       this.reserveStart(operation, toMs(flashed))
+  }
+
+  #noteFlash(id: string, operation: UpgradeOperation): void {
+    const time = isFlashing(phaseOf(operation)) ? operation.status.times?.Flashing : undefined
+    if (time === undefined) this.#flashes.delete(id)
+    else if (this.#flashes.get(id)?.time !== time)
+      this.#flashes.set(id, { time, at: Math.min(this.#clock.monotonic(), this.#measured(toMs(time))) })
+  }
+
+  /** A wall time in monotonic ms, as both clocks show it now: when the wall clock jumps later, it stays where it is. */
+  #measured = (wallMs: number): number => this.#clock.monotonic() - (this.#clock.now() - wallMs)
+
+  /** How long ago the flash of an operation began, in ms; undefined where none is under way. */
+  flashedForMs(operation: UpgradeOperation): number | undefined {
+    const flash = this.#flashes.get(keyString(keyOf(operation)))
+    return flash && this.#clock.monotonic() - flash.at
   }
 
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
@@ -322,14 +342,15 @@ export class Fleet {
   reserveStart(operation: UpgradeOperation, at: number): StartId {
     const id = startId(operation, at)
     // One that was made later than decided on counts from then.
-    if (!this.#starts.has(id)) this.#starts.set(id, { at, policy: policyKeyOf(operation) })
+    if (!this.#starts.has(id))
+      this.#starts.set(id, { at: this.#measured(at), policy: policyKeyOf(operation) })
     return id
   }
 
   /** A start that was decided on earlier is made now: until then its intent was being stored. */
-  moveStart(id: StartId, at: number): void {
+  moveStart(id: StartId): void {
     const start = this.#starts.get(id)
-    if (start) start.at = at
+    if (start) start.at = this.#clock.monotonic()
   }
 
   cancelStart(id: StartId): void {
@@ -338,7 +359,7 @@ export class Fleet {
 
   /** Starts of the last minute, of all policies and of none. */
   startsLastMinute(): number {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     let starts = 0
     for (const { at } of this.#starts.values()) if (Math.abs(now - at) < startWindowMs) starts += 1
     return starts
@@ -353,12 +374,12 @@ export class Fleet {
     maxAllPerMinute: number,
     except?: StartId,
   ): number | undefined {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     const all: number[] = []
     const own: number[] = []
     const policyKey = policy ? keyString(keyOf(policy)) : ''
     for (const [id, start] of this.#starts) {
-      // One that lies further ahead was noted before the wall clock was set back.
+      // One that lies further ahead was made before the wall clock was set back, and this process began.
       if (Math.abs(now - start.at) >= startWindowMs) this.#starts.delete(id)
       else if (id !== except) {
         all.push(start.at)
@@ -369,7 +390,7 @@ export class Fleet {
       nextStartAt(all, maxAllPerMinute, now),
       policy ? nextStartAt(own, policy.spec.limits.startsPerMinute, now) : undefined,
     ].filter((time) => time !== undefined)
-    return times.length === 0 ? undefined : Math.max(...times)
+    return times.length === 0 ? undefined : this.#clock.now() + Math.max(...times) - now
   }
 
   inFlight(policy: UpgradePolicy | undefined, maxAll: number): SharedLimits['inFlight'] {

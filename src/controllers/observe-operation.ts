@@ -72,9 +72,15 @@ export function observe(
     from: device ? factsOf(device) : {},
     identity: device?.status.identity,
     settings: policy?.spec ?? defaultPolicySettings,
+    ...measuredFlash(operation, ports),
     answeredSinceLost: isLost(operation) && hasAnswered(operation, device, ports.clock.now()),
     random01: ports.random(),
   }
+}
+
+function measuredFlash(operation: UpgradeOperation, { fleet }: Ports): Pick<OperationWorld, 'flashedForMs'> {
+  const flashedForMs = fleet.flashedForMs(operation)
+  return flashedForMs === undefined ? {} : { flashedForMs }
 }
 
 /** Asks at the first call only. */

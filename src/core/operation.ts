@@ -97,6 +97,8 @@ export interface OperationWorld {
   from: NonNullable<UpgradeOperationStatus['from']>
   identity: string | undefined
   settings: Pick<UpgradePolicySpec, 'retry' | 'offline' | 'timeouts'>
+  /** How long ago the flash began, by a clock that does not jump; absent where nobody has measured that. */
+  flashedForMs?: number
   /** The device was probed after this operation was given up as Lost. */
   answeredSinceLost: boolean
   /** A random number in [0, 1), for jitter. */
@@ -489,12 +491,13 @@ function lookFirst(operation: UpgradeOperation, now: number): Step {
 /** How much longer a device whose start was confirmed is not worth a knock, in ms. */
 function goingDownForMs({ status }: UpgradeOperation, now: number): number {
   const since = status.phase === 'Rebooting' ? status.times?.Rebooting : undefined
-  // No wait is longer: the wall clock may have been set back.
-  return since === undefined ? 0 : Math.min(goingDownMs, toMs(since) + goingDownMs - now)
+  const leftMs = since === undefined ? 0 : toMs(since) + goingDownMs - now
+  // It cannot begin to go down in the future: the wall clock has been set back since.
+  return leftMs > goingDownMs ? 0 : leftMs
 }
 
 const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>
-  now - flashedAt(operation, now) >= parseDuration(world.settings.timeouts.reboot)
+  flashedFor(operation, world, now) >= parseDuration(world.settings.timeouts.reboot)
 
 /** Lost: it frees its slot and its device, and is corrected when the device is seen again as it should be. */
 const giveUp = (operation: UpgradeOperation, now: number, why: string): Step => ({
@@ -508,12 +511,12 @@ const giveUp = (operation: UpgradeOperation, now: number, why: string): Step => 
   durable: true,
 })
 
-const flashedAt = (operation: UpgradeOperation, now: number): number =>
-  operation.status.times?.Flashing ? toMs(operation.status.times.Flashing) : now
+const flashedFor = ({ status }: UpgradeOperation, { flashedForMs }: OperationWorld, now: number): number =>
+  flashedForMs ?? (status.times?.Flashing ? now - toMs(status.times.Flashing) : 0)
 
 function knockAfterMs(operation: UpgradeOperation, world: OperationWorld, now: number): number {
   const fast = parseDuration(world.settings.timeouts.reconnectRetry)
-  return now - flashedAt(operation, now) < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
+  return flashedFor(operation, world, now) < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
 }
 
 function afterStart(

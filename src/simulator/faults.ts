@@ -42,8 +42,8 @@ export type Fault =
   | { kind: 'TmpFull' }
   /** The kernel kills the upload: exit 137. */
   | { kind: 'OutOfMemory' }
-  // At the device's own test of the image.
-  | { kind: 'TestRefused'; text: string }
+  // At the device's own test of the image: the one before the start, or the one within it.
+  | { kind: 'TestRefused'; text: string; atStart?: boolean }
   // At the start of a flash.
   /** The guard starts the flash, but its answer is lost with its shell: this exit code (null: none) and no output. */
   | { kind: 'StartExit'; code: 246 | 10 | 0 | null }
@@ -116,7 +116,11 @@ const draws: { [K in FaultKind]: (random: SeededRandom) => FaultOf<K> } = {
   UploadCorrupted: () => ({ kind: 'UploadCorrupted' }),
   TmpFull: () => ({ kind: 'TmpFull' }),
   OutOfMemory: () => ({ kind: 'OutOfMemory' }),
-  TestRefused: (random) => ({ kind: 'TestRefused', text: random.pick(refusals) }),
+  TestRefused: (random) => ({
+    kind: 'TestRefused',
+    text: random.pick(refusals),
+    atStart: random.chance(1 / 2),
+  }),
   StartExit: (random) => ({ kind: 'StartExit', code: random.pick([246, 10, 0, null]) }),
   OverlayFull: () => ({ kind: 'OverlayFull' }),
   ReleaseEdited: () => ({ kind: 'ReleaseEdited' }),

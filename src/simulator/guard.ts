@@ -42,7 +42,10 @@ const meddle = (machine: Machine): void => {
       machine.later(machine.timings.flashMs, machine.reboot)
       return
     case 'Lock':
-      state.lock = { operation: 'somebody-else', voidAfterSeconds: machine.uptimeSeconds() + lockGraceSeconds }
+      state.lock = {
+        operation: 'somebody-else',
+        voidAfterSeconds: machine.uptimeSeconds() + lockGraceSeconds,
+      }
       return
     case undefined:
   }
@@ -61,7 +64,7 @@ const startOrRefuse = (
   options: readonly string[],
 ): { verdict: number; output: string } => {
   const { state, faults } = machine
-  const tested = testImage(machine, options)
+  const tested = testImage(machine, options, true)
   if (tested.code !== 0 && !tested.output.includes('Invalid option: -T'))
     return { verdict: 97, output: `${tested.output}\n` }
   if (faults.take('OverlayFull') !== undefined) return { verdict: 98, output: '' }

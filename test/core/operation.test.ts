@@ -798,13 +798,26 @@ describe('each step', () => {
     }
     expect(waitAfter('250ms')).toEqual({ kind: 'Wait', ms: 1000 })
     expect(waitAfter('5s')).toEqual({ kind: 'Wait', ms: 5000 })
-    // Whatever wakes it meanwhile; and a wall clock that was set back makes that no longer.
+    // Whatever wakes it meanwhile; when the wall clock has been set back, nobody knows how long that is, and looks.
     const actAfter = (ms: number): Act =>
       nextStep(inPhase('Rebooting', { times: { Rebooting: at(now - ms) } }), world(), now).act
     expect(actAfter(400)).toEqual({ kind: 'Wait', ms: 600 })
     expect(actAfter(1000)).toEqual({ kind: 'Knock' })
-    expect(actAfter(-3600_000)).toEqual({ kind: 'Wait', ms: 1000 })
+    expect(actAfter(-1)).toEqual({ kind: 'Knock' })
+    expect(actAfter(-3600_000)).toEqual({ kind: 'Knock' })
   })
+
+  test.each([10 * 365 * 24 * 3600_000, 3600_000, -3600_000, -10 * 365 * 24 * 3600_000])(
+    'it is given up when its time is over, however the wall clock jumps meanwhile (%i ms)',
+    (jumpMs) => {
+      const phaseAfter = (flashedForMs: number) => {
+        const knocked: Outcome = { kind: 'Knocked', answered: false, tookMs: 1000 }
+        return nextStep(inPhase('Rebooting'), world(after(knocked, { flashedForMs })), now + jumpMs).status.phase
+      }
+      expect(phaseAfter(14 * 60_000)).toBe('Rebooting')
+      expect(phaseAfter(16 * 60_000)).toBe('Failed')
+    },
+  )
 
   test('a knock that nobody answers is part of the time until the next one', () => {
     expect([300, 1000, 1500].map((tookMs) => waitAfterKnock(60_000, tookMs))).toEqual([700, 50, 50])

@@ -83,7 +83,12 @@ export function* judgeExplain({ rest, routers }: Past): Generator<string> {
     if (blocked && (!(blocked.reason in blockedReasons) || blocked.message === ''))
       yield `${metadata.name} is blocked by ${blocked.reason}: ${blocked.message}`
     const isReached = status.bootId === boot?.bootId
-    if (router && isReached && !liesAt(router, rest.atMs) && status.release?.revision !== boot?.release.revision)
+    if (
+      router &&
+      isReached &&
+      !liesAt(router, rest.atMs) &&
+      status.release?.revision !== boot?.release.revision
+    )
       yield `${metadata.name} runs ${boot?.release.revision}, and is said to run ${status.release?.revision}`
   }
 }

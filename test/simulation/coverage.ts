@@ -23,8 +23,11 @@ function standing({ writes }: Past, atMs: number): PhaseWrite[] {
   return [...last.values()]
 }
 
-const isAny = (past: Past, times: readonly number[], fits: (write: PhaseWrite, atMs: number) => boolean): boolean =>
-  times.some((atMs) => standing(past, atMs).some((write) => fits(write, atMs)))
+const isAny = (
+  past: Past,
+  times: readonly number[],
+  fits: (write: PhaseWrite, atMs: number) => boolean,
+): boolean => times.some((atMs) => standing(past, atMs).some((write) => fits(write, atMs)))
 
 const isSent = ({ sends }: Past, { operation, bootIdBefore, maxUptime }: PhaseWrite, byMs: number): boolean =>
   sends.some(
@@ -35,34 +38,46 @@ const isSent = ({ sends }: Past, { operation, bootIdBefore, maxUptime }: PhaseWr
       order.maxUptimeSeconds === maxUptime,
   )
 
-const refusals = (verdict: number) => ({ past }: Seen) =>
-  past.routers.some(({ history }) => eventsOf(history, 'Guard').some((guard) => guard.verdict === verdict))
+const refusals =
+  (verdict: number) =>
+  ({ past }: Seen) =>
+    past.routers.some(({ history }) => eventsOf(history, 'Guard').some((guard) => guard.verdict === verdict))
 
-const met = (kind: FaultKind) => ({ past }: Seen) =>
-  past.routers.some(({ history }) => eventsOf(history, 'Fault').some((fault) => fault.kind === kind))
+const met =
+  (kind: FaultKind) =>
+  ({ past }: Seen) =>
+    past.routers.some(({ history }) => eventsOf(history, 'Fault').some((fault) => fault.kind === kind))
 
-const ended = (fits: (write: PhaseWrite) => boolean) => ({ past }: Seen) => past.writes.some(fits)
+const ended =
+  (fits: (write: PhaseWrite) => boolean) =>
+  ({ past }: Seen) =>
+    past.writes.some(fits)
 
 /** An operation that was Lost and became this, so long after. */
-const healed = (fits: (write: PhaseWrite) => boolean, afterMs = 0) => ({ past }: Seen) =>
-  past.writes.some((write) => {
-    if (!fits(write)) return false
-    const lost = past.writes.find(
-      ({ operation, failureClass, atMs }) =>
-        operation === write.operation && failureClass === 'Lost' && atMs < write.atMs,
-    )
-    return lost !== undefined && write.atMs - lost.atMs >= afterMs
-  })
+const healed =
+  (fits: (write: PhaseWrite) => boolean, afterMs = 0) =>
+  ({ past }: Seen) =>
+    past.writes.some((write) => {
+      if (!fits(write)) return false
+      const lost = past.writes.find(
+        ({ operation, failureClass, atMs }) =>
+          operation === write.operation && failureClass === 'Lost' && atMs < write.atMs,
+      )
+      return lost !== undefined && write.atMs - lost.atMs >= afterMs
+    })
 
 /** Whether an operator did this while an operation was in one of these phases. */
-const actedIn = (phases: ReadonlySet<Phase>, ...names: ActName[]) => ({ past, notes }: Seen) =>
-  isAny(
-    past,
-    notes.acts.filter(({ name }) => names.includes(name)).map(({ atMs }) => atMs),
-    ({ phase }) => phases.has(phase),
-  )
+const actedIn =
+  (phases: ReadonlySet<Phase>, ...names: ActName[]) =>
+  ({ past, notes }: Seen) =>
+    isAny(
+      past,
+      notes.acts.filter(({ name }) => names.includes(name)).map(({ atMs }) => atMs),
+      ({ phase }) => phases.has(phase),
+    )
 
-const succeeded = ({ phase, reason }: PhaseWrite): boolean => phase === 'Succeeded' && reason !== 'AlreadyOnTarget'
+const succeeded = ({ phase, reason }: PhaseWrite): boolean =>
+  phase === 'Succeeded' && reason !== 'AlreadyOnTarget'
 
 export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'crash after the intent, before the start': ({ past, notes }) =>
@@ -88,8 +103,7 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'identity changed': ended(({ failureClass }) => failureClass === 'IdentityChanged'),
   'router lies about its release': met('Lies'),
   'governor latched by losses': ({ past }) => latches(past).length > 0,
-  'losses acknowledged': ({ past }) =>
-    latches(past).some(({ toMs }) => toMs < Infinity),
+  'losses acknowledged': ({ past }) => latches(past).some(({ toMs }) => toMs < Infinity),
   'governor reached by what is in flight': ({ past }) => isGovernorReached(past),
   'HALT in a start': actedIn(inFlash, 'halt'),
   'HALT in an upload': actedIn(inFlight, 'halt'),
@@ -98,7 +112,9 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'cancelled by the operator': ended(({ reason }) => reason === 'CancelRequested'),
   'superseded by another target': ended(({ reason }) => reason === 'Superseded'),
   'device held in flight': ended(({ phase, reason }) => phase === 'Cancelled' && reason === 'Held'),
-  'device removed in flight': ended(({ phase, reason }) => phase === 'Cancelled' && reason === 'DeviceRemoved'),
+  'device removed in flight': ended(
+    ({ phase, reason }) => phase === 'Cancelled' && reason === 'DeviceRemoved',
+  ),
   'device removed in its flash': actedIn(inFlash, 'removeDevice'),
   'target rolled back in a flash': actedIn(inFlash, 'rollBack'),
   'by hand, and Succeeded': ended((write) => write.policy === undefined && succeeded(write)),

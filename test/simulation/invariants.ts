@@ -166,7 +166,8 @@ function* judgeImages(past: Past): Generator<string> {
       if (intent && intent.sha256 !== order.sha256) yield `${what}; ${order.operation} names ${intent.sha256}`
       if (intent && image?.build !== intent.build) yield `${what}, which is no image of ${intent.build}`
       if (!image?.boards.includes(board)) yield `${what}, declared for ${image?.boards.join(', ')}`
-      if (!start.imageBoards.includes(board)) yield `${what}, and held one for ${start.imageBoards.join(', ')}`
+      if (!start.imageBoards.includes(board))
+        yield `${what}, and held one for ${start.imageBoards.join(', ')}`
     }
     for (const { bootId, sha256, atMs } of eventsOf(router.history, 'FlashWritten')) {
       const start = startsOf(router).findLast((each) => each.bootId === bootId && each.atMs <= atMs)
@@ -282,9 +283,7 @@ function* judgeRate(past: Past, limit: Limit): Generator<string> {
   for (const [index, atMs] of times.entries()) {
     const endMs = atMs + minuteMs - past.slackMs
     const most =
-      limit === 'Governor'
-        ? past.governor.maxStartsPerMinute
-        : mostOf(past, 'startsPerMinute', [atMs, endMs])
+      limit === 'Governor' ? past.governor.maxStartsPerMinute : mostOf(past, 'startsPerMinute', [atMs, endMs])
     const later = times[index + most * past.leaders]
     if (later !== undefined && later < endMs) yield `more than ${most} starts in the minute from ${atMs} ms`
   }

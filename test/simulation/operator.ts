@@ -33,11 +33,15 @@ async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): P
   await edit(hands, { target: { ...target, buildRef, allowDowngrade: true } })
 }
 
-async function declareAgain(hands: Hands, change: (device: Device) => Partial<Device['spec']>): Promise<void> {
+async function declareAgain(
+  hands: Hands,
+  change: (device: Device) => Partial<Device['spec']>,
+): Promise<void> {
   const device = await anyOf(hands, 'Device')
   if (!device) return
   const spec = { ...device.spec, ...change(device) }
-  for (const [name, value] of Object.entries(spec)) if (value === undefined) Reflect.deleteProperty(spec, name)
+  for (const [name, value] of Object.entries(spec))
+    if (value === undefined) Reflect.deleteProperty(spec, name)
   await hands.store.apply({ ...device, spec })
 }
 
@@ -61,18 +65,29 @@ async function deleteAndReturn(hands: Hands, object: AnyResource, afterMs: numbe
   await store.apply({ ...object, metadata } as Manifest<Kind>)
 }
 
+/** Short enough to come back in the midst of things, or longer. */
+const whileMs = (random: SeededRandom): number => random.integer(1, random.pick([10_000, 10 * minuteMs]))
+
+async function forAWhile(hands: Hands, state: 'Pause' | 'Abort' | 'Plan'): Promise<void> {
+  await edit(hands, { state })
+  await hands.clock.sleep(whileMs(hands.random))
+  await edit(hands, { state: 'Run' })
+}
+
 const acts = {
   limits: async (hands) => {
     const { limits } = (await policyOf(hands)).spec
     const maxConcurrent = hands.random.integer(1, 8)
     await edit(hands, { limits: { ...limits, maxConcurrent, startsPerMinute: hands.random.integer(1, 10) } })
   },
-  pause: (hands) => edit(hands, { state: 'Pause' }),
-  run: (hands) => edit(hands, { state: 'Run' }),
-  abort: (hands) => edit(hands, { state: 'Abort' }),
-  plan: (hands) => edit(hands, { state: 'Plan' }),
-  halt: async ({ setHalted }) => setHalted(true),
-  go: async ({ setHalted }) => setHalted(false),
+  pause: (hands) => forAWhile(hands, 'Pause'),
+  abort: (hands) => forAWhile(hands, 'Abort'),
+  plan: (hands) => forAWhile(hands, 'Plan'),
+  halt: async ({ setHalted, clock, random }) => {
+    setHalted(true)
+    await clock.sleep(whileMs(random))
+    setHalted(false)
+  },
   retry: (hands) => edit(hands, { retryToken: `token-${hands.random.integer(0, 1e9)}` }),
   rollBack: (hands) => aim(hands, (builds) => hands.random.pick(builds.filter((build) => !isNewest(build)))),
   rollForward: (hands) => aim(hands, (builds) => builds.find(isNewest)!),
@@ -98,7 +113,10 @@ const acts = {
     await hands.store.apply({ ...device, metadata: { ...device.metadata, labels: { ...labels, ring } } })
   },
   hold: (hands) =>
-    declareAgain(hands, ({ spec }) => ({ hold: spec.hold ? undefined : { reason: 'somebody is there' } }) as object),
+    declareAgain(
+      hands,
+      ({ spec }) => ({ hold: spec.hold ? undefined : { reason: 'somebody is there' } }) as object,
+    ),
   acceptKeys: (hands) =>
     declareAgain(hands, ({ metadata }) => {
       const router = hands.routers.find(({ name }) => name === metadata.name)
@@ -124,8 +142,7 @@ const acts = {
     await store.delete('UpgradeOperation', { namespace, name })
   },
   pullPlug: async ({ random, routers }) => random.pick(routers).powerCycle(),
-  jump: async ({ random, jump }) =>
-    jump(random.pick([1000, hourMs, 3650 * dayMs]) * random.pick([1, -1])),
+  jump: async ({ random, jump }) => jump(random.pick([1000, hourMs, 3650 * dayMs]) * random.pick([1, -1])),
 } satisfies Record<string, (hands: Hands) => Promise<void>>
 
 export type ActName = keyof typeof acts
@@ -138,6 +155,9 @@ export interface Operator {
   rest(): Promise<void>
 }
 
+/** Who goes on for ever leaves nothing to be looked at. */
+const mostActs = 20
+
 /** Begins to act, about every so often, each act in its own time. */
 export function createOperator(
   hands: Hands,
@@ -147,11 +167,13 @@ export function createOperator(
   const done = new Map<ActName, number>()
   const underWay = new Set<Promise<void>>()
   let isOver = false
+  let count = 0
 
   function next(): void {
-    if (names.length === 0 || isOver) return
+    if (names.length === 0 || isOver || count === mostActs) return
     hands.clock.after(hands.random.integer(0, 2 * everyMs), () => {
       if (isOver) return
+      count += 1
       const name = hands.random.pick(names)
       done.set(name, (done.get(name) ?? 0) + 1)
       onAct(name)

@@ -1,11 +1,5 @@
 /** What has happened in a world: told by its routers, by the store, and by those who gave orders; by no controller. */
-import type {
-  Device,
-  FailureClass,
-  Phase,
-  UpgradeOperation,
-  UpgradePolicy,
-} from '../../src/api/resources.ts'
+import type { Device, FailureClass, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { eventsOf, type RouterEvent, type StartOrder } from '../../src/simulator/history.ts'
 
@@ -132,16 +126,16 @@ export const diedBefore = (router: RouterPast, start: Start, beforeMs = Infinity
 
 /** Everything that was in force at some instant between the two. */
 export const rulesWithin = (rules: readonly Rules[], fromMs: number, toMs: number): Rules[] =>
-  rules.filter(
-    (rule, index) => rule.fromMs <= toMs && (rules[index + 1]?.fromMs ?? Infinity) >= fromMs,
-  )
+  rules.filter((rule, index) => rule.fromMs <= toMs && (rules[index + 1]?.fromMs ?? Infinity) >= fromMs)
 
 /** The name of an operation without its attempt: the same for a device, revision and retry token. */
 export const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))
 
 /** Whether a router says of itself what is not so, in the boot that it is in at that time. */
 export const liesAt = (router: RouterPast, atMs: number): boolean => {
-  const lie = eventsOf(router.history, 'Fault').findLast(({ kind, atMs: at }) => kind === 'Lies' && at <= atMs)
+  const lie = eventsOf(router.history, 'Fault').findLast(
+    ({ kind, atMs: at }) => (kind === 'Lies' || kind === 'ReleaseEdited') && at <= atMs,
+  )
   const boot = eventsOf(router.history, 'Booted').findLast(({ atMs: at }) => at <= atMs)
   return lie !== undefined && boot !== undefined && lie.atMs >= boot.atMs
 }

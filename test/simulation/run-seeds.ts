@@ -7,24 +7,16 @@ export interface Seeds {
   first: number
   end: number
   step: number
-  controllers: number
 }
 
 /** Worlds make much garbage that dies young: with room for it little is looked at twice. */
 const maxYoungGenerationSizeMb = 192
 
 /** Runs so many worlds, in order, in threads of their own: every core of the machine has some. */
-export async function runSeeds(options: {
-  first: number
-  count: number
-  controllers?: number
-}): Promise<Report[]> {
-  const { first, count, controllers = 1 } = options
+export async function runSeeds({ first, count }: { first: number; count: number }): Promise<Report[]> {
   const step = Math.min(count, availableParallelism())
   const parts = await Promise.all(
-    Array.from({ length: step }, (_, place) =>
-      runThread({ first: first + place, end: first + count, step, controllers }),
-    ),
+    Array.from({ length: step }, (_, place) => runThread({ first: first + place, end: first + count, step })),
   )
   return parts.flat().toSorted((a, b) => a.seed - b.seed)
 }

@@ -42,7 +42,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const isQuiet = random.chance(1 / 3) ? wish !== false : wish === true
   const limits = { maxConcurrent: random.integer(1, 5), startsPerMinute: random.integer(1, 10) }
   const routers = random.integer(1, 10)
-  const afterMs = random.chance(1 / 5) ? random.integer(21, 29) * dayMs : 0
+  const afterMs = random.chance(1 / 8) ? random.integer(21, 29) * dayMs : 0
   // Manifests that ask for everything leave it to the governor.
   const governor = random.chance(1 / 5)
     ? {
@@ -65,12 +65,12 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     ...calm,
     faults: {
       kinds: some(random, faultKinds),
-      share: Math.min(1, 2 * random() * random()),
+      share: random.pick([0.1, 0.4, 0.8]),
       everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
     },
     operator: {
       acts: random.chance(2 / 3) ? some(random, actNames) : [],
-      everyMs: random.pick([1, 4, 15]) * minuteMs,
+      everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
     store: random.chance(1 / 6)
       ? {

@@ -19,7 +19,11 @@ const endOf = ({ rest, routers }: Past): string[] => [
 ]
 
 /** What only one of them has. */
-function* differences(without: readonly string[], withIt: readonly string[], what: string): Generator<string> {
+function* differences(
+  without: readonly string[],
+  withIt: readonly string[],
+  what: string,
+): Generator<string> {
   for (const line of without) if (!withIt.includes(line)) yield `without ${what}: ${line}`
   for (const line of withIt) if (!without.includes(line)) yield `with ${what}: ${line}`
 }
@@ -32,6 +36,8 @@ export function judgeIsolation(withBad: Past, without: Past): Iterable<string> {
   const lines = ({ routers }: Past): string[] =>
     routers
       .filter(({ name }) => shared.has(name))
-      .flatMap((router) => startsOf(router).map(({ order }) => `${router.name} was started with ${order.sha256}`))
+      .flatMap((router) =>
+        startsOf(router).map(({ order }) => `${router.name} was started with ${order.sha256}`),
+      )
   return differences(lines(without), lines(withBad), 'a bad object')
 }
