@@ -322,7 +322,8 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
 function park(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   const begun = operation.status.times?.Connecting
   const totalMs = parseDuration(world.settings.timeouts.total)
-  if (begun && now - toMs(begun) > totalMs) {
+  // One that begins in the future began before the wall clock was set back: it would hold its slot until then.
+  if (begun && (now - toMs(begun) > totalMs || toMs(begun) > now)) {
     const next = change(operation, now, {
       phase: 'Queued',
       reason: 'Waiting',

@@ -52,6 +52,7 @@ const write = (atMs: number, changes: Partial<PhaseWrite>): PhaseWrite => ({
   atMs,
   wallMs: epochMs + atMs,
   operation: name,
+  uid: changes.operation ?? name,
   device: 'ap-1',
   policy: 'all',
   build: 'new',

@@ -177,6 +177,9 @@ function* judgeImages(past: Past): Generator<string> {
   }
 }
 
+/** `history.keepFor`, unless a policy says otherwise. */
+const rememberedMs = 90 * dayMs
+
 /** How often a device may be flashed with the same image. */
 function grantsOf(past: Past, router: RouterPast, sha256: string): number {
   const tokens = new Set(past.rules.map(({ retryToken }) => retryToken))
@@ -185,10 +188,11 @@ function grantsOf(past: Past, router: RouterPast, sha256: string): number {
       .filter((write) => write.device === router.name && !write.policy && write.sha256 === sha256)
       .map(({ operation }) => operation),
   )
-  // What was done longer ago than anybody remembers may be ordered anew; a jump of the wall clock makes it that old.
-  const forgotten = past.jumps.filter(({ byMs }) => Math.abs(byMs) >= 90 * dayMs).length
-  return tokens.size + byHand.size + forgotten
+  return tokens.size + byHand.size + timesForgotten(past)
 }
+
+/** What was done longer ago than anybody remembers may be ordered anew; a jump of the wall clock makes it that old. */
+const timesForgotten = ({ jumps }: Past): number => jumps.filter(({ byMs }) => byMs >= rememberedMs).length
 
 function* judgeOnce(past: Past): Generator<string> {
   for (const router of past.routers) {
@@ -203,7 +207,7 @@ function* judgeOnce(past: Past): Generator<string> {
       byImage.set(sha256, (byImage.get(sha256) ?? 0) + 1)
     }
     for (const [stem, count] of byStem)
-      if (count > 1) yield `${router.name} was flashed ${count} times for ${stem}`
+      if (count > 1 + timesForgotten(past)) yield `${router.name} was flashed ${count} times for ${stem}`
     for (const [sha256, count] of byImage) {
       const grants = grantsOf(past, router, sha256)
       if (count > grants) yield `${router.name} was flashed ${count} times with ${sha256}, allowed ${grants}`
@@ -366,8 +370,8 @@ const edges: Readonly<Record<Phase, readonly Phase[]>> = {
 function* judgePhases(past: Past): Generator<string> {
   const last = new Map<string, PhaseWrite>()
   for (const write of past.writes) {
-    const before = last.get(write.operation)
-    last.set(write.operation, write)
+    const before = last.get(write.uid)
+    last.set(write.uid, write)
     const from = before?.phase ?? 'Queued'
     const wasLost = before?.failureClass === 'Lost'
     const isCorrected = wasLost && (write.phase === 'Succeeded' || write.phase === 'Failed')

@@ -14,6 +14,8 @@ export interface PhaseWrite {
   atMs: number
   wallMs: number
   operation: string
+  /** Of two operations with one name each has its own: one may be made when the other is forgotten. */
+  uid: string
   device: string
   /** Absent: written by hand. */
   policy?: string

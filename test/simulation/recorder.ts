@@ -90,13 +90,14 @@ export function createRecorder(clock: Clock): Recorder {
     const { metadata, spec, status } = operation
     const phase = status.phase ?? 'Queued'
     const { failureClass, reason, attempts, bootIdBefore, bootIdAfter, maxUptime, image } = status
-    const before = last.get(metadata.name)
+    const before = last.get(metadata.uid)
     if (before?.phase === phase && before.failureClass === failureClass) return
-    last.set(metadata.name, { phase, failureClass })
+    last.set(metadata.uid, { phase, failureClass })
     notes.writes.push({
       atMs: clock.monotonic(),
       wallMs: clock.now(),
       operation: metadata.name,
+      uid: metadata.uid,
       device: spec.deviceRef.name,
       phase,
       ...(spec.policyRef && { policy: spec.policyRef.name }),
