@@ -172,9 +172,9 @@ export class Fleet {
     }
     if (object.kind === 'Device') {
       if (type === 'Deleted') this.#forget(id)
-      else this.reassess(id)
+      else this.#judge(id, object)
     }
-    if (object.kind === 'UpgradeOperation') this.reassess(deviceKeyOf(object))
+    if (object.kind === 'UpgradeOperation') this.#judgeDeviceOf(object)
     for (const listener of this.#listeners) {
       listener({ type, object, ...(before ? { before } : {}) })
     }
@@ -490,13 +490,20 @@ export class Fleet {
 
   /** Judges a device as it is about to be written. */
   overlay(device: Device): void {
-    this.reassess(keyString(keyOf(device)), device)
+    this.#judge(keyString(keyOf(device)), device)
   }
 
-  /** Judges a device again, and moves its share of the counts. Returns whether anything visible changed. */
-  reassess(id: string, as?: Device): boolean {
-    const device = as ?? (this.#objects.get('Device')!.get(id) as Device | undefined)
+  /** Judges a device again. Returns whether anything visible changed. */
+  reassess(id: string): boolean {
+    const device = this.#objects.get('Device')!.get(id) as Device | undefined
     if (!device) return false
+    const before = this.#assessments.get(id)
+    const after = this.#judge(id, device)
+    return !before || visible(before) !== visible(after)
+  }
+
+  /** Judges a device, and moves its share of the counts. */
+  #judge(id: string, device: Device): Assessment {
     const before = this.#assessments.get(id)
     const after = assess(this.subject(device))
     this.#turns += 1
@@ -514,7 +521,13 @@ export class Fleet {
       if (!candidates) this.#candidates.set(policy, (candidates = createCandidates()))
       candidates.add(id, after.candidate!.revision)
     }
-    return !before || visible(before) !== visible(after)
+    return after
+  }
+
+  #judgeDeviceOf(operation: UpgradeOperation): void {
+    const id = deviceKeyOf(operation)
+    const device = this.#objects.get('Device')!.get(id) as Device | undefined
+    if (device) this.#judge(id, device)
   }
 
   #forget(id: string): void {

@@ -111,11 +111,23 @@ interface UpgradeStem {
   stem: string
 }
 
+/** Revisions by their only image: every device of a build has the same, and asks for it at each judgement. */
+const revisions = new WeakMap<FirmwareImage, { of: string; revision: string }>()
+
+function revisionWith(build: string, image: FirmwareImage, sha256: string): string {
+  const of = `${build} ${sha256}`
+  const known = revisions.get(image)
+  if (known?.of === of) return known.revision
+  const revision = revisionOf(build, [sha256])
+  revisions.set(image, { of, revision })
+  return revision
+}
+
 /** Made from its build, its image, and the policy's retry token. */
 export function upgradeStem(subject: Subject): UpgradeStem | undefined {
   const image = chosenImage(subject)
   if (!image?.status.sha256 || !subject.target) return undefined
-  const revision = revisionOf(subject.target.build.metadata.name, [image.status.sha256])
+  const revision = revisionWith(subject.target.build.metadata.name, image, image.status.sha256)
   const token = subject.policies[0]?.spec.retryToken ?? ''
   return { revision, stem: operationStem(subject.device.metadata.name, revision, token) }
 }

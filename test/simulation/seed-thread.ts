@@ -4,7 +4,8 @@ import type { Seeds } from './run-seeds.ts'
 import { playSeed } from './play-seed.ts'
 import type { Report } from './world.ts'
 
-const { first, end, step } = workerData as Seeds
+const { next, end } = workerData as Seeds
 const reports: Report[] = []
-for (let seed = first; seed < end; seed += step) reports.push(await playSeed(seed))
+for (let seed = Atomics.add(next, 0, 1); seed < end; seed = Atomics.add(next, 0, 1))
+  reports.push(await playSeed(seed))
 parentPort!.postMessage(reports)
