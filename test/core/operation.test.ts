@@ -363,6 +363,15 @@ const rows: Row[] = [
     reason: 'Waiting',
     message: /waited longer than 60m to start; queued again/,
   },
+  {
+    says: 'parked since a time that is still to come, for the wall clock was set back',
+    from: inPhase('Testing', { reason: 'PolicyPaused', times: { Connecting: at(now + 1000) } }),
+    world: { hasSession: false, admission: refused() },
+    to: 'Queued',
+    act: 'Release',
+    durable: true,
+    reason: 'Waiting',
+  },
   ...(['Connecting', 'Checking', 'Uploading', 'Testing'] as const).flatMap((phase): Row[] => [
     {
       says: `${phase}: found after a restart`,
@@ -812,7 +821,8 @@ describe('each step', () => {
     (jumpMs) => {
       const phaseAfter = (flashedForMs: number) => {
         const knocked: Outcome = { kind: 'Knocked', answered: false, tookMs: 1000 }
-        return nextStep(inPhase('Rebooting'), world(after(knocked, { flashedForMs })), now + jumpMs).status.phase
+        return nextStep(inPhase('Rebooting'), world(after(knocked, { flashedForMs })), now + jumpMs).status
+          .phase
       }
       expect(phaseAfter(14 * 60_000)).toBe('Rebooting')
       expect(phaseAfter(16 * 60_000)).toBe('Failed')

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { revisionOf, operationStem } from '../../src/core/names.ts'
 import type { RouterEvent, RouterFact, StartOrder } from '../../src/simulator/history.ts'
 import { device, operation, policy } from '../support/core-objects.ts'
-import { invariants, judgePast, provenElsewhere, twinInvariants } from './invariants.ts'
+import { type invariants, judgePast, provenElsewhere, twinInvariants } from './invariants.ts'
 import { dayMs, hourMs, minuteMs, type Past, type PhaseWrite, type Rules } from './past.ts'
 
 type Mutable<T> = T extends string | number | boolean | undefined

@@ -16,6 +16,8 @@ export interface Swarm {
     kinds: readonly FaultKind[]
     /** Of the routers, at first. */
     share: number
+    /** One of these is how often each of them happens. */
+    times: readonly number[]
     /** And again, to one of them, about so often. */
     everyMs: number | undefined
   }
@@ -56,7 +58,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   if (isQuiet)
     return {
       ...calm,
-      faults: { kinds: [], share: 0, everyMs: undefined },
+      faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
       operator: { acts: [], everyMs: Infinity },
       store: undefined,
       crashes: 0,
@@ -66,6 +68,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     faults: {
       kinds: some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
+      // Most things go wrong once; some until nobody tries any more.
+      times: [1, 1, 1, 5],
       everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
     },
     operator: {

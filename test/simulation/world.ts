@@ -8,7 +8,7 @@ import { sameValue } from '../../src/core/same-value.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createSimulatedConnector } from '../../src/simulator/connector.ts'
-import { drawFault } from '../../src/simulator/faults.ts'
+import { drawFault, type FaultKind } from '../../src/simulator/faults.ts'
 import { createFleet, type Fleet as SimulatedFleet } from '../../src/simulator/fleet.ts'
 import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
 import { createMemoryImages } from '../../src/simulator/images.ts'
@@ -34,8 +34,6 @@ const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 6 * hourMs
 const sleepyProbeMs = dayMs
-/** Most things go wrong once; some until nobody tries any more. */
-const timesOf = [1, 1, 1, 5] as const
 const mostFaults = 10
 const target = knownReleases['24.10.8']
 
@@ -49,6 +47,8 @@ export interface WorldOptions {
   crashes?: number
   isQuiet?: boolean
   bad?: BadObject
+  /** The one thing that goes wrong, once with every router. */
+  only?: FaultKind
 }
 
 export interface Report {
@@ -84,12 +84,22 @@ export interface Played {
 /** In a cluster much else goes wrong. */
 const actsOfCluster: readonly ActName[] = ['pause', 'halt', 'retry']
 
+const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
+  isQuiet: false,
+  faults: { kinds: [kind], share: 1, times: [1], everyMs: undefined },
+  operator: { acts: [], everyMs: Infinity },
+  store: undefined,
+  crashes: 0,
+  controllers: 1,
+})
+
 function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): Swarm {
   const drawn = drawSwarm(createRandom(seed).fork('swarm'), options.isQuiet)
   const swarm = {
     ...drawn,
     ...(options.controllers !== undefined && { controllers: options.controllers }),
     ...(options.crashes !== undefined && { crashes: options.crashes }),
+    ...(options.only !== undefined && onlyFault(options.only)),
   }
   if (home === 'Beside') return swarm
   const { acts, everyMs } = swarm.operator
@@ -242,9 +252,9 @@ function createWorld(parts: WorldParts) {
   }
 
   function injectAtFirst(draws: SeededRandom): void {
-    const { kinds: faults, share } = swarm.faults
+    const { kinds: faults, share, times } = swarm.faults
     for (const router of fleet.routers)
-      if (draws.chance(share)) router.inject(drawFault(draws.pick(faults), draws), draws.pick(timesOf))
+      if (draws.chance(share)) router.inject(drawFault(draws.pick(faults), draws), draws.pick(times))
     // Around the end of its time a start is most dangerous: the next one may be on its way already.
     const ms = draws.integer(minuteMs, 4 * minuteMs)
     if (!isQuiet && draws.chance(1 / 3))
@@ -282,9 +292,10 @@ function createWorld(parts: WorldParts) {
         devices: all,
         operations: await operations(),
         policy: await policy(),
-        reachable: fleet.routers.flatMap(({ name, state, answer }) => {
+        reachable: fleet.routers.flatMap((router) => {
+          const { name, state } = router
           const device = all.find(({ metadata }) => metadata.name === name)
-          return answer() === 'Accepts' && device && isTalkedTo(device)
+          return router.answer() === 'Accepts' && device && isTalkedTo(device)
             ? [{ name, stoppedServices: state.stoppedServices }]
             : []
         }),
