@@ -9,7 +9,7 @@ import { runSeeds } from './run-seeds.ts'
 import type { Report } from './world.ts'
 
 /** Fewer of them need not meet everything. */
-const enough = 500
+const enough = 5000
 const seeds = Number(process.env['REFLASH_SEEDS'] ?? enough)
 const first = Number(process.env['REFLASH_SEED'] ?? 1)
 const batch = 100

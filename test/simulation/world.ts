@@ -259,6 +259,11 @@ function createWorld(parts: WorldParts) {
     const ms = draws.integer(minuteMs, 4 * minuteMs)
     if (!isQuiet && draws.chance(1 / 3))
       draws.pick(fleet.routers).inject({ kind: 'LateDelivery', command: 'guard', ms })
+    if (isQuiet || swarm.afterMs === 0) return
+    // There is time to wait for somebody who has long been given up.
+    const late = draws.pick(fleet.routers)
+    late.inject({ kind: 'LateReturn', ms: draws.integer(11 * dayMs, 20 * dayMs) })
+    if (draws.chance(1 / 2)) late.inject({ kind: 'RolledBack' })
   }
 
   async function pastNow(): Promise<Past> {
