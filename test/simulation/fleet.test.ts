@@ -80,6 +80,13 @@ function recordAll(): void {
   record('faults of routers that happened', sum(total.faults))
   record('acts of operators', sum(total.acts))
   record('situations met', hit, { goal: String(names.length) })
+  record(
+    'worlds that met the rarest of them',
+    Math.min(...names.map((name) => total.coverage.get(name) ?? 0)),
+    {
+      goal: 'at least 1',
+    },
+  )
   record('slowest to come to rest', Math.round(total.slowestMs / hourMs), { unit: 'h', goal: 'at most 40' })
 }
 

@@ -44,13 +44,14 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const isQuiet = random.chance(1 / 3) ? wish !== false : wish === true
   const limits = { maxConcurrent: random.integer(1, 5), startsPerMinute: random.integer(1, 10) }
   const routers = random.integer(1, 10)
-  const afterMs = random.chance(1 / 12) ? random.integer(21, 29) * dayMs : 0
+  const afterMs = random.chance(1 / 14) ? random.integer(21, 29) * dayMs : 0
   // Manifests that ask for everything leave it to the governor.
   const governor = random.chance(1 / 5)
     ? {
         maxInFlight: random.integer(1, 3),
         maxStartsPerMinute: random.integer(1, 3),
-        maxLostPerDay: isQuiet ? 100 : random.integer(1, 3),
+        // A latch of weeks shows no more than one of a day.
+        maxLostPerDay: isQuiet || afterMs > 0 ? 100 : random.integer(1, 3),
       }
     : generous
   const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
