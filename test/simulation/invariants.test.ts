@@ -248,6 +248,7 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
     { says: 'an intent for another boot', forge: (f) => void (f.writes[1]!.bootIdBefore = 'boot-x') },
     { says: 'an intent with another latest uptime', forge: (f) => void (f.writes[1]!.maxUptime = 91) },
     { says: 'an intent of another operation', forge: (f) => void (f.writes[1]!.operation = 'x-1') },
+    { says: 'an intent for another device', forge: (f) => void (f.writes[1]!.device = 'x') },
     { says: 'a token of another boot', forge: (f) => void (startOf(f).order.bootId = 'boot-x') },
     { says: 'a start past its latest uptime', forge: (f) => void (startOf(f).uptimeSeconds = 91) },
   ],

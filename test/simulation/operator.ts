@@ -33,16 +33,9 @@ async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): P
   await edit(hands, { target: { ...target, buildRef, allowDowngrade: true } })
 }
 
-async function declareAgain(
-  hands: Hands,
-  change: (device: Device) => Partial<Device['spec']>,
-): Promise<void> {
+async function declareAgain(hands: Hands, change: (device: Device) => Device['spec']): Promise<void> {
   const device = await anyOf(hands, 'Device')
-  if (!device) return
-  const spec = { ...device.spec, ...change(device) }
-  for (const [name, value] of Object.entries(spec))
-    if (value === undefined) Reflect.deleteProperty(spec, name)
-  await hands.store.apply({ ...device, spec })
+  if (device) await hands.store.apply({ ...device, spec: change(device) })
 }
 
 async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random }: Hands, kind: K) {
@@ -113,14 +106,13 @@ const acts = {
     await hands.store.apply({ ...device, metadata: { ...device.metadata, labels: { ...labels, ring } } })
   },
   hold: (hands) =>
-    declareAgain(
-      hands,
-      ({ spec }) => ({ hold: spec.hold ? undefined : { reason: 'somebody is there' } }) as object,
+    declareAgain(hands, ({ spec: { hold, ...spec } }) =>
+      hold ? spec : { ...spec, hold: { reason: 'somebody is there' } },
     ),
   acceptKeys: (hands) =>
-    declareAgain(hands, ({ metadata }) => {
-      const router = hands.routers.find(({ name }) => name === metadata.name)
-      return router ? { hostKeys: router.state.hostKeys.map(({ line }) => line) } : {}
+    declareAgain(hands, ({ metadata, spec }) => {
+      const router = hands.routers.find(({ name }) => name === metadata.name)!
+      return { ...spec, hostKeys: router.state.hostKeys.map(({ line }) => line) }
     }),
   cancel: async (hands) => {
     const operation = await anyOf(hands, 'UpgradeOperation')
