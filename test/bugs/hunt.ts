@@ -85,9 +85,7 @@ function judge(
     .filter((test) => [...test.ancestorTitles, test.title].join(' > ').includes(title))
   const failed = tests.filter(({ status }) => status === 'failed')
   const words = failed.flatMap(({ failureMessages }) => failureMessages)
-  const right = words.find(
-    (each) => !wrongReason.test(each) && (says === undefined || each.includes(says)),
-  )
+  const right = words.find((each) => !wrongReason.test(each) && (says === undefined || each.includes(says)))
   if (right === undefined) {
     const told = words[0] ?? report.testResults.find(({ message }) => message !== '')?.message
     if (told !== undefined) return { found: false, why: `red for another reason: ${firstLine(told)}` }

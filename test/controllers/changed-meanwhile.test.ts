@@ -70,17 +70,20 @@ test('a claim that came in between is not overwritten', async () => {
   await app.stop()
 })
 
-test.each([hour, -hour])('the latest uptime of a start knows no wall clock that jumps %i ms', async (jumpMs) => {
-  const world = await createToyFleet({ routers: 1, uploadMs: minutes(2) })
-  await world.declare()
-  const app = await world.start()
-  await world.clock.runUntil(() => world.router(1).uploads === 1, minutes(10))
-  world.clock.jump(jumpMs)
-  await world.clock.runUntil(() => world.router(1).flashes.length === 1, minutes(10))
-  const uptimeSeconds = world.clock.monotonic() / 1000
-  const { maxUptime } = (await operationOf(world)).status
-  // 90 s, as timeouts.flash has it, and less than a second for rounding up.
-  expect(maxUptime! - uptimeSeconds).toBeGreaterThanOrEqual(90)
-  expect(maxUptime! - uptimeSeconds).toBeLessThan(91)
-  await app.stop()
-})
+test.each([hour, -hour])(
+  'the latest uptime of a start knows no wall clock that jumps %i ms',
+  async (jumpMs) => {
+    const world = await createToyFleet({ routers: 1, uploadMs: minutes(2) })
+    await world.declare()
+    const app = await world.start()
+    await world.clock.runUntil(() => world.router(1).uploads === 1, minutes(10))
+    world.clock.jump(jumpMs)
+    await world.clock.runUntil(() => world.router(1).flashes.length === 1, minutes(10))
+    const uptimeSeconds = world.clock.monotonic() / 1000
+    const { maxUptime } = (await operationOf(world)).status
+    // 90 s, as timeouts.flash has it, and less than a second for rounding up.
+    expect(maxUptime! - uptimeSeconds).toBeGreaterThanOrEqual(90)
+    expect(maxUptime! - uptimeSeconds).toBeLessThan(91)
+    await app.stop()
+  },
+)

@@ -11,14 +11,24 @@ test('nobody hears of a write whose transaction cannot be committed', async () =
     work()
     if (isFull) throw failure
   })
-  const lost = ['a', 'b'].map((name) => group.submit(() => name, () => told.push(name)))
+  const lost = ['a', 'b'].map((name) =>
+    group.submit(
+      () => name,
+      () => told.push(name),
+    ),
+  )
   expect(await Promise.allSettled(lost)).toEqual([
     { status: 'rejected', reason: failure },
     { status: 'rejected', reason: failure },
   ])
   expect(told).toEqual([])
   isFull = false
-  expect(await group.submit(() => 'c', () => told.push('c'))).toBe('c')
+  expect(
+    await group.submit(
+      () => 'c',
+      () => told.push('c'),
+    ),
+  ).toBe('c')
   expect(told).toEqual(['c'])
   connection.close()
 })

@@ -262,9 +262,9 @@ describe('what was prepared', () => {
   it('and cannot be undone is left to the next probe, but a bug is told', async () => {
     const gone = deviceThat({ abandon: new ReflashError('ConnectionLost', 'gone') })
     await openwrtUpgrader.abandon(options(true), gone.session, signal)
-    await expect(
-      openwrtUpgrader.abandon(options(true), gone.session, AbortSignal.abort()),
-    ).rejects.toThrow('gone')
+    await expect(openwrtUpgrader.abandon(options(true), gone.session, AbortSignal.abort())).rejects.toThrow(
+      'gone',
+    )
     const broken = deviceThat({ abandon: new TypeError('a bug') })
     await expect(openwrtUpgrader.abandon(options(true), broken.session, signal)).rejects.toThrow('a bug')
   })
