@@ -91,6 +91,7 @@ export class Fleet {
   readonly #ready = new Index<UpgradeOperation>()
   readonly #failed = new Index<UpgradeOperation>()
   readonly #allSlots = new Set<string>()
+  /** In monotonic ms, as all that is measured here. */
   readonly #starts = new Map<string, { at: number; policy: string }>()
   readonly #assessments = new Map<string, Assessment>()
   readonly #counts = new Map<string, Map<CountName, number>>()
@@ -286,6 +287,9 @@ export class Fleet {
       this.reserveStart(operation, toMs(flashed))
   }
 
+  /** A wall time in monotonic ms, as both clocks show it now: when the wall clock jumps later, it stays where it is. */
+  #measured = (wallMs: number): number => this.#clock.monotonic() - (this.#clock.now() - wallMs)
+
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
   reserveSlot(operation: UpgradeOperation): void {
     const id = keyString(keyOf(operation))
@@ -330,14 +334,15 @@ export class Fleet {
   reserveStart(operation: UpgradeOperation, at: number): StartId {
     const id = startId(operation, at)
     // One that was made later than decided on counts from then.
-    if (!this.#starts.has(id)) this.#starts.set(id, { at, policy: policyKeyOf(operation) })
+    if (!this.#starts.has(id))
+      this.#starts.set(id, { at: this.#measured(at), policy: policyKeyOf(operation) })
     return id
   }
 
   /** A start that was decided on earlier is made now: until then its intent was being stored. */
-  moveStart(id: StartId, at: number): void {
+  moveStart(id: StartId): void {
     const start = this.#starts.get(id)
-    if (start) start.at = at
+    if (start) start.at = this.#clock.monotonic()
   }
 
   cancelStart(id: StartId): void {
@@ -346,7 +351,7 @@ export class Fleet {
 
   /** Starts of the last minute, of all policies and of none. */
   startsLastMinute(): number {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     let starts = 0
     for (const { at } of this.#starts.values()) if (Math.abs(now - at) < startWindowMs) starts += 1
     return starts
@@ -361,12 +366,12 @@ export class Fleet {
     maxAllPerMinute: number,
     except?: StartId,
   ): number | undefined {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     const all: number[] = []
     const own: number[] = []
     const policyKey = policy ? keyString(keyOf(policy)) : ''
     for (const [id, start] of this.#starts) {
-      // One that lies further ahead was noted before the wall clock was set back.
+      // One that lies further ahead was made before the wall clock was set back, and this process began.
       if (Math.abs(now - start.at) >= startWindowMs) this.#starts.delete(id)
       else if (id !== except) {
         all.push(start.at)
@@ -377,7 +382,7 @@ export class Fleet {
       nextStartAt(all, maxAllPerMinute, now),
       policy ? nextStartAt(own, policy.spec.limits.startsPerMinute, now) : undefined,
     ].filter((time) => time !== undefined)
-    return times.length === 0 ? undefined : Math.max(...times)
+    return times.length === 0 ? undefined : this.#clock.now() + Math.max(...times) - now
   }
 
   inFlight(policy: UpgradePolicy | undefined, maxAll: number): SharedLimits['inFlight'] {

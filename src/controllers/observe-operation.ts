@@ -3,6 +3,7 @@ import type { Device, UpgradeOperation, UpgradePolicy } from '../api/resources.t
 import {
   admitOperation,
   chosenImage,
+  hasAnsweredSince,
   type Admission,
   type SharedLimits,
   type Subject,
@@ -127,8 +128,7 @@ const refusedFor = (operation: UpgradeOperation): Admission => ({
 /** Whether a device that was given up has answered since, while anybody still looks. */
 function hasAnswered(operation: UpgradeOperation, device: Device | undefined, now: number): boolean {
   const lostAt = toMs(operation.status.times?.Failed ?? operation.metadata.creationTimestamp)
-  const seen = device?.status.lastProbeTime
-  return seen !== undefined && toMs(seen) > lostAt && now - lostAt < lostWatchMs
+  return device !== undefined && hasAnsweredSince(device, lostAt, now) && now - lostAt < lostWatchMs
 }
 
 /** The policy whose limits, retries and timeouts apply: the one that made it, or the device's owner. */

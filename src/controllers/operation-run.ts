@@ -47,7 +47,7 @@ export function openRun(
   shutdown: AbortSignal,
   onWritten: (version: string) => void,
 ): OperationRun {
-  const { clock, fleet } = ports
+  const { fleet } = ports
   const controller = new AbortController()
   const onShutdown = (): void => controller.abort(shutdown.reason)
   if (shutdown.aborted) onShutdown()
@@ -116,7 +116,7 @@ export function openRun(
     written(operation) {
       if (phaseOf(operation) === 'Flashing' && heldStart !== undefined) {
         // In the store now, it counts from there; and it is made only now.
-        fleet.moveStart(heldStart, clock.now())
+        fleet.moveStart(heldStart)
         heldStart = undefined
       }
       base = operation

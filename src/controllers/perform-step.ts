@@ -158,7 +158,9 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
       `another device answers at ${run.session!.address}: ${facts.identity} instead of ${device.status.identity}`,
     )
   }
-  if (isRelease(facts, operation.status.to ?? {})) return { kind: 'AlreadyOnTarget', probe: facts }
+  // Told to start in this very boot, it cannot run the target yet, whatever it says.
+  const isTold = facts.bootId === operation.status.bootIdBefore
+  if (!isTold && isRelease(facts, operation.status.to ?? {})) return { kind: 'AlreadyOnTarget', probe: facts }
   const name = operation.metadata.name
   if (
     markerFellBack(

@@ -370,8 +370,7 @@ function checkFailed(
     return no('Rejected', `operation ${name}: ${message}; change retryToken to try again`)
   }
   if (failureClass && deviceClasses.has(failureClass)) {
-    const probed = device.status.lastProbeTime
-    return probed && toMs(probed) > finishedAt(operation)
+    return hasAnsweredSince(device, finishedAt(operation), now)
       ? undefined
       : no(failureClass as BlockedReason, message, nextProbe(device))
   }
@@ -394,10 +393,10 @@ function checkAttempts(subject: Subject, { upgrade }: Asked): Blocked | undefine
 }
 
 /** Another operation of this device that is under way, or that left it Lost. */
-function checkOthers({ device, request, operations }: Subject): Blocked | undefined {
+function checkOthers({ device, request, operations, now }: Subject): Blocked | undefined {
   const lost = operations.find(
     (operation) =>
-      isLost(operation) && operation !== request && !hasAnsweredSince(device, finishedAt(operation)),
+      isLost(operation) && operation !== request && !hasAnsweredSince(device, finishedAt(operation), now),
   )
   if (lost) {
     return no('Lost', `operation ${lost.metadata.name}: ${lost.status.message ?? 'never came back'}`)
@@ -439,8 +438,11 @@ const isRefused = (operation: UpgradeOperation): boolean =>
   !waitsForTurn(operation) &&
   !passingReasons.has(operation.status.reason!)
 
-const hasAnsweredSince = (device: Device, time: number): boolean =>
-  device.status.lastProbeTime !== undefined && toMs(device.status.lastProbeTime) > time
+/** Whether a device has answered a probe since then. What lies in the future was before the wall clock was set back. */
+export function hasAnsweredSince({ status }: Device, time: number, now: number): boolean {
+  const probed = status.lastProbeTime === undefined ? Infinity : toMs(status.lastProbeTime)
+  return probed <= now && (probed > time || time > now)
+}
 
 /**
  * Whether the marker on a device that is off its target proves that this upgrade was flashed and fell back: it carries

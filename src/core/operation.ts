@@ -318,11 +318,16 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
   return advance(operation, now, 'Connecting', { kind: 'Connect' })
 }
 
+/** What began in the future did so before the wall clock was set back: it would hold its slot until then. */
+function hasTakenTooLong({ status }: UpgradeOperation, { settings }: OperationWorld, now: number): boolean {
+  const begun = status.times?.Connecting
+  if (begun === undefined) return false
+  return now - toMs(begun) > parseDuration(settings.timeouts.total) || toMs(begun) > now
+}
+
 /** Ready to start, but a start is not allowed now: wait with the services running again. */
 function park(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
-  const begun = operation.status.times?.Connecting
-  const totalMs = parseDuration(world.settings.timeouts.total)
-  if (begun && now - toMs(begun) > totalMs) {
+  if (hasTakenTooLong(operation, world, now)) {
     const next = change(operation, now, {
       phase: 'Queued',
       reason: 'Waiting',

@@ -1,8 +1,8 @@
 const windowMs = 60_000
 
 /**
- * When one more start keeps every window of 60 s at or below `perMinute`, in ms since 1970; undefined: now.
- * `starts` are times of earlier starts in any order; one further ahead than a window is a clock that was wrong.
+ * When one more start keeps every window of 60 s at or below `perMinute`; undefined: now. `starts` are times of earlier
+ * starts in any order, in ms of the clock that `now` is of; one further ahead than a window is a clock that was wrong.
  */
 export function nextStartAt(starts: readonly number[], perMinute: number, now: number): number | undefined {
   const recent = starts.filter((start) => Math.abs(start - now) < windowMs).toSorted((a, b) => b - a)

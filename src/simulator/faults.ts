@@ -42,15 +42,21 @@ export type Fault =
   | { kind: 'TmpFull' }
   /** The kernel kills the upload: exit 137. */
   | { kind: 'OutOfMemory' }
-  // At the device's own test of the image.
-  | { kind: 'TestRefused'; text: string }
+  // At the device's own test of the image: the one before the start, or the one within it.
+  | { kind: 'TestRefused'; text: string; atStart?: boolean }
   // At the start of a flash.
   /** The guard starts the flash, but its answer is lost with its shell: this exit code (null: none) and no output. */
   | { kind: 'StartExit'; code: 246 | 10 | 0 | null }
   /** The marker of the start cannot be written: the guard refuses. */
   | { kind: 'OverlayFull' }
+  /** Until its next boot the router says of itself that it runs a build of somebody's own. */
+  | { kind: 'ReleaseEdited' }
+  /** Somebody on the router gets there first: with another board name, another image, an upgrade or a lock of their own. */
+  | { kind: 'Tampered'; what: 'Board' | 'Image' | 'Upgrade' | 'Lock' }
   /** sysupgrade dies right after its start: the same boot goes on. */
   | { kind: 'StartDies' }
+  /** The same, and in that boot the router says that it runs the release of the image. */
+  | { kind: 'Lies' }
   /** The router goes down without closing its connections. */
   | { kind: 'NoFin' }
   /** The old release boots although the flash was written. */
@@ -110,10 +116,20 @@ const draws: { [K in FaultKind]: (random: SeededRandom) => FaultOf<K> } = {
   UploadCorrupted: () => ({ kind: 'UploadCorrupted' }),
   TmpFull: () => ({ kind: 'TmpFull' }),
   OutOfMemory: () => ({ kind: 'OutOfMemory' }),
-  TestRefused: (random) => ({ kind: 'TestRefused', text: random.pick(refusals) }),
+  TestRefused: (random) => ({
+    kind: 'TestRefused',
+    text: random.pick(refusals),
+    atStart: random.chance(1 / 2),
+  }),
   StartExit: (random) => ({ kind: 'StartExit', code: random.pick([246, 10, 0, null]) }),
   OverlayFull: () => ({ kind: 'OverlayFull' }),
+  ReleaseEdited: () => ({ kind: 'ReleaseEdited' }),
+  Tampered: (random) => ({
+    kind: 'Tampered',
+    what: random.pick(['Board', 'Image', 'Upgrade', 'Lock']),
+  }),
   StartDies: () => ({ kind: 'StartDies' }),
+  Lies: () => ({ kind: 'Lies' }),
   NoFin: () => ({ kind: 'NoFin' }),
   RolledBack: () => ({ kind: 'RolledBack' }),
   ImageRemoved: () => ({ kind: 'ImageRemoved' }),

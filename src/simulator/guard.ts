@@ -5,7 +5,8 @@ import { testImage } from './image-test.ts'
 import type { Machine } from './machine.ts'
 import type { CommandResult } from './router.ts'
 
-const orderOf = (args: readonly string[]): StartOrder => {
+/** What the guard is told, from the arguments of its script. */
+export const orderOf = (args: readonly string[]): StartOrder => {
   const [operation = '', bootId = '', board = '', revision = '', sha256 = '', maxUptime] = args
   return { operation, bootId, board, revision, sha256, maxUptimeSeconds: Number(maxUptime) }
 }
@@ -16,10 +17,38 @@ const compare = (machine: Machine, order: StartOrder): number => {
   const uptimeSeconds = machine.uptimeSeconds()
   if (state.bootId !== order.bootId) return 90
   if (state.board !== order.board) return 91
-  if (state.release.revision !== order.revision) return 92
+  if ((state.said ?? state.release).revision !== order.revision) return 92
   if (uptimeSeconds > order.maxUptimeSeconds) return 93
   if (state.upgrading !== undefined) return 96
   return isLocked(machine) ? 94 : 0
+}
+
+/** What somebody else does on the router right before the guard is run. */
+const meddle = (machine: Machine): void => {
+  const { state, faults } = machine
+  if (faults.take('ReleaseEdited') !== undefined)
+    state.said = { ...state.release, revision: `${state.release.revision}-local` }
+  const image = state.files.get(devicePaths.image)
+  switch (faults.take('Tampered')?.what) {
+    case 'Board':
+      state.board = `${state.board}-edited`
+      return
+    case 'Image':
+      if (image !== undefined)
+        state.files.set(devicePaths.image, { ...image, sha256: '0'.repeat(64), md5: '0'.repeat(32) })
+      return
+    case 'Upgrade':
+      state.upgrading = 'somebody-else'
+      machine.later(machine.timings.flashMs, machine.reboot)
+      return
+    case 'Lock':
+      state.lock = {
+        operation: 'somebody-else',
+        voidAfterSeconds: machine.uptimeSeconds() + lockGraceSeconds,
+      }
+      return
+    case undefined:
+  }
 }
 
 const isImage = (machine: Machine, order: StartOrder): boolean => {
@@ -35,7 +64,7 @@ const startOrRefuse = (
   options: readonly string[],
 ): { verdict: number; output: string } => {
   const { state, faults } = machine
-  const tested = testImage(machine, options)
+  const tested = testImage(machine, options, true)
   if (tested.code !== 0 && !tested.output.includes('Invalid option: -T'))
     return { verdict: 97, output: `${tested.output}\n` }
   if (faults.take('OverlayFull') !== undefined) return { verdict: 98, output: '' }
@@ -58,6 +87,7 @@ export const runGuard = async (
     machine.record({ type: 'Guard', verdict, bootId: state.bootId, uptimeSeconds, order })
     return { code: verdict, stdout: `${output}GUARD ${verdict}\n`, stderr: '' }
   }
+  meddle(machine)
   const refusal = compare(machine, order)
   if (refusal !== 0) return answer(refusal)
   const { operation, bootId } = order

@@ -34,12 +34,12 @@ const objectionTo = (
   ]
 }
 
-const judge = (machine: Machine, options: readonly string[]): Verdict => {
+const judge = (machine: Machine, options: readonly string[], isStart: boolean): Verdict => {
   const { state, faults } = machine
   const traits = traitsOf(state.release)
   const unknown = ['-T', ...options].find((option) => traits.unknownOptions.includes(option))
   if (unknown !== undefined) return { code: 1, output: `Invalid option: ${unknown}` }
-  const refused = faults.take('TestRefused')
+  const refused = faults.take('TestRefused', ({ atStart = false }) => atStart === isStart)
   if (refused !== undefined) return { code: 1, output: refused.text }
   const image = state.files.get(devicePaths.image)
   if (image === undefined) return { code: 1, output: 'Image file not found.' }
@@ -51,10 +51,10 @@ const judge = (machine: Machine, options: readonly string[]): Verdict => {
     : { code: 1, output: [...objection, failed].join('\n') }
 }
 
-/** `sysupgrade -T OPTIONS` on the image in place, as its release would judge it. */
-export const testImage = (machine: Machine, options: readonly string[]): Verdict => {
+/** `sysupgrade -T OPTIONS` on the image in place, as its release would judge it; within the guard or before it. */
+export const testImage = (machine: Machine, options: readonly string[], isStart = false): Verdict => {
   const { state } = machine
-  const { code, output } = judge(machine, options)
+  const { code, output } = judge(machine, options, isStart)
   machine.record({ type: 'Tested', sha256: state.files.get(devicePaths.image)?.sha256, code })
   // Since 21.02 every line begins like this.
   const prefix = traitsOf(state.release).compatVersion ? 'Mon Nov 23 14:31:25 UTC 2026 upgrade: ' : ''

@@ -56,6 +56,8 @@ export interface MachineState {
   power: 'Up' | 'Down'
   bootId: string
   release: Release
+  /** What /etc/openwrt_release says, where that is not so. */
+  said: Release | undefined
   board: string
   model: string
   compatVersion: string
@@ -154,6 +156,7 @@ const initialState = (options: MachineOptions, random: SeededRandom): MachineSta
   power: 'Up',
   bootId: uuid(random),
   release: options.release,
+  said: undefined,
   board: options.board ?? 'tplink,archer-c7-v5',
   model: options.model ?? 'TP-Link Archer C7 v5',
   compatVersion: options.compatVersion ?? '1.0',
@@ -185,6 +188,8 @@ export const createMachine = (options: MachineOptions): Machine => {
   /** Counts boots and losses of power: what was planned in another life does not happen. */
   let life = 0
   let bootedAtMs = clock.monotonic()
+  /** What the name of the board is read from at each boot. */
+  let hardware = state.board
 
   const record = (fact: RouterFact) =>
     void history.push({ ...fact, atMs: clock.monotonic(), wallMs: clock.now() })
@@ -226,6 +231,8 @@ export const createMachine = (options: MachineOptions): Machine => {
     // What was in memory is gone.
     Object.assign(state, {
       power: 'Up',
+      board: hardware,
+      said: undefined,
       bootId: uuid(random),
       files: new Map(),
       lock: undefined,
@@ -270,7 +277,9 @@ export const createMachine = (options: MachineOptions): Machine => {
     })
     state.upgrading = order.operation
     state.log.push('Commencing upgrade. Closing all shell sessions.')
-    if (faults.take('StartDies') !== undefined) {
+    const lies = faults.take('Lies') !== undefined
+    if (lies) state.said = state.files.get(imagePath)?.firmware?.release
+    if (lies || faults.take('StartDies') !== undefined) {
       later(timings.startDiesMs, () => {
         state.upgrading = undefined
         state.log.push('Failed to kill all processes.')
@@ -326,7 +335,7 @@ export const createMachine = (options: MachineOptions): Machine => {
     },
     replace: (board) => {
       goDown('Silent')
-      state.board = board
+      hardware = board
       state.macs = macs(random)
       state.hostKeys = hostKeysOf(state.release, random)
       state.marker = undefined

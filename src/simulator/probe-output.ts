@@ -44,7 +44,8 @@ const escapes = '\u001b[2J\u001b]0;owned\u0007\r\u0000\u00ff\u009b31m'
 /** The answer to the probe script. */
 export const probeOutput = (machine: Machine): string => {
   const { state, faults } = machine
-  const { release, marker } = state
+  const { marker } = state
+  const release = state.said ?? state.release
   const traits = traitsOf(release)
   const hostile = faults.take('ControlCharacters') === undefined ? '' : escapes
   const quote = traits.doubleQuotes ? '"' : "'"

@@ -641,6 +641,18 @@ describe('earlier attempts', () => {
       ).toBe(true)
     }
   })
+  test('an answer of before the wall clock was set back is none since', () => {
+    for (const failureClass of ['AuthFailed', 'HostKeyChanged', 'IdentityChanged', 'Unreachable'] as const) {
+      const ahead = { lastProbeTime: at(now + hourMs) }
+      const operations = [failed(failureClass, now - 1000)]
+      expect(admit(subject({ operations, device: device({}, ahead) })).blocked?.reason).toBe(failureClass)
+      // When it has been asked again, it has.
+      const since = { lastProbeTime: at(now - 500) }
+      expect(admit(subject({ operations, device: device({}, since) })).admitted).toBe(true)
+      const endedAhead = [failed(failureClass, now + hourMs)]
+      expect(admit(subject({ operations: endedAhead, device: device({}, since) })).admitted).toBe(true)
+    }
+  })
   test('only the latest decides', () => {
     const operations = [failed('RolledBack'), attempt(2, { phase: 'Cancelled', reason: 'Held' })]
     expect(admit(subject({ operations })).admitted).toBe(true)

@@ -367,6 +367,15 @@ const rows: Row[] = [
     reason: 'Waiting',
     message: /waited longer than 60m to start; queued again/,
   },
+  {
+    says: 'parked since a time that is still to come, for the wall clock was set back',
+    from: inPhase('Testing', { reason: 'PolicyPaused', times: { Connecting: at(now + 1000) } }),
+    world: { hasSession: false, admission: refused() },
+    to: 'Queued',
+    act: 'Release',
+    durable: true,
+    reason: 'Waiting',
+  },
   ...(['Connecting', 'Checking', 'Uploading', 'Testing'] as const).flatMap((phase): Row[] => [
     {
       says: `${phase}: found after a restart`,
@@ -1049,8 +1058,21 @@ describe('each step', () => {
       nextStep(inPhase('Rebooting', { times: { Rebooting: at(now - ms) } }), world(), now).act
     expect(actAfter(400)).toEqual({ kind: 'Wait', ms: 600 })
     expect(actAfter(1000)).toEqual({ kind: 'Knock' })
+    expect(actAfter(-1)).toEqual({ kind: 'Knock' })
     expect(actAfter(-3600_000)).toEqual({ kind: 'Knock' })
   })
+
+  test.each([10 * 365 * 24 * 3600_000, 3600_000, -3600_000, -10 * 365 * 24 * 3600_000])(
+    'it is given up when its time is over, however the wall clock jumps meanwhile (%i ms)',
+    (jumpMs) => {
+      const phaseAfter = (watchedMs: number) => {
+        const knocked: Outcome = { kind: 'Knocked', answered: false, tookMs: 1000 }
+        return nextStep(inPhase('Rebooting'), world(after(knocked, { watchedMs })), now + jumpMs).status.phase
+      }
+      expect(phaseAfter(14 * 60_000)).toBe('Rebooting')
+      expect(phaseAfter(16 * 60_000)).toBe('Failed')
+    },
+  )
 
   test('a knock that nobody answers is part of the time until the next one', () => {
     expect([300, 1000, 1500].map((tookMs) => waitAfterKnock(60_000, tookMs))).toEqual([700, 50, 50])

@@ -132,7 +132,7 @@ export const promises: readonly Promised[] = [
     tests: [
       ['test/crash/pause.test.ts', 'stopped for a while'],
       model,
-      ['test/simulation/rivals.test.ts', 'controllers'],
+      ['test/simulation/cluster.test.ts', 'controllers %s flash nothing twice and miss nothing'],
       ['test/cluster/fence-by-hand.test.ts', 'two controllers without an election do each of them once'],
       ['test/upgraders/device-scripts.test.ts', 'has exactly one start of four, two hundred times'],
     ],

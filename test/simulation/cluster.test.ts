@@ -21,7 +21,7 @@ test.each([
   let [terms, flashes, crashes] = [0, 0, 0]
   for (let seed = first; seed < first + seeds; seed += 1) {
     const controllers = home === 'Cluster' ? 1 + (seed % 3) : 2 + (seed % 2)
-    const { violations, network, ...report } = await runWorld(seed, controllers, home)
+    const { violations, network, ...report } = await runWorld(seed, { controllers, home })
     // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
     expect(violations, `seed ${seed}`).toEqual([])
     const asked = network!.mostUnanswered
@@ -42,6 +42,6 @@ test.each([
 })
 
 test('the same seed does the same in a cluster', async () => {
-  for (const seed of [4, 8])
-    expect(await runWorld(seed, 2, 'Cluster')).toEqual(await runWorld(seed, 2, 'Cluster'))
+  const cluster = { controllers: 2, home: 'Cluster' } as const
+  for (const seed of [4, 8]) expect(await runWorld(seed, cluster)).toEqual(await runWorld(seed, cluster))
 })

@@ -7,24 +7,18 @@ export interface Seeds {
   /** The next one, shared by all threads. */
   next: Int32Array<SharedArrayBuffer>
   end: number
-  controllers: number
 }
 
 /** Worlds make much garbage that dies young: with room for it little is looked at twice. */
 const maxYoungGenerationSizeMb = 192
 
 /** Runs so many worlds, in threads of their own: every core of the machine has one until none is left. */
-export async function runSeeds(options: {
-  first: number
-  count: number
-  controllers?: number
-}): Promise<Report[]> {
-  const { first, count, controllers = 1 } = options
+export async function runSeeds({ first, count }: { first: number; count: number }): Promise<Report[]> {
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   next[0] = first
   const threads = Math.min(count, availableParallelism())
   const parts = await Promise.all(
-    Array.from({ length: threads }, () => runThread({ next, end: first + count, controllers })),
+    Array.from({ length: threads }, () => runThread({ next, end: first + count })),
   )
   return parts.flat().toSorted((a, b) => a.seed - b.seed)
 }

@@ -1,10 +1,11 @@
 /** A thread of `runSeeds`. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Seeds } from './run-seeds.ts'
-import { runWorld, type Report } from './world.ts'
+import { playSeed } from './play-seed.ts'
+import type { Report } from './world.ts'
 
-const { next, end, controllers } = workerData as Seeds
+const { next, end } = workerData as Seeds
 const reports: Report[] = []
 for (let seed = Atomics.add(next, 0, 1); seed < end; seed = Atomics.add(next, 0, 1))
-  reports.push(await runWorld(seed, controllers))
+  reports.push(await playSeed(seed))
 parentPort!.postMessage(reports)

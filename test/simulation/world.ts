@@ -1,59 +1,71 @@
 import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
-import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import { kinds } from '../../src/api/kinds.ts'
-import type { AnyResource, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
-import { createControllers } from '../../src/controllers/controllers.ts'
-import { Fleet, declareThrough } from '../../src/controllers/fleet.ts'
-import { openGovernor } from '../../src/controllers/governor.ts'
+import type { Device, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
-import { holdsSlot, isFlashing, phaseOf } from '../../src/core/operation.ts'
 import { sameValue } from '../../src/core/same-value.ts'
-import { canMove } from '../../src/core/transitions.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
-import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createSimulatedConnector } from '../../src/simulator/connector.ts'
-import { createFleet } from '../../src/simulator/fleet.ts'
+import { drawFault, type FaultKind } from '../../src/simulator/faults.ts'
+import { createFleet, type Fleet as SimulatedFleet } from '../../src/simulator/fleet.ts'
 import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
 import { createMemoryImages } from '../../src/simulator/images.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
-import type { Router } from '../../src/simulator/router.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 import { countWrites } from '../support/counted-writes.ts'
+import { judgeCounters, judgeProgress } from './at-rest.ts'
+import { addBadObject, type BadObject } from './bad-object.ts'
+import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
-import { distant } from './distant.ts'
-import { createLife, mortal, type Life } from './mortal.ts'
+import { coverageOf } from './coverage.ts'
+import { judgePast } from './invariants.ts'
+import { mortal, type Life } from './mortal.ts'
+import { createOperator, type ActName } from './operator.ts'
+import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
+import { createRecorder } from './recorder.ts'
+import { dateOf } from './stops.ts'
+import { drawSwarm, type Swarm } from './swarm.ts'
+import { troubled } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
 
-const minuteMs = 60_000
-const hourMs = 60 * minuteMs
 const probeIntervalMs = 15 * minuteMs
+/** Each probe finds what the last one found: fewer of them show as much. */
+const restingProbeMs = 6 * hourMs
+const sleepyProbeMs = dayMs
+const mostFaults = 10
 const target = knownReleases['24.10.8']
-const governorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
 
 /** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
 type Home = 'Beside' | 'Cluster' | 'Unelected'
 
-/** An intent as the store accepted it: from here on a flash may be started. */
-interface Intent {
-  operation: string
-  bootId: string
-  maxUptime: number
-  at: number
+export interface WorldOptions {
+  home?: Home
+  /** In place of what the seed draws. */
+  controllers?: number
+  crashes?: number
+  isQuiet?: boolean
+  bad?: BadObject
+  /** The one thing that goes wrong, once with every router. */
+  only?: FaultKind
 }
 
 export interface Report {
   seed: number
   violations: string[]
   faults: Map<string, number>
+  acts: ReadonlyMap<string, number>
   crashes: number
   flashes: number
   outcomes: Map<string, number>
+  /** Names of what happened, see `sometimes`. */
+  coverage: string[]
   /** What was asked to be written, by all controllers, whether it was accepted or not. */
   writes: number
   virtualDays: number
+  /** From when the faults ended until nothing moved any more. */
+  convergedMs: number
   hash: string
   /** Of a cluster alone. */
   network?: {
@@ -64,239 +76,316 @@ export interface Report {
   }
 }
 
-/**
- * Runs one world from a seed, and says what was wrong with what its routers did. Several controllers all believe that
- * they lead, unless they elect one of them.
- */
-export async function runWorld(seed: number, controllers = 1, home: Home = 'Beside'): Promise<Report> {
-  const random = createRandom(seed)
-  const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
-  // A third of the worlds is quiet, so that exact counts can be asked of them.
-  const faultShare = random.chance(1 / 3) ? 0 : random() * random()
-  const maxConcurrent = random.integer(1, 5)
-  const startsPerMinute = random.integer(1, 10)
-  const fleet = createFleet({
-    count: random.integer(1, 10),
-    seed,
-    clock,
-    faults: { share: faultShare === 0 ? 0 : Math.min(1, faultShare * 2) },
-    policy: { limits: { maxConcurrent, startsPerMinute } },
-  })
-  const late = random.fork('late start')
-  if (faultShare > 0 && late.chance(1 / 2)) {
-    // Around the end of its time a start is most dangerous: the next one may be on its way already.
-    late
-      .pick(fleet.routers)
-      .inject({ kind: 'LateDelivery', command: 'guard', ms: late.integer(60_000, 4 * minuteMs) })
-  }
-  const world = createWorld({ seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers, home })
-  await world.declare()
-  const quiet = faultShare === 0
-  const crashes = quiet ? 0 : random.integer(0, 4)
-  const others: Life[] = []
-  while (others.length + 1 < controllers) others.push(await world.start(others.length + 1))
-  let life = await world.start(0)
-  for (let crash = 0; crash < crashes; crash += 1) {
-    await clock.advance(random.integer(0, random.pick([20_000, 4 * minuteMs, hourMs])))
-    await world.disturb()
-    life.die()
-    await clock.advance(random.integer(0, random.pick([1000, minuteMs, 20 * minuteMs])))
-    life = await world.start(0)
-  }
-  await clock.advance(2 * hourMs)
-  await world.calm(quiet)
-  world.rest()
-  // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
-  if (home !== 'Beside') await world.advanceUntilSettled(quiet, 30 * hourMs)
-  else await clock.advance(30 * hourMs)
-  await world.judgeEnd(quiet)
-  for (const each of [life, ...others]) each.die()
-  const report = await world.report(crashes)
-  world.forget()
-  return report
+export interface Played {
+  report: Report
+  past: Past
 }
 
-interface WorldOptions {
+/** In a cluster much else goes wrong. */
+const actsOfCluster: readonly ActName[] = ['pause', 'halt', 'retry']
+
+const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
+  isQuiet: false,
+  faults: { kinds: [kind], share: 1, times: [1], everyMs: undefined },
+  operator: { acts: [], everyMs: Infinity },
+  store: undefined,
+  crashes: 0,
+  controllers: 1,
+})
+
+function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): Swarm {
+  const drawn = drawSwarm(createRandom(seed).fork('swarm'), options.isQuiet)
+  const swarm = {
+    ...drawn,
+    ...(options.controllers !== undefined && { controllers: options.controllers }),
+    ...(options.crashes !== undefined && { crashes: options.crashes }),
+    ...(options.only !== undefined && onlyFault(options.only)),
+  }
+  if (home === 'Beside') return swarm
+  const { acts, everyMs } = swarm.operator
+  return {
+    ...swarm,
+    operator: { acts: acts.filter((name) => actsOfCluster.includes(name)), everyMs },
+    store: undefined,
+    afterMs: 0,
+  }
+}
+
+/**
+ * Plays one world from a seed, and says what was wrong with what its routers did. Several controllers all believe that
+ * they lead, unless they elect one of them.
+ */
+export async function playWorld(seed: number, options: WorldOptions = {}): Promise<Played> {
+  const { home = 'Beside' } = options
+  const swarm = swarmOf(seed, options)
+  const random = createRandom(seed)
+  const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
+  const fleet = createFleet({
+    count: swarm.routers,
+    seed,
+    clock,
+    policy: {
+      limits: swarm.limits,
+      selector: { matchExpressions: [{ key: 'ring', operator: 'NotIn', values: ['out'] }] },
+    },
+  })
+  const world = createWorld({ seed, clock, random, fleet, swarm, home, bad: options.bad })
+  await world.declare()
+  const others: Life[] = []
+  while (others.length + 1 < swarm.controllers) others.push(await world.start(others.length + 1))
+  let life = await world.start(0)
+  world.begin()
+  const draws = random.fork('crashes')
+  for (let crash = 0; crash < swarm.crashes; crash += 1) {
+    await clock.advance(draws.integer(0, draws.pick([20_000, 4 * minuteMs, hourMs])))
+    world.kill(life)
+    await clock.advance(draws.integer(0, draws.pick([1000, minuteMs, 20 * minuteMs])))
+    life = await world.start(0, draws.chance(1 / 3))
+  }
+  await clock.advance(2 * hourMs)
+  // A latch holds until somebody starts a controller that is told of it.
+  if (swarm.governor.maxLostPerDay < 100 && home === 'Beside') {
+    world.kill(life)
+    life = await world.start(0, true)
+  }
+  await world.calm()
+  // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
+  if (home !== 'Beside') await world.advanceUntilSettled(30 * hourMs)
+  else await clock.advance(30 * hourMs)
+  await world.sleepOn(swarm.afterMs)
+  const past = await world.end()
+  const report = await world.report(past)
+  for (const each of [life, ...others]) each.die()
+  world.forget()
+  return { report, past }
+}
+
+export const runWorld = async (seed: number, options: WorldOptions = {}): Promise<Report> =>
+  (await playWorld(seed, options)).report
+
+interface WorldParts {
   seed: number
   clock: ManualClock
   random: SeededRandom
-  fleet: ReturnType<typeof createFleet>
-  maxConcurrent: number
-  startsPerMinute: number
-  controllers: number
+  fleet: SimulatedFleet
+  swarm: Swarm
   home: Home
+  bad: BadObject | undefined
 }
 
-function createWorld(options: WorldOptions) {
-  const { seed, clock, random, fleet, maxConcurrent, startsPerMinute, controllers, home } = options
+function createWorld(parts: WorldParts) {
+  const { seed, clock, random, fleet, swarm, home, bad } = parts
+  const { controllers, isQuiet, governor } = swarm
+  const recorder = createRecorder(clock)
+  const { notes } = recorder
   const violations: string[] = []
-  const intents: Intent[] = []
-  const bugs: FleetEvent[] = []
-  const isElected = home === 'Cluster' || controllers === 1
+  const jumps: { atMs: number; byMs: number }[] = []
+  const acknowledged: { atMs: number; date: string }[] = []
   let halted: string | undefined
-  const records = createMemoryRecords()
+  let isCalm = false
+  let calmMs = 0
   const images = createMemoryImages(fleet.files)
-  const store = watched(createMemoryStore({ clock }), {
-    clock,
-    intents,
-    violations,
-    // Each controller counts what it knows of, and no election keeps the others from counting at the same time.
-    maxConcurrent: isElected ? maxConcurrent : Infinity,
-    routers: fleet.routers,
-  })
+  const store = recorder.store(createMemoryStore({ clock }))
   const writes = countWrites()
+  const onTrouble = (what: 'Error' | 'Slow'): unknown =>
+    (what === 'Error' ? notes.storeErrors : notes.storeWaits).push(clock.monotonic())
+  const isOver = (): boolean => isCalm
+  const trouble = swarm.store && {
+    trouble: swarm.store,
+    clock,
+    random: random.fork('store'),
+    isOver,
+    onTrouble,
+  }
+  const asked = writes.of(trouble ? troubled(store, trouble) : store)
   // Half of the worlds, and all with rivals, are those of a cluster.
   const settings = { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 }
-  const forgotten = new AbortController()
-  let lives = 0
+  const watched = recorder.connector(createSimulatedConnector(clock, fleet.network), fleet.network)
   const restOf = (life: Life, name: string): Rest => ({
-    connector: mortalConnector(createSimulatedConnector(clock, fleet.network), life),
+    connector: mortalConnector(watched, life),
     upgraders: new Map([['openwrt', openwrtUpgrader]]),
     images: mortal(images, life),
-    events: { emit: (event: FleetEvent) => void (event.type === 'Bug' && bugs.push(event)) },
+    events: { emit: recorder.emit },
     random: random.fork(name),
     uploads: createUploadGates(mortal(clock, life)),
   })
+  const shared = { clock, controllers, secret: fleet.secret, halted: () => halted, restOf }
   const cluster =
-    home !== 'Beside'
-      ? createClusterHome({
+    home === 'Beside'
+      ? undefined
+      : createClusterHome({
+          ...shared,
           elects: home === 'Cluster',
-          store: writes.of(store),
-          clock,
+          store: asked,
           random: random.fork('cluster'),
-          controllers,
-          secret: fleet.secret,
-          halted: () => halted,
-          restOf,
-          governorSettings,
+          governorSettings: governor,
           probeIntervalMs,
           violations,
         })
-      : undefined
+  const onWrite = (place: number): unknown => notes.writers.add(place)
+  const beside = createBesideHome({ ...shared, store: asked, random, governor, settings, onWrite })
 
-  async function start(place: number): Promise<Life> {
-    if (cluster) return cluster.start(place)
-    const life = createLife()
-    const mirror = new Fleet(mortal(clock, life))
-    const ownClock = mortal(clock, life)
-    lives += 1
-    const own = writes.of(
-      controllers === 1 ? store : distant(store, { clock, random: random.fork(`way ${lives}`) }),
-    )
-    const ports = {
-      ...restOf(life, `life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`),
-      store: declareThrough(mortal(own, life), mirror),
-      fleet: mirror,
-      records: mortal(records, life),
-      secrets: { read: async () => fleet.secret },
-      clock: ownClock,
-      governor: await openGovernor({
-        settings: governorSettings,
-        records,
-        brake: { halted: async () => halted },
-        clock,
-      }),
-      settings,
-    }
-    const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-    void running.run(forgotten.signal)
-    let isReady = false
-    void running.ready.then(() => (isReady = true))
-    // Only at a distance does it take time to read the fleet.
-    if (controllers > 1) await clock.runUntil(() => isReady, minuteMs)
-    else await running.ready
-    return life
+  const setHalted = (isHalted: boolean): void => {
+    halted = isHalted ? 'HALT' : undefined
+    recorder.halt(isHalted)
   }
+  const jump = (byMs: number): void => {
+    jumps.push({ atMs: clock.monotonic(), byMs })
+    clock.jump(byMs)
+  }
+  const hands = { store, clock, random: random.fork('operator'), routers: fleet.routers, setHalted, jump }
+  let operator: ReturnType<typeof createOperator> | undefined
 
   const policy = async (): Promise<UpgradePolicy> => (await store.list('UpgradePolicy')).items[0]!
   const operations = async (): Promise<UpgradeOperation[]> => (await store.list('UpgradeOperation')).items
+  const devices = async (): Promise<Device[]> => (await store.list('Device')).items
 
-  async function edit(spec: Partial<UpgradePolicy['spec']>): Promise<void> {
-    const current = await policy()
-    await store.apply({ ...current, spec: { ...current.spec, ...spec } })
+  /** Something goes wrong with one of the routers, now and then. */
+  function misbehave(draws: SeededRandom, times = mostFaults): void {
+    const { kinds: faults, everyMs } = swarm.faults
+    if (everyMs === undefined || times === 0) return
+    clock.after(draws.integer(0, 2 * everyMs), () => {
+      if (isCalm) return
+      draws.pick(fleet.routers).inject(drawFault(draws.pick(faults), draws))
+      misbehave(draws, times - 1)
+    })
   }
 
-  /** What is not as it should be once nothing has gone wrong for a while. */
-  async function whatIsLeft(quiet: boolean): Promise<string[]> {
-    const left: string[] = []
-    const all = await operations()
-    for (const operation of all) {
-      if (holdsSlot(operation))
-        left.push(
-          `progress: ${operation.metadata.name} is still ${phaseOf(operation)}: ${operation.status.message}`,
-        )
-    }
-    for (const device of (await store.list('Device')).items) {
-      const router = fleet.routers.find(({ name }) => name === device.metadata.name)!
-      if (device.status.operationRef) left.push(`claim: ${router.name} is still claimed`)
-      const onTarget = router.state.release.revision === target.revision
-      if (router.state.power === 'Up' && !onTarget && !device.status.blocked) {
-        left.push(`explain: ${router.name} is off its target and nobody says why`)
-      }
-      if (router.answer() === 'Accepts' && router.state.stoppedServices.length > 0 && isTalkedTo(device)) {
-        left.push(`services: ${router.name} is left without ${router.state.stoppedServices.join(', ')}`)
-      }
-    }
-    if (quiet) judgeQuiet(fleet.routers, all, left)
-    return left
+  function injectAtFirst(draws: SeededRandom): void {
+    const { kinds: faults, share, times } = swarm.faults
+    for (const router of fleet.routers)
+      if (draws.chance(share)) router.inject(drawFault(draws.pick(faults), draws), draws.pick(times))
+    // Around the end of its time a start is most dangerous: the next one may be on its way already.
+    const ms = draws.integer(minuteMs, 4 * minuteMs)
+    if (!isQuiet && draws.chance(1 / 3))
+      draws.pick(fleet.routers).inject({ kind: 'LateDelivery', command: 'guard', ms })
+    if (isQuiet || swarm.afterMs === 0) return
+    // There is time to wait for somebody who has long been given up.
+    const late = draws.pick(fleet.routers)
+    late.inject({ kind: 'LateReturn', ms: draws.integer(11 * dayMs, 20 * dayMs) })
+    if (draws.chance(1 / 2)) late.inject({ kind: 'RolledBack' })
   }
 
-  async function dump(): Promise<void> {
-    for (const { metadata, status } of [
-      ...(await store.list('Device')).items,
-      ...(await operations()),
-      await policy(),
-    ]) {
+  async function pastNow(): Promise<Past> {
+    const all = await devices()
+    return {
+      routers: fleet.routers,
+      images: notes.images,
+      writes: notes.writes,
+      sends: notes.sends,
+      uploads: notes.uploads,
+      rules: notes.rules,
+      acknowledged,
+      governor,
+      leaders: home === 'Cluster' ? 1 : controllers,
+      // News of a cluster may be as late as its network likes.
+      newsMs: cluster ? Infinity : controllers > 1 ? 5000 : (swarm.store?.slowestMs ?? 0),
+      slackMs: swarm.store ? 2 * swarm.store.slowestMs : 0,
+      jumps,
+      texts: notes.texts,
+      canaries: [fleet.secret['password']!],
+      load: {
+        ...notes.load,
+        writes: writes.total(),
+        deviceDays: (fleet.routers.length * clock.monotonic()) / dayMs,
+      },
+      rest: {
+        atMs: clock.monotonic(),
+        wallMs: clock.now(),
+        longestWaitMs: 1.2 * sleepyProbeMs,
+        slowestProbeMs: 10 * minuteMs,
+        devices: all,
+        operations: await operations(),
+        policy: await policy(),
+        reachable: fleet.routers.flatMap((router) => {
+          const { name, state } = router
+          const device = all.find(({ metadata }) => metadata.name === name)
+          return router.answer() === 'Accepts' && device && isTalkedTo(device)
+            ? [{ name, stoppedServices: state.stoppedServices }]
+            : []
+        }),
+      },
+    }
+  }
+
+  async function whatIsLeft(): Promise<string[]> {
+    const past = await pastNow()
+    return [...judgeProgress(past), ...(isQuiet ? judgeQuiet(past, bad) : [])]
+  }
+
+  async function dump({ rest }: Past): Promise<void> {
+    for (const { metadata, status } of [...rest.devices, ...rest.operations, rest.policy])
       process.stderr.write(`${metadata.name} ${JSON.stringify(status, null, 1)}\n`)
-    }
     for (const router of fleet.routers)
       process.stderr.write(
         `${router.name} ${router.history.map((event) => JSON.stringify(event)).join('\n  ')}\n`,
       )
+    for (const write of notes.writes) process.stderr.write(`${JSON.stringify(write)}\n`)
+    for (const act of [...notes.acts, ...jumps]) process.stderr.write(`${JSON.stringify(act)}\n`)
   }
 
   return {
-    start,
+    async start(place: number, acknowledges = false): Promise<Life> {
+      if (cluster) return cluster.start(place)
+      const date = dateOf(clock.now())
+      if (acknowledges) acknowledged.push({ atMs: clock.monotonic(), date })
+      return beside.start(place, acknowledges ? date : undefined)
+    },
     async declare() {
       for (const { manifest } of fleet.declared) await store.apply(manifest)
+      if (bad) await addBadObject(bad, store)
     },
-    /** From here on each probe finds what the last one found: fewer of them show as much. */
-    rest: () => void (settings.probeIntervalMs = hourMs),
-    /** Lets go of what the dead left waiting, which would be kept in memory. */
-    forget: () => forgotten.abort(),
-    /** An operator does something, or nothing. */
-    async disturb() {
-      const what = random.pick(['nothing', 'pause', 'run', 'halt', 'go', 'retry'] as const)
-      if (what === 'pause') await edit({ state: 'Pause' })
-      if (what === 'run') await edit({ state: 'Run' })
-      if (what === 'halt') halted = 'HALT'
-      if (what === 'go') halted = undefined
-      if (what === 'retry') await edit({ retryToken: String(clock.now()) })
+    /** From here on things go wrong, and operators do things. */
+    begin() {
+      injectAtFirst(random.fork('faults at first'))
+      misbehave(random.fork('faults'))
+      operator = createOperator(hands, swarm.operator, (name) =>
+        notes.acts.push({ atMs: clock.monotonic(), name }),
+      )
     },
+    kill(life: Life) {
+      notes.deaths.push(clock.monotonic())
+      life.die()
+    },
+    forget: () => beside.forget(),
     /** From here on nothing but what has been set in motion goes wrong. */
-    async calm(quiet: boolean) {
+    async calm() {
+      isCalm = true
       cluster?.calm()
-      if (quiet) return
-      halted = undefined
-      await edit({ state: 'Run' })
+      await operator?.rest()
+      settings.probeIntervalMs = restingProbeMs
+      if (!isQuiet) {
+        setHalted(false)
+        const current = await policy()
+        await store.apply({ ...current, spec: { ...current.spec, state: 'Run' } })
+      }
+      calmMs = clock.monotonic()
     },
-    async advanceUntilSettled(quiet: boolean, limitMs: number) {
+    async advanceUntilSettled(limitMs: number) {
       const endsAt = clock.monotonic() + limitMs
       await clock.advance(2 * hourMs)
-      while (clock.monotonic() < endsAt && (await whatIsLeft(quiet)).length > 0) await clock.advance(hourMs)
+      while (clock.monotonic() < endsAt && (await whatIsLeft()).length > 0) await clock.advance(hourMs)
     },
-    async judgeEnd(quiet: boolean) {
+    async sleepOn(ms: number) {
+      settings.probeIntervalMs = sleepyProbeMs
+      await clock.advance(ms)
+    },
+    async end(): Promise<Past> {
       if (cluster) await judgeMirrors(cluster, store, { clock, violations })
-      for (const bug of bugs)
-        violations.push(
-          `bug: ${JSON.stringify(bug, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
-        )
-      judgeRouters(fleet.routers, intents, violations)
-      if (isElected) judgeRate(cluster?.starts ?? intents.map(({ at }) => at), startsPerMinute, violations)
-      violations.push(...(await whatIsLeft(quiet)))
-      if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump()
+      // Counts are written a little after what they count.
+      let past = await pastNow()
+      for (let tries = 0; tries < 6 && !judgeCounters(past).next().done; tries += 1) {
+        await clock.advance(10_000)
+        past = await pastNow()
+      }
+      for (const object of [...past.rest.devices, ...past.rest.operations, past.rest.policy])
+        noteTexts(object.status, notes.texts)
+      violations.push(...notes.bugs, ...judgePast(past))
+      if (isQuiet) violations.push(...judgeQuiet(past, bad))
+      if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump(past)
+      return past
     },
-    async report(crashes: number): Promise<Report> {
+    async report(past: Past): Promise<Report> {
       const faults = new Map<string, number>()
       let flashes = 0
       for (const { history } of fleet.routers) {
@@ -304,7 +393,7 @@ function createWorld(options: WorldOptions) {
         flashes += eventsOf(history, 'FlashStarted').length
       }
       const outcomes = new Map<string, number>()
-      for (const { status } of await operations()) {
+      for (const { status } of past.rest.operations) {
         const name = status.failureClass ?? status.reason ?? status.phase ?? 'Queued'
         outcomes.set(name, (outcomes.get(name) ?? 0) + 1)
       }
@@ -312,24 +401,32 @@ function createWorld(options: WorldOptions) {
         seed,
         violations,
         faults,
-        crashes,
+        acts: operator!.done,
+        crashes: notes.deaths.length,
         flashes,
         outcomes,
-        writes: writes.total(),
-        virtualDays: (fleet.routers.length * clock.monotonic()) / (24 * hourMs),
+        coverage: coverageOf({ past, notes }),
+        writes: past.load.writes,
+        virtualDays: past.load.deviceDays,
+        convergedMs: Math.max(0, (notes.writes.at(-1)?.atMs ?? 0) - calmMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
-        ...(cluster
-          ? {
-              network: {
-                faults: cluster.faults,
-                mostUnanswered: cluster.mostUnanswered,
-                terms: cluster.terms(),
-              },
-            }
-          : {}),
+        ...(cluster && {
+          network: {
+            faults: cluster.faults,
+            mostUnanswered: cluster.mostUnanswered,
+            terms: cluster.terms(),
+          },
+        }),
       }
     },
   }
+}
+
+/** Every text in a value, however deep. */
+function noteTexts(value: unknown, texts: Set<string>): void {
+  if (typeof value === 'string') texts.add(value)
+  else if (typeof value === 'object' && value !== null)
+    for (const each of Object.values(value)) noteTexts(each, texts)
 }
 
 /** Every controller that lives knows what the store holds, and nothing else. */
@@ -358,7 +455,7 @@ async function judgeMirrors(
   )
 }
 
-const isTalkedTo = (device: AnyResource): boolean =>
+const isTalkedTo = (device: Device): boolean =>
   device.status.conditions?.some(({ type, status }) => type === 'Reachable' && status === 'True') === true
 
 /** Sessions of a dead process are closed by its kernel. */
@@ -382,165 +479,15 @@ function mortalConnector(connector: Connector, life: Life): Connector {
   }
 }
 
-/** A store that notes every accepted intent, and every status that no operation should have. */
-function watched(
-  store: DeclaredStore,
-  seen: {
-    clock: ManualClock
-    intents: Intent[]
-    violations: string[]
-    maxConcurrent: number
-    routers: readonly Router[]
-  },
-): DeclaredStore {
-  const slots = new Set<string>()
-  const phases = new Map<string, { phase: Phase; failureClass: UpgradeOperation['status']['failureClass'] }>()
-  return {
-    ...store,
-    async saveStatus(object) {
-      const saved = await store.saveStatus(object)
-      if (saved.kind === 'UpgradeOperation') note(saved)
-      return saved
-    },
-  }
-
-  function note(operation: UpgradeOperation): void {
-    const { name } = operation.metadata
-    const phase = phaseOf(operation)
-    const { status } = operation
-    const before = phases.get(name) ?? { phase: 'Queued', failureClass: undefined }
-    // Phases that are never written may lie between two that are.
-    if (
-      ['Succeeded', 'Failed', 'Cancelled'].includes(before.phase) &&
-      before.phase !== phase &&
-      !canMove(before.phase, phase, before.failureClass)
-    ) {
-      seen.violations.push(`monotone: ${name} went from ${before.phase} to ${phase}`)
-    }
-    if (phase === 'Flashing' && before.phase !== 'Flashing') {
-      seen.intents.push({
-        operation: name,
-        bootId: status.bootIdBefore!,
-        maxUptime: status.maxUptime!,
-        at: seen.clock.monotonic(),
-      })
-    }
-    if (isFlashing(before.phase) && beforeTheFlash.has(phase)) judgeReturn(operation, seen)
-    phases.set(name, { phase, failureClass: status.failureClass })
-    if (holdsSlot(operation)) slots.add(name)
-    else slots.delete(name)
-    if (slots.size > seen.maxConcurrent)
-      seen.violations.push(`limits: ${slots.size} in flight, ${seen.maxConcurrent} allowed`)
-    if (phase === 'Succeeded' && before.phase !== 'Succeeded') judgeSuccess(operation, seen)
-  }
-}
-
-const beforeTheFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])
-/** Whoever tries again after an intent must have proof that nothing was started, and that nothing can be. */
-function judgeReturn(
-  operation: UpgradeOperation,
-  {
-    clock,
-    intents,
-    routers,
-    violations,
-  }: { clock: ManualClock; intents: Intent[]; routers: readonly Router[]; violations: string[] },
-): void {
-  const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
-  const intent = intents.findLast((each) => each.operation === operation.metadata.name)!
-  const isIts = ({ order }: { order: { operation: string; maxUptimeSeconds: number } }): boolean =>
-    order.operation === intent.operation && order.maxUptimeSeconds === intent.maxUptime
-  const died = eventsOf(router.history, 'FlashDied').some(
-    ({ operation: name, bootId }) => name === intent.operation && bootId === intent.bootId,
-  )
-  if (!died && eventsOf(router.history, 'FlashStarted').some(isIts)) {
-    violations.push(`no blind retry: ${intent.operation} was queued again while its flash ran`)
-  }
-  const refused = eventsOf(router.history, 'Guard').some((guard) => isIts(guard) && guard.verdict !== 0)
-  const bootedAt = eventsOf(router.history, 'Booted').at(-1)!.atMs
-  const uptimeSeconds = (clock.monotonic() - bootedAt) / 1000
-  const mayStart = router.state.bootId === intent.bootId && uptimeSeconds <= intent.maxUptime
-  if (!refused && mayStart)
-    violations.push(`no blind retry: ${intent.operation} was queued again while it could still start`)
-}
-
-function judgeSuccess(
-  operation: UpgradeOperation,
-  { routers, violations }: { routers: readonly Router[]; violations: string[] },
-): void {
-  const router = routers.find(({ name }) => name === operation.spec.deviceRef.name)!
-  const { name } = operation.metadata
-  if (router.state.release.revision !== target.revision) {
-    violations.push(`truthful: ${name} Succeeded while its router runs ${router.state.release.revision}`)
-  }
-  if (operation.status.reason === 'AlreadyOnTarget') return
-  const { bootIdBefore, bootIdAfter } = operation.status
-  if (bootIdAfter === undefined || bootIdAfter === bootIdBefore)
-    violations.push(`truthful: ${name} Succeeded without a new boot`)
-}
-
-const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))
-
-/** Predicates over what the routers really did. */
-function judgeRouters(routers: readonly Router[], intents: readonly Intent[], violations: string[]): void {
-  for (const { name, history } of routers) {
-    const starts = eventsOf(history, 'FlashStarted')
-    const deaths = eventsOf(history, 'FlashDied')
-    const died = (start: (typeof starts)[number]): boolean =>
-      deaths.some(
-        (death) =>
-          death.bootId === start.bootId &&
-          death.operation === start.order.operation &&
-          death.atMs >= start.atMs,
-      )
-    const byStem = new Map<string, number>()
-    for (const start of starts) {
-      const { order } = start
-      if (!start.imageBoards.includes(start.board))
-        violations.push(`right image: ${name} got an image for ${start.imageBoards.join(', ')}`)
-      if (start.bootId !== order.bootId || start.uptimeSeconds > order.maxUptimeSeconds)
-        violations.push(`guard: ${name} started with a dead token`)
-      const intent = intents.find(
-        ({ operation, bootId, maxUptime, at }) =>
-          operation === order.operation &&
-          bootId === start.bootId &&
-          maxUptime === order.maxUptimeSeconds &&
-          at <= start.atMs,
-      )
-      if (!intent)
-        violations.push(`intent first: ${name} was flashed by ${order.operation} without an intent`)
-      if (!died(start)) byStem.set(stemOf(order.operation), (byStem.get(stemOf(order.operation)) ?? 0) + 1)
-      const sameBoot = starts.filter((other) => other.bootId === start.bootId && other.atMs < start.atMs)
-      if (sameBoot.some((other) => !died(other)))
-        violations.push(`one in a boot: ${name} was started twice in boot ${start.bootId}`)
-    }
-    for (const [stem, count] of byStem)
-      if (count > 1) violations.push(`once: ${name} was flashed ${count} times for ${stem}`)
-  }
-}
-
-function judgeRate(starts: readonly number[], perMinute: number, violations: string[]): void {
-  const times = starts.toSorted((a, b) => a - b)
-  for (const [index, time] of times.entries()) {
-    const later = times[index + perMinute]
-    if (later !== undefined && later - time < minuteMs)
-      violations.push(`rate: more than ${perMinute} starts in a minute`)
-  }
-}
-
 /** Where nothing goes wrong, everything goes right, exactly once. */
-function judgeQuiet(
-  routers: readonly Router[],
-  operations: readonly UpgradeOperation[],
-  violations: string[],
-): void {
-  for (const router of routers) {
-    const flashes = eventsOf(router.history, 'FlashWritten').length
-    if (router.state.release.revision !== target.revision)
-      violations.push(`quiet: ${router.name} is not on target`)
-    if (flashes !== 1) violations.push(`quiet: ${router.name} was flashed ${flashes} times`)
+function* judgeQuiet({ routers, rest }: Past, bad: BadObject | undefined): Generator<string> {
+  for (const { name, history } of routers) {
+    const flashes = eventsOf(history, 'FlashWritten').length
+    if (eventsOf(history, 'Booted').at(-1)?.release.revision !== target.revision)
+      yield `quiet: ${name} is not on target`
+    if (flashes !== 1) yield `quiet: ${name} was flashed ${flashes} times`
   }
-  const succeeded = operations.filter(({ status }) => status.phase === 'Succeeded').length
-  if (succeeded !== routers.length)
-    violations.push(`quiet: ${succeeded} of ${routers.length} operations succeeded`)
+  const succeeded = rest.operations.filter(({ status }) => status.phase === 'Succeeded').length
+  if (succeeded !== routers.length && bad === undefined)
+    yield `quiet: ${succeeded} of ${routers.length} operations succeeded`
 }

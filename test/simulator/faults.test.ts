@@ -21,6 +21,7 @@ const refusesUpload =
   }
 
 const starts = (world: World) => eventsOf(world.router.history, 'FlashStarted').length
+const verdicts = (world: World) => eventsOf(world.router.history, 'Guard').map(({ verdict }) => verdict)
 const writes = (world: World) => eventsOf(world.router.history, 'FlashWritten').length
 
 /** What each fault does, in words of the world. The type keeps the list complete. */
@@ -173,6 +174,13 @@ const checks: Record<FaultKind, { fault?: Parameters<World['router']['inject']>[
         await expect(world.test(session)).rejects.toMatchObject({ code: 'Rejected' })
       },
     },
+    {
+      fault: { kind: 'TestRefused', text: 'Invalid image type.', atStart: true },
+      check: async (world) => {
+        expect(await world.flash()).toMatchObject({ kind: 'Refused' })
+        expect(verdicts(world)).toEqual([97])
+      },
+    },
   ],
   StartExit: ([246, 10, 0, null] as const).map((code) => ({
     fault: { kind: 'StartExit', code },
@@ -187,6 +195,50 @@ const checks: Record<FaultKind, { fault?: Parameters<World['router']['inject']>[
         expect(await world.flash()).toMatchObject({ kind: 'Refused', failureClass: 'NotStarted' })
         expect(world.router.state.marker).toBeUndefined()
         expect(await world.flash()).toEqual({ kind: 'Started' })
+      },
+    },
+  ],
+  ReleaseEdited: [
+    {
+      check: async (world) => {
+        expect(await world.flash()).toMatchObject({ kind: 'Refused', failureClass: 'NotStarted' })
+        expect(verdicts(world)).toEqual([92])
+        const { release } = await world.probe(await world.connect())
+        expect(release.revision).toBe(`${world.router.state.release.revision}-local`)
+      },
+    },
+  ],
+  Tampered: (
+    [
+      ['Board', 91],
+      ['Image', 95],
+      ['Upgrade', 96],
+      ['Lock', 94],
+    ] as const
+  ).map(([what, verdict]) => ({
+    fault: { kind: 'Tampered', what },
+    check: async (world) => {
+      const { board } = world.router.state
+      expect(await world.flash()).toMatchObject({ kind: 'Refused' })
+      expect(verdicts(world)).toEqual([verdict])
+      world.router.powerCycle()
+      expect(world.router.state.board).toBe(board)
+      expect(await world.flash()).toEqual({ kind: 'Started' })
+    },
+  })),
+  Lies: [
+    {
+      check: async (world) => {
+        const { bootId, release } = world.router.state
+        expect(await world.flash()).toEqual({ kind: 'Started' })
+        await world.clock.advance(600_000)
+        const said = await world.probe(await world.connect())
+        expect(said).toMatchObject({ bootId, release: { version: '24.10.8' } })
+        expect(world.router.state.release).toEqual(release)
+        expect(writes(world)).toBe(0)
+        world.router.powerCycle()
+        const later = await world.probe(await world.connect())
+        expect(later.release.version).toBe(release.version)
       },
     },
   ],

@@ -1,0 +1,88 @@
+/** Controllers beside their store, put together as `src/app.ts` does; several of them some way from it. */
+import type { ManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
+import { createControllers } from '../../src/controllers/controllers.ts'
+import { declareThrough, Fleet } from '../../src/controllers/fleet.ts'
+import { openGovernor, type GovernorSettings } from '../../src/controllers/governor.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import type { Rest } from './cluster-home.ts'
+import { distant } from './distant.ts'
+import { createLife, mortal, type Life } from './mortal.ts'
+
+export interface BesideHomeOptions {
+  store: DeclaredStore
+  clock: ManualClock
+  random: SeededRandom
+  controllers: number
+  secret: Readonly<Record<string, string>>
+  halted: () => string | undefined
+  restOf: (life: Life, name: string) => Rest
+  governor: GovernorSettings
+  /** Shared by all of them; it may be changed while they run. */
+  settings: { probeIntervalMs: number; writesDurableOnly: boolean }
+  onWrite: (place: number) => void
+}
+
+export interface BesideHome {
+  start(place: number, acknowledgedDate?: string): Promise<Life>
+  /** Lets go of what the dead left waiting, which would be kept in memory. */
+  forget(): void
+}
+
+const readyLimitMs = 60_000
+
+export function createBesideHome(options: BesideHomeOptions): BesideHome {
+  const { store, clock, random, controllers, governor, settings, onWrite } = options
+  const records = createMemoryRecords()
+  const forgotten = new AbortController()
+  let lives = 0
+
+  function wayTo(place: number): DeclaredStore {
+    if (controllers === 1) return store
+    const own: DeclaredStore = {
+      ...store,
+      async saveStatus(object) {
+        const saved = await store.saveStatus(object)
+        onWrite(place)
+        return saved
+      },
+    }
+    return distant(own, { clock, random: random.fork(`way ${lives}`) })
+  }
+
+  return {
+    async start(place, acknowledgedDate) {
+      const life = createLife()
+      const ownClock = mortal(clock, life)
+      const mirror = new Fleet(ownClock)
+      lives += 1
+      const name = `life-${clock.monotonic()}${controllers === 1 ? '' : `-${lives}`}`
+      const ports = {
+        ...options.restOf(life, name),
+        store: declareThrough(mortal(wayTo(place), life), mirror),
+        fleet: mirror,
+        records: mortal(records, life),
+        secrets: { read: async () => options.secret },
+        clock: ownClock,
+        governor: await openGovernor({
+          settings: governor,
+          records,
+          brake: { halted: async () => options.halted() },
+          clock,
+          ...(acknowledgedDate === undefined ? {} : { acknowledgedDate }),
+        }),
+        settings,
+      }
+      const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
+      void running.run(forgotten.signal)
+      let isReady = false
+      void running.ready.then(() => (isReady = true))
+      // Only at a distance does it take time to read the fleet.
+      if (controllers > 1) await clock.runUntil(() => isReady, readyLimitMs)
+      else await running.ready
+      return life
+    },
+    forget: () => forgotten.abort(),
+  }
+}

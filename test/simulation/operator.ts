@@ -1,0 +1,186 @@
+/** What operators do to a world, at any time. */
+import type { ManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import type { AnyResource, Build, Device, Kind, Manifest, UpgradePolicy } from '../../src/api/resources.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import { declare } from '../../src/simulator/manifest.ts'
+import type { Router } from '../../src/simulator/router.ts'
+import { dayMs, hourMs, minuteMs } from './past.ts'
+
+export interface Hands {
+  store: DeclaredStore
+  clock: ManualClock
+  random: SeededRandom
+  routers: readonly Router[]
+  setHalted: (halted: boolean) => void
+  jump: (ms: number) => void
+}
+
+const namespace = 'default'
+
+const policyOf = async ({ store }: Hands): Promise<UpgradePolicy> =>
+  (await store.list('UpgradePolicy')).items[0]!
+
+async function edit(hands: Hands, spec: Partial<UpgradePolicy['spec']>): Promise<void> {
+  const policy = await policyOf(hands)
+  await hands.store.apply({ ...policy, spec: { ...policy.spec, ...spec } })
+}
+
+async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): Promise<void> {
+  const { target } = (await policyOf(hands)).spec
+  const build = choose((await hands.store.list('Build')).items)
+  const buildRef = { name: build.metadata.name }
+  await edit(hands, { target: { ...target, buildRef, allowDowngrade: true } })
+}
+
+async function declareAgain(hands: Hands, change: (device: Device) => Device['spec']): Promise<void> {
+  const device = await anyOf(hands, 'Device')
+  if (device) await hands.store.apply({ ...device, spec: change(device) })
+}
+
+async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random }: Hands, kind: K) {
+  const { items } = await store.list(kind)
+  return items.length === 0 ? undefined : random.pick(items)
+}
+
+const isNewest = ({ spec }: Build): boolean => spec.version === '24.10.8'
+
+/** Deletes an object, and brings it back when it has gone: what git does when a commit is reverted. */
+async function deleteAndReturn(hands: Hands, object: AnyResource, afterMs: number): Promise<void> {
+  const { store, clock } = hands
+  await store.delete(object.kind, object.metadata)
+  await clock.sleep(afterMs)
+  for (let tries = 0; tries < 60 && (await store.get(object.kind, object.metadata)); tries += 1)
+    await clock.sleep(minuteMs)
+  const { labels } = object.metadata
+  const { name, namespace: place, finalizers } = object.metadata
+  const metadata = { name, namespace: place, ...(labels && { labels }), ...(finalizers && { finalizers }) }
+  await store.apply({ ...object, metadata } as Manifest<Kind>)
+}
+
+/** Short enough to come back in the midst of things, or longer. */
+const whileMs = (random: SeededRandom): number => random.integer(1, random.pick([10_000, 10 * minuteMs]))
+
+async function forAWhile(hands: Hands, state: 'Pause' | 'Abort' | 'Plan'): Promise<void> {
+  await edit(hands, { state })
+  await hands.clock.sleep(whileMs(hands.random))
+  await edit(hands, { state: 'Run' })
+}
+
+const acts = {
+  limits: async (hands) => {
+    const { limits } = (await policyOf(hands)).spec
+    const maxConcurrent = hands.random.integer(1, 8)
+    await edit(hands, { limits: { ...limits, maxConcurrent, startsPerMinute: hands.random.integer(1, 10) } })
+  },
+  pause: (hands) => forAWhile(hands, 'Pause'),
+  abort: (hands) => forAWhile(hands, 'Abort'),
+  plan: (hands) => forAWhile(hands, 'Plan'),
+  halt: async ({ setHalted, clock, random }) => {
+    setHalted(true)
+    await clock.sleep(whileMs(random))
+    setHalted(false)
+  },
+  retry: (hands) => edit(hands, { retryToken: `token-${hands.random.integer(0, 1e9)}` }),
+  rollBack: (hands) => aim(hands, (builds) => hands.random.pick(builds.filter((build) => !isNewest(build)))),
+  rollForward: (hands) => aim(hands, (builds) => builds.find(isNewest)!),
+  recall: async (hands) => {
+    const builds = (await hands.store.list('Build')).items
+    const build = hands.random.pick(builds)
+    const isRecalled = build.spec.lifecycle === 'Recalled'
+    await hands.store.apply({
+      ...build,
+      spec: { ...build.spec, lifecycle: isRecalled ? 'Active' : 'Recalled', reason: 'it was found wanting' },
+    })
+  },
+  removeDevice: async (hands) => {
+    const device = await anyOf(hands, 'Device')
+    if (device && !device.metadata.deletionTimestamp)
+      await deleteAndReturn(hands, device, hands.random.integer(0, hands.random.pick([1000, hourMs])))
+  },
+  relabel: async (hands) => {
+    const device = await anyOf(hands, 'Device')
+    if (!device) return
+    const { labels = {} } = device.metadata
+    const ring = labels['ring'] === 'out' ? 'in' : 'out'
+    await hands.store.apply({ ...device, metadata: { ...device.metadata, labels: { ...labels, ring } } })
+  },
+  hold: (hands) =>
+    declareAgain(hands, ({ spec: { hold, ...spec } }) =>
+      hold ? spec : { ...spec, hold: { reason: 'somebody is there' } },
+    ),
+  acceptKeys: (hands) =>
+    declareAgain(hands, ({ metadata, spec }) => {
+      const router = hands.routers.find(({ name }) => name === metadata.name)!
+      return { ...spec, hostKeys: router.state.hostKeys.map(({ line }) => line) }
+    }),
+  cancel: async (hands) => {
+    const operation = await anyOf(hands, 'UpgradeOperation')
+    if (operation) await hands.store.apply({ ...operation, spec: { ...operation.spec, cancel: true } })
+  },
+  byHand: async (hands) => {
+    const device = await anyOf(hands, 'Device')
+    if (!device) return
+    const { store, random } = hands
+    const build = random.pick((await store.list('Build')).items)
+    const name = `by-hand-${random.integer(0, 1e9)}`
+    const { manifest } = declare('UpgradeOperation', name, {
+      deviceRef: { name: device.metadata.name },
+      buildRef: { name: build.metadata.name },
+    })
+    await store.apply(manifest)
+    if (!random.chance(1 / 3)) return
+    await hands.clock.sleep(random.integer(0, 10 * minuteMs))
+    await store.delete('UpgradeOperation', { namespace, name })
+  },
+  pullPlug: async ({ random, routers }) => random.pick(routers).powerCycle(),
+  jump: async ({ random, jump }) => jump(random.pick([1000, hourMs, 3650 * dayMs]) * random.pick([1, -1])),
+} satisfies Record<string, (hands: Hands) => Promise<void>>
+
+export type ActName = keyof typeof acts
+export const actNames = Object.keys(acts) as ActName[]
+
+export interface Operator {
+  /** How often each act was done. */
+  done: ReadonlyMap<ActName, number>
+  /** Does nothing more but what brings back what was taken away; resolves when that is done. */
+  rest(): Promise<void>
+}
+
+/** Who goes on for ever leaves nothing to be looked at. */
+const mostActs = 20
+
+/** Begins to act, about every so often, each act in its own time. */
+export function createOperator(
+  hands: Hands,
+  { acts: names, everyMs }: { acts: readonly ActName[]; everyMs: number },
+  onAct: (name: ActName) => void,
+): Operator {
+  const done = new Map<ActName, number>()
+  const underWay = new Set<Promise<void>>()
+  let isOver = false
+  let count = 0
+
+  function next(): void {
+    if (names.length === 0 || isOver || count === mostActs) return
+    hands.clock.after(hands.random.integer(0, 2 * everyMs), () => {
+      if (isOver) return
+      count += 1
+      const name = hands.random.pick(names)
+      done.set(name, (done.get(name) ?? 0) + 1)
+      onAct(name)
+      const act = acts[name](hands)
+      underWay.add(act)
+      void act.finally(() => underWay.delete(act))
+      next()
+    })
+  }
+  next()
+  return {
+    done,
+    async rest() {
+      isOver = true
+      while (underWay.size > 0) await hands.clock.advance(minuteMs)
+    },
+  }
+}

@@ -1,0 +1,143 @@
+/** What has happened in a world: told by its routers, by the store, and by those who gave orders; by no controller. */
+import type { Device, FailureClass, Phase, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
+import type { GovernorSettings } from '../../src/controllers/governor.ts'
+import { eventsOf, type RouterEvent, type StartOrder } from '../../src/simulator/history.ts'
+
+/** All times are monotonic ms unless their name says otherwise. */
+export interface RouterPast {
+  name: string
+  history: readonly RouterEvent[]
+}
+
+/** A status of an operation that the store accepted, where it is another phase or class than before. */
+export interface PhaseWrite {
+  atMs: number
+  wallMs: number
+  operation: string
+  /** Of two operations with one name each has its own: one may be made when the other is forgotten. */
+  uid: string
+  device: string
+  /** Absent: written by hand. */
+  policy?: string
+  phase: Phase
+  failureClass?: FailureClass
+  reason?: string
+  attempts?: number
+  bootIdBefore?: string
+  bootIdAfter?: string
+  maxUptime?: number
+  /** Of its image. */
+  sha256?: string
+  build?: string
+}
+
+/** The guard was sent to a router. */
+export interface Send {
+  atMs: number
+  device: string
+  order: StartOrder
+}
+
+/** An image was about to be sent over a session. */
+export interface Upload {
+  atMs: number
+  device: string
+  /** The router's true host keys. */
+  shown: readonly string[]
+  /** What the store held of the device then. */
+  pins: readonly string[]
+}
+
+/** What was in force from a moment on. */
+export interface Rules {
+  fromMs: number
+  state: UpgradePolicy['spec']['state']
+  maxConcurrent: number
+  startsPerMinute: number
+  retryToken: string
+  build: string
+  recalled: readonly string[]
+  halted: boolean
+}
+
+/** An image as it was declared. */
+export interface KnownImage {
+  build: string
+  boards: readonly string[]
+  revision: string
+}
+
+/** The objects as they are when nothing has gone wrong for a while. */
+export interface Rest {
+  atMs: number
+  wallMs: number
+  /** No probe is planned further ahead. */
+  longestWaitMs: number
+  /** One that is due may be under way for so long. */
+  slowestProbeMs: number
+  devices: readonly Device[]
+  operations: readonly UpgradeOperation[]
+  policy: UpgradePolicy
+  /** Routers that answer, and whose controllers know that. */
+  reachable: readonly { name: string; stoppedServices: readonly string[] }[]
+}
+
+export interface Past {
+  routers: readonly RouterPast[]
+  images: ReadonlyMap<string, KnownImage>
+  writes: readonly PhaseWrite[]
+  sends: readonly Send[]
+  uploads: readonly Upload[]
+  rules: readonly Rules[]
+  /** Losses of this day were acknowledged. */
+  acknowledged: readonly { atMs: number; date: string }[]
+  governor: GovernorSettings
+  /** Controllers that work at the same time, whatever the others do. */
+  leaders: number
+  /** How late a controller may hear of an order. */
+  newsMs: number
+  /** By how much less than a minute starts may lie apart, where the store takes its time. */
+  slackMs: number
+  /** Of the wall clock: by how much, and when. */
+  jumps: readonly { atMs: number; byMs: number }[]
+  /** Everything that was told or stored for people to read. */
+  texts: ReadonlySet<string>
+  /** Must be in none of them. */
+  canaries: readonly string[]
+  load: { mostSessions: number; mostSessionsOfOne: number; writes: number; deviceDays: number }
+  rest: Rest
+}
+
+export const minuteMs = 60_000
+export const hourMs = 60 * minuteMs
+export const dayMs = 24 * hourMs
+
+type Start = ReturnType<typeof startsOf>[number]
+
+export const startsOf = ({ history }: RouterPast) => eventsOf(history, 'FlashStarted')
+
+/** A start that came to nothing before it touched the flash, by the router's own account. */
+export const diedBefore = (router: RouterPast, start: Start, beforeMs = Infinity): boolean =>
+  eventsOf(router.history, 'FlashDied').some(
+    ({ bootId, operation, atMs }) =>
+      bootId === start.bootId &&
+      operation === start.order.operation &&
+      atMs >= start.atMs &&
+      atMs <= beforeMs,
+  )
+
+/** Everything that was in force at some instant between the two. */
+export const rulesWithin = (rules: readonly Rules[], fromMs: number, toMs: number): Rules[] =>
+  rules.filter((rule, index) => rule.fromMs <= toMs && (rules[index + 1]?.fromMs ?? Infinity) >= fromMs)
+
+/** The name of an operation without its attempt: the same for a device, revision and retry token. */
+export const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))
+
+/** Whether a router says of itself what is not so, in the boot that it is in at that time. */
+export const liesAt = (router: RouterPast, atMs: number): boolean => {
+  const lie = eventsOf(router.history, 'Fault').findLast(
+    ({ kind, atMs: at }) => (kind === 'Lies' || kind === 'ReleaseEdited') && at <= atMs,
+  )
+  const boot = eventsOf(router.history, 'Booted').findLast(({ atMs: at }) => at <= atMs)
+  return lie !== undefined && boot !== undefined && lie.atMs >= boot.atMs
+}

@@ -1,0 +1,233 @@
+/** Writes down what happens in a world: every write that its store accepts, and every command that its routers get. */
+import type {
+  AnyResource,
+  FailureClass,
+  Phase,
+  UpgradeOperation,
+  UpgradePolicy,
+} from '../../src/api/resources.ts'
+import { hasCode } from '../../src/core/errors.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { Connector, Session } from '../../src/ports/connector.ts'
+import type { FleetEvent } from '../../src/ports/event-sink.ts'
+import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import type { Network } from '../../src/simulator/connector.ts'
+import { orderOf } from '../../src/simulator/guard.ts'
+import type { ActName } from './operator.ts'
+import type { KnownImage, PhaseWrite, Rules, Send, Upload } from './past.ts'
+
+/** What a recorder has noted so far. */
+export interface Notes {
+  images: Map<string, KnownImage>
+  writes: PhaseWrite[]
+  sends: Send[]
+  uploads: Upload[]
+  rules: Rules[]
+  texts: Set<string>
+  bugs: string[]
+  load: { mostSessions: number; mostSessionsOfOne: number; writes: number }
+  /** When a controller died. */
+  deaths: number[]
+  /** Claims that somebody else was first with. */
+  lostClaims: number
+  /** Controllers whose writes were accepted, by their places. */
+  writers: Set<number>
+  acts: { atMs: number; name: ActName }[]
+  storeErrors: number[]
+  storeWaits: number[]
+}
+
+export interface Recorder {
+  notes: Notes
+  store: (store: DeclaredStore) => DeclaredStore
+  connector: (connector: Connector, network: Network) => Connector
+  emit: (event: FleetEvent) => void
+  halt: (halted: boolean) => void
+}
+
+export function createRecorder(clock: Clock): Recorder {
+  const notes: Notes = {
+    images: new Map(),
+    writes: [],
+    sends: [],
+    uploads: [],
+    rules: [],
+    texts: new Set(),
+    bugs: [],
+    load: { mostSessions: 0, mostSessionsOfOne: 0, writes: 0 },
+    deaths: [],
+    lostClaims: 0,
+    writers: new Set(),
+    acts: [],
+    storeErrors: [],
+    storeWaits: [],
+  }
+  const last = new Map<string, { phase: Phase; failureClass: FailureClass | undefined }>()
+  const pins = new Map<string, readonly string[]>()
+  const claims = new Map<string, string | undefined>()
+  let now: Omit<Rules, 'fromMs'> = {
+    state: 'Run',
+    maxConcurrent: 0,
+    startsPerMinute: 0,
+    retryToken: '',
+    build: '',
+    recalled: [],
+    halted: false,
+  }
+
+  function rule(next: Partial<Rules>): void {
+    now = { ...now, ...next }
+    notes.rules.push({ ...now, fromMs: clock.monotonic() })
+  }
+
+  function notePolicy({ spec }: UpgradePolicy): void {
+    const { state, limits, retryToken, target } = spec
+    const { maxConcurrent, startsPerMinute } = limits
+    rule({ state, maxConcurrent, startsPerMinute, retryToken, build: target.buildRef.name })
+  }
+
+  function noteOperation(operation: UpgradeOperation): void {
+    const { metadata, spec, status } = operation
+    const phase = status.phase ?? 'Queued'
+    const { failureClass, reason, attempts, bootIdBefore, bootIdAfter, maxUptime, image } = status
+    const before = last.get(metadata.uid)
+    if (before?.phase === phase && before.failureClass === failureClass) return
+    last.set(metadata.uid, { phase, failureClass })
+    notes.writes.push({
+      atMs: clock.monotonic(),
+      wallMs: clock.now(),
+      operation: metadata.name,
+      uid: metadata.uid,
+      device: spec.deviceRef.name,
+      phase,
+      ...(spec.policyRef && { policy: spec.policyRef.name }),
+      ...(spec.buildRef && { build: spec.buildRef.name }),
+      ...(failureClass && { failureClass }),
+      ...(reason !== undefined && { reason }),
+      ...(attempts !== undefined && { attempts }),
+      ...(bootIdBefore !== undefined && { bootIdBefore }),
+      ...(bootIdAfter !== undefined && { bootIdAfter }),
+      ...(maxUptime !== undefined && { maxUptime }),
+      ...(image && { sha256: image.sha256 }),
+    })
+  }
+
+  function note(object: AnyResource): void {
+    switch (object.kind) {
+      case 'UpgradeOperation':
+        return noteOperation(object)
+      case 'UpgradePolicy':
+        return notePolicy(object)
+      case 'Device':
+        claims.set(object.metadata.name, object.status.operationRef?.name)
+        return void pins.set(object.metadata.name, object.spec.hostKeys ?? object.status.hostKeys ?? [])
+      case 'FirmwareImage': {
+        const { sha256, boards = [], metadata } = object.status
+        if (sha256 !== undefined)
+          notes.images.set(sha256, {
+            build: object.spec.buildRef.name,
+            boards,
+            revision: metadata?.revision ?? '',
+          })
+        return
+      }
+      case 'Build':
+      case 'Category':
+    }
+  }
+
+  /** A device that is to be taken, and not one that is only written while it is. */
+  const isClaim = (object: AnyResource): boolean =>
+    object.kind === 'Device' &&
+    object.status.operationRef !== undefined &&
+    object.status.operationRef.name !== claims.get(object.metadata.name)
+
+  return {
+    notes,
+    store: (store) => ({
+      ...store,
+      async apply(manifest) {
+        const object = await store.apply(manifest)
+        if (object.kind === 'Build') {
+          const { name } = object.metadata
+          const others = now.recalled.filter((build) => build !== name)
+          rule({ recalled: object.spec.lifecycle === 'Recalled' ? [...others, name] : others })
+        } else note(object)
+        return object
+      },
+      async saveStatus(object) {
+        notes.load.writes += 1
+        try {
+          const saved = await store.saveStatus(object)
+          if (saved.kind !== 'UpgradePolicy') note(saved)
+          return saved
+        } catch (error) {
+          if (hasCode(error, 'Conflict') && isClaim(object)) notes.lostClaims += 1
+          throw error
+        }
+      },
+    }),
+    connector: (connector, network) => watchSessions(connector, { network, clock, notes, pins }),
+    emit(event) {
+      if (event.type === 'Bug')
+        notes.bugs.push(
+          `bug: ${JSON.stringify(event, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
+        )
+      else if (event.type === 'Log') notes.texts.add(event.line)
+      else if (event.type !== 'Progress') notes.texts.add(event.message)
+    },
+    halt: (halted) => rule({ halted }),
+  }
+}
+
+interface Watched {
+  network: Network
+  clock: Clock
+  notes: Notes
+  pins: ReadonlyMap<string, readonly string[]>
+}
+
+/** Sessions of which it is noted how many there are, and what of consequence is sent over them. */
+function watchSessions(connector: Connector, { network, clock, notes, pins }: Watched): Connector {
+  const open = new Map<string, number>()
+  let all = 0
+
+  function watch(session: Session, device: string, shown: readonly string[]): Session {
+    const ofOne = (open.get(device) ?? 0) + 1
+    open.set(device, ofOne)
+    all += 1
+    notes.load.mostSessions = Math.max(notes.load.mostSessions, all)
+    notes.load.mostSessionsOfOne = Math.max(notes.load.mostSessionsOfOne, ofOne)
+    let isOpen = true
+    return {
+      ...session,
+      exec(command, options, signal) {
+        if (command[3] === 'guard' && !signal.aborted)
+          notes.sends.push({ atMs: clock.monotonic(), device, order: orderOf(command.slice(4)) })
+        return session.exec(command, options, signal)
+      },
+      upload(command, content, options, signal) {
+        notes.uploads.push({ atMs: clock.monotonic(), device, shown, pins: pins.get(device) ?? [] })
+        return session.upload(command, content, options, signal)
+      },
+      close() {
+        if (isOpen) {
+          isOpen = false
+          all -= 1
+          open.set(device, open.get(device)! - 1)
+        }
+        return session.close()
+      },
+    }
+  }
+
+  return {
+    ...connector,
+    async connect(target, deadlineMs, signal) {
+      const session = await connector.connect(target, deadlineMs, signal)
+      const router = network(session.address, target.port)!
+      const shown = router.state.hostKeys.map(({ line }) => line)
+      return watch(session, router.name, shown)
+    },
+  }
+}

@@ -1,0 +1,86 @@
+/** I12: what keeps which starts back, and from when to when. */
+import { rulesWithin, type Past, type PhaseWrite, type Rules } from './past.ts'
+
+/** A stop holds from a second after it was ordered. */
+const graceMs = 1000
+
+interface Stop {
+  what: string
+  fromMs: number
+  toMs: number
+}
+
+/** The stretches in which something was so in the orders of operators. */
+function stretches(rules: readonly Rules[], what: string, isSo: (rule: Rules) => boolean): Stop[] {
+  const found: Stop[] = []
+  let since: number | undefined
+  for (const rule of rules) {
+    if (isSo(rule)) since ??= rule.fromMs
+    else if (since !== undefined) {
+      found.push({ what, fromMs: since, toMs: rule.fromMs })
+      since = undefined
+    }
+  }
+  if (since !== undefined) found.push({ what, fromMs: since, toMs: Infinity })
+  return found
+}
+
+/** From the loss that is one too many on its day until that day is acknowledged. */
+export function latches({ writes, governor, acknowledged }: Past): Stop[] {
+  const stops: Stop[] = []
+  /** Losses that count, and since when they are too many, by day. */
+  const days = new Map<string, { lost: number; sinceMs: number | undefined }>()
+  const known = new Set<string>()
+  const losses = writes.flatMap(({ operation, failureClass, wallMs, atMs }) => {
+    if (failureClass !== 'Lost' || known.has(operation)) return []
+    known.add(operation)
+    return [{ atMs, date: dateOf(wallMs), isLoss: true }]
+  })
+  const facts = [...losses, ...acknowledged.map((each) => ({ ...each, isLoss: false }))]
+  const close = (date: string, toMs: number): void => {
+    const fromMs = days.get(date)?.sinceMs
+    if (fromMs !== undefined) stops.push({ what: `the losses of ${date}`, fromMs, toMs })
+    days.delete(date)
+  }
+  for (const { atMs, date, isLoss } of facts.toSorted((a, b) => a.atMs - b.atMs)) {
+    if (!isLoss) {
+      close(date, atMs)
+      continue
+    }
+    const { lost, sinceMs } = days.get(date) ?? { lost: 0, sinceMs: undefined }
+    const isTooMuch = lost + 1 >= governor.maxLostPerDay
+    days.set(date, { lost: lost + 1, sinceMs: sinceMs ?? (isTooMuch ? atMs : undefined) })
+  }
+  for (const date of days.keys()) close(date, Infinity)
+  return stops
+}
+
+/** YYYY-MM-DD. */
+export const dateOf = (wallMs: number): string => new Date(wallMs).toISOString().slice(0, 10)
+
+export function* judgeStop(past: Past): Generator<string> {
+  const { rules, leaders, newsMs } = past
+  const all = [
+    ...stretches(rules, 'HALT', ({ halted }) => halted),
+    // Each of several that all lead knows what it has seen itself.
+    ...(leaders === 1 ? latches(past) : []),
+  ]
+  const ofPolicy = [
+    ...stretches(rules, 'Pause', ({ state }) => state === 'Pause' || state === 'Plan'),
+    ...stretches(rules, 'Abort', ({ state }) => state === 'Abort'),
+  ]
+  const intents = new Map<string, PhaseWrite>()
+  for (const write of past.writes) intents.set(write.operation, write)
+  for (const { atMs, order } of past.sends) {
+    const write = intents.get(order.operation)
+    const stops = write?.policy === undefined ? all : [...all, ...ofPolicy]
+    for (const { what, fromMs, toMs } of stops)
+      if (atMs > fromMs + graceMs + newsMs && atMs < toMs)
+        yield `${order.operation} was started ${atMs - fromMs} ms after ${what}`
+    const build = write?.build
+    if (build === undefined) continue
+    const within = rulesWithin(rules, atMs - graceMs - newsMs, atMs)
+    if (within.every(({ recalled }) => recalled.includes(build)))
+      yield `${order.operation} was started when ${build} had been recalled`
+  }
+}

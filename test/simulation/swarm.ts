@@ -1,0 +1,94 @@
+/** Which of all the things that may go wrong do so in one world: each seed takes a few of them, and how often. */
+import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import type { GovernorSettings } from '../../src/controllers/governor.ts'
+import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
+import { actNames, type ActName } from './operator.ts'
+import { dayMs, minuteMs } from './past.ts'
+import type { StoreTrouble } from './troubled-store.ts'
+
+export interface Swarm {
+  /** Nothing goes wrong, so that exact counts can be asked for. */
+  isQuiet: boolean
+  routers: number
+  limits: { maxConcurrent: number; startsPerMinute: number }
+  governor: GovernorSettings
+  faults: {
+    kinds: readonly FaultKind[]
+    /** Of the routers, at first. */
+    share: number
+    /** One of these is how often each of them happens. */
+    times: readonly number[]
+    /** And again, to one of them, about so often. */
+    everyMs: number | undefined
+  }
+  operator: { acts: readonly ActName[]; everyMs: number }
+  store: StoreTrouble | undefined
+  crashes: number
+  /** Controllers that all believe they lead. */
+  controllers: number
+  /** How long the world goes on when everything has come to rest. */
+  afterMs: number
+}
+
+const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
+
+/** A few of them: mostly not all that there is. */
+const some = <T>(random: SeededRandom, items: readonly T[]): T[] => {
+  const share = random()
+  const chosen = items.filter(() => random.chance(share))
+  return chosen.length > 0 ? chosen : [random.pick(items)]
+}
+
+/** @param wish Whether it has to be a quiet one, or must not be. */
+export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
+  const isQuiet = random.chance(1 / 3) ? wish !== false : wish === true
+  const limits = { maxConcurrent: random.integer(1, 5), startsPerMinute: random.integer(1, 10) }
+  const routers = random.integer(1, 10)
+  const afterMs = random.chance(1 / 14) ? random.integer(21, 29) * dayMs : 0
+  // Manifests that ask for everything leave it to the governor.
+  const governor = random.chance(1 / 5)
+    ? {
+        maxInFlight: random.integer(1, 3),
+        maxStartsPerMinute: random.integer(1, 3),
+        // A latch of weeks shows no more than one of a day.
+        maxLostPerDay: isQuiet || afterMs > 0 ? 100 : random.integer(1, 3),
+      }
+    : generous
+  const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
+  const calm = { isQuiet, routers, limits: own, governor, afterMs, controllers: controllersOf(random) }
+  if (isQuiet)
+    return {
+      ...calm,
+      faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
+      operator: { acts: [], everyMs: Infinity },
+      store: undefined,
+      crashes: 0,
+    }
+  return {
+    ...calm,
+    faults: {
+      kinds: some(random, faultKinds),
+      share: random.pick([0.1, 0.4, 0.8]),
+      // Most things go wrong once; some until nobody tries any more.
+      times: [1, 1, 1, 5],
+      everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
+    },
+    operator: {
+      acts: random.chance(2 / 3) ? some(random, actNames) : [],
+      everyMs: random.pick([1, 3, 10]) * minuteMs,
+    },
+    store: random.chance(1 / 6)
+      ? {
+          errorShare: random.chance(1 / 2) ? random() * 0.2 : 0,
+          slowShare: random() * 0.2,
+          slowestMs: random.pick([1000, 30_000]),
+        }
+      : undefined,
+    crashes: random.integer(0, 4),
+  }
+}
+
+const controllersOf = (random: SeededRandom): number => {
+  const draw = random()
+  return draw < 0.02 ? 2 : draw < 0.03 ? 3 : 1
+}
