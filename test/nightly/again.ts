@@ -1,15 +1,13 @@
 import { quoteCommand } from '../../src/core/shell-quote.ts'
-import { environmentOf, type Suite } from './suites.ts'
 import type { FailedTest } from './vitest-report.ts'
 
 /** The line that runs a failed test again: a world of chance by the seed that it named, another by its name. */
 export function againOf(
-  suite: Suite,
   { file, name }: FailedTest,
-  said: { playSeconds: number | undefined; lines: readonly string[] },
+  { env, lines }: { env: Readonly<Record<string, string>>; lines: readonly string[] },
 ): string {
-  const [, seed] = /\bseed (\d+)/.exec(said.lines.join('\n')) ?? []
-  const settings = seed === undefined ? environmentOf(suite, said.playSeconds) : seededBy(seed)
+  const [, seed] = /\bseed (\d+)/.exec(lines.join('\n')) ?? []
+  const settings = seed === undefined ? env : seededBy(seed)
   const narrowed = seed === undefined ? ['-t', name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)] : []
   return [
     ...Object.entries(settings).map(([variable, value]) => `${variable}=${value}`),

@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { figuresPage, readFiguresPage, type Run } from './figures-page.ts'
-import { lastSeconds, leastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
+import { lastSeconds, leastSeconds, limitSeconds, sizeOf } from './shares.ts'
 import { safetyTable } from './safety-table.ts'
 import { suites, type Suite } from './suites.ts'
 
@@ -39,14 +39,18 @@ const suite = (seconds: number, weight?: number): Suite => ({
   ...(weight === undefined ? {} : { weight }),
 })
 
-test('suites of one size take their time, and the others share what these leave by their weights', () => {
-  const all: [Suite, ...Suite[]] = [suite(100), suite(20, 1), suite(30, 3)]
+test('suites take their large sizes while there is time, and those that go on for a time share the rest', () => {
+  const large = { env: { REFLASH_KILLS: 'all' }, seconds: 250 }
+  const all: [Suite, ...Suite[]] = [{ ...suite(100), large }, suite(20, 1), suite(30, 3)]
   expect(leastSeconds(all)).toBe(150)
-  expect(playSecondsOf(all, 550)).toBeUndefined()
-  // It took 40 s longer than it should have: of the 410 that are left 50 are for the sizes of both.
-  expect(playSecondsOf([all[1]!, all[2]!], 410)).toBe((410 - 50) / 4)
-  expect(playSecondsOf([all[2]!], 300)).toBe(270)
-  expect(playSecondsOf([all[2]!], 10)).toBe(1)
+  // Its own 250, the 50 of the others, and a tenth of the whole.
+  expect(sizeOf(all, { leftSeconds: 400, wholeSeconds: 1000 })).toEqual(large)
+  expect(sizeOf(all, { leftSeconds: 399, wholeSeconds: 1000 })).toEqual({ env: {}, seconds: 100 })
+  const playSeconds = (next: [Suite, ...Suite[]], leftSeconds: number): string | undefined =>
+    sizeOf(next, { leftSeconds, wholeSeconds: 1000 }).env['REFLASH_SECONDS']
+  expect(playSeconds([all[1]!, all[2]!], 410)).toBe(String((410 - 50) / 4))
+  expect(playSeconds([all[2]!], 300)).toBe('270')
+  expect(playSeconds([all[2]!], 10)).toBe('1')
 })
 
 test('one suite that hangs does not cost the run its end', () => {

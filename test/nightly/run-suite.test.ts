@@ -20,9 +20,9 @@ async function runIn(
   const directory = await makeTree({ 'package.json': '{}', ...files })
   await symlink(modules, join(directory, 'node_modules'))
   const stop = new AbortController()
-  const whole: Suite = { name: 'planted', title: 'Planted', headline: {}, seconds: 1, weight: 1, ...suite }
+  const whole: Suite = { name: 'planted', title: 'Planted', headline: {}, seconds: 1, ...suite }
   const [outcome] = await Promise.all([
-    runSuite(whole, { playSeconds: 7, signal: stop.signal, directory }),
+    runSuite(whole, { env: { REFLASH_SECONDS: '7' }, signal: stop.signal, directory }),
     end?.(directory, stop),
   ])
   return outcome

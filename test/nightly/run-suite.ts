@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Figure } from '../support/figures.ts'
 import { killTree } from '../support/process-tree.ts'
 import { againOf } from './again.ts'
-import { commandOf, environmentOf, type Suite } from './suites.ts'
+import { commandOf, type Suite } from './suites.ts'
 import { readVitest, type Tests } from './vitest-report.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -33,8 +33,8 @@ export interface Outcome {
 }
 
 export interface Play {
-  /** For how long each of its tests goes on that goes on for a time. */
-  playSeconds?: number | undefined
+  /** What sets its size. */
+  env: Readonly<Record<string, string>>
   /** Ends it, and everything that it started, at once; the reason is why it failed. */
   signal: AbortSignal
   /** Where it runs, if that is not this repository. */
@@ -43,13 +43,13 @@ export interface Play {
 
 /** Runs one suite to its end, and says what came of it. */
 export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
-  const { playSeconds, signal, directory = root } = play
+  const { env, signal, directory = root } = play
   const folder = await mkdtemp(join(tmpdir(), 'reflash-nightly-'))
   try {
     const files = { figures: join(folder, 'figures'), report: join(folder, 'report.json') }
     const startedMs = performance.now()
-    const { code, lines } = await runProcess(argvOf(suite, playSeconds, files.report), {
-      env: { ...environmentOf(suite, playSeconds), REFLASH_FIGURES: files.figures },
+    const { code, lines } = await runProcess(argvOf(suite, env, files.report), {
+      env: { ...env, REFLASH_FIGURES: files.figures },
       signal,
       directory,
     })
@@ -59,10 +59,10 @@ export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
     return {
       suite: suite.name,
       seconds,
-      command: commandOf(suite, playSeconds),
+      command: commandOf(suite, env),
       figures: await readFigures(files.figures),
       ...(tests && { tests }),
-      ...(tests?.failed[0] && { again: againOf(suite, tests.failed[0], { playSeconds, lines }) }),
+      ...(tests?.failed[0] && { again: againOf(tests.failed[0], { env, lines }) }),
       ...judged,
     }
   } finally {
@@ -70,9 +70,9 @@ export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
   }
 }
 
-function argvOf(suite: Suite, playSeconds: number | undefined, report: string): string[] {
+function argvOf(suite: Suite, env: Play['env'], report: string): string[] {
   if ('script' in suite) return ['npm', 'run', '--silent', suite.script]
-  const testMs = usualTestMs + 1000 * (playSeconds ?? 0)
+  const testMs = usualTestMs + 1000 * Number(env['REFLASH_SECONDS'] ?? 0)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   return ['vitest', 'run', ...suite.files, ...reporters, `--testTimeout=${testMs}`]
 }

@@ -1,6 +1,6 @@
 import { tell } from './report.ts'
 import { runSuite, type Outcome } from './run-suite.ts'
-import { lastSeconds, limitSeconds, playSecondsOf } from './shares.ts'
+import { lastSeconds, limitSeconds, sizeOf } from './shares.ts'
 import type { Suite } from './suites.ts'
 
 /** Now and then a suite that takes long says that it is still at it. */
@@ -22,11 +22,11 @@ export async function runSuites(
     if (interrupted.aborted) break
     const place = `[${index + 1}/${suites.length}] ${suite.name}`
     const next = [suite, ...suites.slice(index + 1)] as const
-    const playSeconds = playSecondsOf(next, minutes * 60 - passedSeconds())
-    const expected = suite.seconds + (playSeconds ?? 0)
-    tell(`${place}: ${suite.title}; about ${expected} s`)
-    const outcome = await withinLimit(expected, stop, (signal) =>
-      showing(place, expected, () => runSuite(suite, { playSeconds, signal })),
+    const wholeSeconds = minutes * 60
+    const { env, seconds } = sizeOf(next, { leftSeconds: wholeSeconds - passedSeconds(), wholeSeconds })
+    tell(`${place}: ${suite.title}; about ${seconds} s`)
+    const outcome = await withinLimit(seconds, stop, (signal) =>
+      showing(place, seconds, () => runSuite(suite, { env, signal })),
     )
     tell(`${place}: ${outcome.result.toLowerCase()} after ${outcome.seconds} s`)
     outcomes.push(outcome)

@@ -1,18 +1,30 @@
-import type { Suite } from './suites.ts'
+import type { Size, Suite } from './suites.ts'
+
+/** Of the whole time as much as large sizes leave to the suites that go on for a time. */
+const shareOfPlay = 0.1
 
 const sum = (suites: readonly Suite[], pick: (suite: Suite) => number): number =>
   suites.reduce((total, suite) => total + pick(suite), 0)
 
-/** What these suites take when none goes on beyond its size. */
+/** What these suites take at their usual sizes. */
 export const leastSeconds = (suites: readonly Suite[]): number => sum(suites, ({ seconds }) => seconds)
 
-/** For how long the next of some suites goes on beyond its size, so that those after it have their share of what is left. */
-export function playSecondsOf(next: readonly [Suite, ...Suite[]], leftSeconds: number): number | undefined {
-  const [{ weight }] = next
-  if (weight === undefined) return undefined
-  const spare = Math.max(0, leftSeconds - leastSeconds(next))
+/**
+ * The size of the next of some suites: its large one when that leaves the others their time, and for as long as its share
+ * of what nobody needs when it is one that goes on for a time.
+ */
+export function sizeOf(
+  next: readonly [Suite, ...Suite[]],
+  { leftSeconds, wholeSeconds }: { leftSeconds: number; wholeSeconds: number },
+): Size {
+  const [{ seconds, large, weight }] = next
+  const spare = leftSeconds - leastSeconds(next)
+  if (large && spare - (large.seconds - seconds) >= shareOfPlay * wholeSeconds) return large
+  if (weight === undefined) return { env: {}, seconds }
+  const weights = sum(next, (suite) => suite.weight ?? 0)
   // Never 0, by which a suite knows that it is not in a nightly run.
-  return Math.max(1, Math.floor((spare * weight) / sum(next, (suite) => suite.weight ?? 0)))
+  const playSeconds = Math.max(1, Math.floor((spare * weight) / weights))
+  return { env: { REFLASH_SECONDS: String(playSeconds) }, seconds: seconds + playSeconds }
 }
 
 /** When a suite that has not ended is taken for one that hangs. */

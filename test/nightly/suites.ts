@@ -7,22 +7,28 @@ export type Suite = Runner & {
   name: string
   /** What it tries, for the heading of its figures. */
   title: string
-  /** What sets its large size, where that is not a time. */
-  env?: Readonly<Record<string, string>>
+  /** Its size beyond the usual one, taken when there is time for it. */
+  large?: Size
   /** What the README shows of it: a word for each sum of figures, by what their names are like. */
   headline: Readonly<Record<string, RegExp>>
-  /** How long its size takes, on two cores. */
+  /** How long its usual size takes, on two cores. */
   seconds: number
-  /** Its share of the time that is left, for which it goes on; a suite without one has one size. */
+  /** Its share of the time that is left in the end, for which it goes on. */
   weight?: number
 }
 
-/** What tells the suites of the real process to play every point in every way. */
-const allPoints = { REFLASH_KILLS: 'all' }
-/** What tells a suite of one size that it is to have its large one. */
-const large = { REFLASH_SECONDS: '1' }
+/** What sets a size, and how long that takes on two cores. */
+export interface Size {
+  env: Readonly<Record<string, string>>
+  seconds: number
+}
 
-/** In the order in which they run: those of one size first, so that the others share what these leave. */
+/** Every point in every way. */
+const everyPoint = (seconds: number): Size => ({ env: { REFLASH_KILLS: 'all' }, seconds })
+/** For suites that have two sizes, and do not go on for a time. */
+const nightly = (seconds: number): Size => ({ env: { REFLASH_SECONDS: '1' }, seconds })
+
+/** In the order in which they run and take their large sizes; those that go on for a time share what the others leave. */
 export const suites: readonly Suite[] = [
   {
     name: 'model',
@@ -32,71 +38,71 @@ export const suites: readonly Suite[] = [
     seconds: 20,
   },
   {
-    name: 'crash',
-    title: 'The real process, killed with SIGKILL at each write and each command, and restarted in six ways',
-    files: ['test/crash/kill.test.ts', 'test/crash/kill-again.test.ts'],
-    env: allPoints,
-    headline: { points: /^points /, kills: /^kills /, violations: /^violations/ },
-    seconds: 150,
-  },
-  {
-    name: 'cluster-kills',
-    title: 'The leader of a cluster, killed or stopped at each write and each command',
-    files: ['test/cluster/kill.test.ts'],
-    env: allPoints,
-    headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
-    seconds: 90,
-  },
-  {
-    name: 'stops',
-    title: 'HALT, Pause, Abort and SIGTERM at each write and each command of the real process',
-    files: ['test/crash/stops.test.ts'],
-    env: allPoints,
-    headline: { stops: /^stops$/, 'at the most until nothing starts': /^worst HALT latency$/ },
-    seconds: 45,
-  },
-  {
-    name: 'pause',
-    title: 'The real process, stopped as by SIGSTOP until all its timers are late, and woken',
-    files: ['test/crash/pause.test.ts'],
-    env: allPoints,
-    headline: { pauses: /^pauses /, 'double starts or wrong verdicts': /^double starts/ },
-    seconds: 45,
-  },
-  {
-    name: 'disk-full',
-    title: 'The disk of the state, full at each write',
-    files: ['test/crash/disk-full.test.ts'],
-    env: allPoints,
-    headline: { 'full disks': /^full disks$/, 'starts without intent or lost verdicts': /^starts without/ },
-    seconds: 45,
-  },
-  {
-    name: 'power-cut',
-    title: 'A power cut at every flush and every command: only what was flushed is left',
-    files: ['test/stores/power-cut.test.ts'],
-    env: large,
-    headline: {
-      cuts: /^cut points/,
-      'effects without a durable intent': /^effects without a durable intent in /,
-    },
-    seconds: 30,
-  },
-  {
     name: 'wire',
     title: 'Whole upgrades through every harm of a wire, in every phase, both ways',
     files: ['test/ssh/upgrades.test.ts', 'test/ssh/faults.test.ts'],
-    env: large,
     headline: { cases: /^cases /, hangs: /^hangs$/, 'wrong ends': /^wrong ends/ },
-    seconds: 60,
+    seconds: 25,
+    large: nightly(60),
   },
   {
     name: 'api-server',
     title: 'The harms of a wire between controller and API server, at every moment of an upgrade',
     files: ['test/cluster/chaos.test.ts'],
-    env: large,
     headline: { cases: /^cases /, 'starts while partitioned': /^starts while/, 'wrong ends': /^wrong ends/ },
-    seconds: 90,
+    seconds: 40,
+    large: nightly(100),
+  },
+  {
+    name: 'crash',
+    title: 'The real process, killed with SIGKILL at each write and each command, and restarted in six ways',
+    files: ['test/crash/kill.test.ts', 'test/crash/kill-again.test.ts'],
+    headline: { points: /^points /, kills: /^kills /, violations: /^violations/ },
+    seconds: 60,
+    large: everyPoint(180),
+  },
+  {
+    name: 'stops',
+    title: 'HALT, Pause, Abort and SIGTERM at each write and each command of the real process',
+    files: ['test/crash/stops.test.ts'],
+    headline: { stops: /^stops$/, 'at the most until nothing starts': /^worst HALT latency$/ },
+    seconds: 20,
+    large: everyPoint(45),
+  },
+  {
+    name: 'power-cut',
+    title: 'A power cut at every flush and every command: only what was flushed is left',
+    files: ['test/stores/power-cut.test.ts'],
+    headline: {
+      cuts: /^cut points/,
+      'effects without a durable intent': /^effects without a durable intent in /,
+    },
+    seconds: 10,
+    large: nightly(25),
+  },
+  {
+    name: 'disk-full',
+    title: 'The disk of the state, full at each write',
+    files: ['test/crash/disk-full.test.ts'],
+    headline: { 'full disks': /^full disks$/, 'starts without intent or lost verdicts': /^starts without/ },
+    seconds: 15,
+    large: everyPoint(30),
+  },
+  {
+    name: 'pause',
+    title: 'The real process, stopped as by SIGSTOP until all its timers are late, and woken',
+    files: ['test/crash/pause.test.ts'],
+    headline: { pauses: /^pauses /, 'double starts or wrong verdicts': /^double starts/ },
+    seconds: 20,
+    large: everyPoint(45),
+  },
+  {
+    name: 'cluster-kills',
+    title: 'The leader of a cluster, killed or stopped at each write and each command',
+    files: ['test/cluster/kill.test.ts'],
+    headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
+    seconds: 40,
+    large: everyPoint(90),
   },
   {
     name: 'hostile',
@@ -108,7 +114,7 @@ export const suites: readonly Suite[] = [
       'test/cluster/secrets-nowhere.test.ts',
     ],
     headline: { 'behaviours survived': /behaviours .*survived$/, 'wrong Secrets': /^Secrets of/ },
-    seconds: 60,
+    seconds: 50,
   },
   {
     name: 'bad-inputs',
@@ -122,7 +128,16 @@ export const suites: readonly Suite[] = [
     title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
     script: 'bugs',
     headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
-    seconds: 240,
+    seconds: 220,
+  },
+  {
+    name: 'cluster-simulation',
+    title:
+      'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
+    files: ['test/simulation/cluster.test.ts'],
+    headline: { worlds: /^worlds$/, violations: /^violations$/ },
+    seconds: 30,
+    large: { env: { REFLASH_SEEDS: '1000' }, seconds: 60 },
   },
   {
     name: 'simulation',
@@ -134,24 +149,15 @@ export const suites: readonly Suite[] = [
       violations: /^violations$/,
       'situations met': /^situations met$/,
     },
-    seconds: 60,
+    seconds: 220,
     weight: 5,
-  },
-  {
-    name: 'cluster-simulation',
-    title:
-      'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
-    files: ['test/simulation/cluster.test.ts'],
-    env: { REFLASH_SEEDS: '1000' },
-    headline: { worlds: /^worlds$/, violations: /^violations$/ },
-    seconds: 60,
   },
   {
     name: 'files',
     title: 'State files with bits flipped, pages swapped and rows lost',
     files: ['test/stores/damaged-files.test.ts', 'test/stores/corruption.test.ts'],
     headline: { 'damaged files': /^files damaged$/ },
-    seconds: 20,
+    seconds: 15,
     weight: 1,
   },
   {
@@ -159,7 +165,7 @@ export const suites: readonly Suite[] = [
     title: 'Four to sixteen starters at once on real busybox, with hostile arguments',
     files: ['test/upgraders/guard-rounds.test.ts'],
     headline: { rounds: /^rounds of /, 'with other than one start': /^rounds with / },
-    seconds: 20,
+    seconds: 10,
     weight: 1,
   },
   {
@@ -177,7 +183,7 @@ export const suites: readonly Suite[] = [
       'pieces of evidence judged': /evidence judged$/,
       'open crashes': /: open crashes$/,
     },
-    seconds: 30,
+    seconds: 25,
     weight: 2,
   },
   {
@@ -185,22 +191,14 @@ export const suites: readonly Suite[] = [
     title: 'Small changes to the kernel, one at a time: a sample of all of them',
     script: 'mutation',
     headline: { mutants: /^mutants$/, killed: /^killed$/, score: /^(?:mutation )?score/ },
-    seconds: 20,
+    seconds: 15,
     weight: 2,
   },
 ]
 
-/** How a shell runs a suite alone, at the size that it has under `npm run nightly`. */
-export function commandOf(suite: Suite, playSeconds?: number): string {
-  const settings = Object.entries(environmentOf(suite, playSeconds)).map(
-    ([name, value]) => `${name}=${value}`,
-  )
+/** How a shell runs a suite alone, with these settings. */
+export function commandOf(suite: Suite, env: Readonly<Record<string, string>>): string {
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`)
   const command = 'files' in suite ? `npx vitest run ${suite.files.join(' ')}` : `npm run ${suite.script}`
   return [...settings, command].join(' ')
 }
-
-/** What a suite is told of its size. */
-export const environmentOf = (suite: Suite, playSeconds?: number): Record<string, string> => ({
-  ...suite.env,
-  ...(playSeconds === undefined ? {} : { REFLASH_SECONDS: String(playSeconds) }),
-})
