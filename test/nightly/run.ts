@@ -12,7 +12,8 @@ import { suites, type Suite } from './suites.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-const help = `Runs the suites of the proof programme at their large sizes, says what it is at, and prints their figures.
+const help = `Runs the suites of the proof programme, each at its large size where the time allows, says what it is at, and prints what
+they have found.
 
 Usage: npm run nightly -- [--minutes N] [-o table|json] [SUITE...]
 
