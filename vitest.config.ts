@@ -15,5 +15,7 @@ export default defineConfig({
     // Real routers and processes stand behind some suites; a hang there must end with a name, not with the job.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Tests that run beside each other wait more than they work.
+    maxConcurrency: 16,
   },
 })

@@ -9,10 +9,12 @@ import { systemRandom } from './adapters/clock/random.ts'
 import { systemClock } from './adapters/clock/system-clock.ts'
 import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/diagnostic.ts'
 import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
+import { checkConflicts } from './adapters/files/check-conflicts.ts'
 import { checkImageFiles, checkReferences } from './adapters/files/check-references.ts'
 import { readMountedSecrets } from './adapters/files/mounted-secret.ts'
 import { createSecrets } from './adapters/files/secrets.ts'
 import { inspectImage } from './adapters/images/inspect-image.ts'
+import { imageUrl } from './adapters/images/http-client.ts'
 import { createImageStore } from './adapters/images/image-store.ts'
 import { createMemoryRecords } from './adapters/memory/record-store.ts'
 import { createMemoryStore } from './adapters/memory/resource-store.ts'
@@ -20,6 +22,7 @@ import { countConnects } from './adapters/metrics/counted-connector.ts'
 import { createLogSink } from './adapters/log/pino-sink.ts'
 import { stateBytes } from './adapters/sqlite/state-size.ts'
 import { openState, readState } from './adapters/sqlite/state.ts'
+import { privateKeyProblem } from './adapters/ssh/authentication.ts'
 import { createSshConnector } from './adapters/ssh/connector.ts'
 import { info, loadUpgraders, openMetrics, startApi, warn } from './compose.ts'
 import { defaults, readConfig, type RunConfig } from './config.ts'
@@ -390,10 +393,12 @@ export async function validateDirectory(
   const revision: Revision = await openDirectory(directory, { clock: systemClock }).readOnce(signal)
   const found = [
     ...revision.problems,
-    ...checkReferences(revision, await readMountedSecrets(folders.secrets)),
+    ...checkReferences(revision, await readMountedSecrets(folders.secrets), privateKeyProblem),
+    ...checkConflicts(revision),
     ...(await checkImageFiles(revision, {
       imagesFolder: folders.images,
       inspect: (path) => inspectImage(path, readMetadata),
+      checkUrl: (url) => void imageUrl(url, true),
     })),
   ].toSorted(byPlace)
   return {

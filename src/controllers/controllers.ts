@@ -66,6 +66,7 @@ export function createControllers(
   metrics: Metrics = noMetrics,
 ): Controllers {
   const { fleet, events } = ports
+  let isStopping = false
   const onError = (controller: string) => (key: string, error: unknown) =>
     events.emit({ type: 'Bug', controller, key, error })
   const queueOf = (
@@ -83,13 +84,16 @@ export function createControllers(
       observer: observeQueue({ name, concurrency: workers }, metrics, ports.clock),
     })
 
+  const reconcileOne: Parameters<typeof standAside>[0] = (key, _, signal, onWritten) =>
+    reconcileOperation(key, ports, signal, { onWritten, isStopping: () => isStopping })
+
   const queues = {
     Category: queueOf('category', 1, reconcileCategory),
     Build: queueOf('build', 1, reconcileBuild),
     FirmwareImage: queueOf('image', concurrency.images, reconcileImage),
     Device: queueOf('device', concurrency.devices, reconcileDevice),
     UpgradePolicy: queueOf('policy', 1, writePolicyStatus),
-    UpgradeOperation: queueOf('operation', concurrency.operations, standAside(reconcileOperation)),
+    UpgradeOperation: queueOf('operation', concurrency.operations, standAside(reconcileOne)),
   } satisfies Record<Kind, WorkQueue>
   const rollouts = queueOf('rollout', 1, reconcileRollout)
   const assessments = queueOf('assessment', 1, (category) => assessCategory(keyString(category)))
@@ -242,6 +246,7 @@ export function createControllers(
     for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
     const stopListening = fleet.onChange(onChange)
     await stopped
+    isStopping = true
     stopListening()
     // Who has lost the lead ends before the next one begins: nothing is drained then.
     const drainMs = signal.reason instanceof ReflashError ? 0 : stopDrainMs

@@ -15,8 +15,9 @@ import { byPriority, type SharedLimits, type Subject } from '../core/admit.ts'
 import { assess, type Assessment } from '../core/assess.ts'
 import { getCondition } from '../core/conditions.ts'
 import { hasCode } from '../core/errors.ts'
+import { endpoint } from '../core/endpoint.ts'
 import { keyOf, keyString } from '../core/keys.ts'
-import { holdsSlot, isFinished, waitsForTurn } from '../core/operation.ts'
+import { holdsSlot, isFinished, isFlashing, phaseOf, waitsForTurn } from '../core/operation.ts'
 import type { BuildWithImages } from '../core/match.ts'
 import { matchesSelector } from '../core/selector.ts'
 import { nextStartAt } from '../core/start-rate.ts'
@@ -96,6 +97,8 @@ export class Fleet {
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
   readonly #wanted = new Set<string>()
+  /** Since when each flash under way is known, by the clock that nobody sets. */
+  readonly #flashingSince = new Map<string, number>()
   readonly #writtenAt = new WeakMap<AnyResource, number>()
   readonly #candidates = new Map<string, Candidates>()
   /** Per category, until a build, an image or a policy changes: devices are judged in thousands, these change rarely. */
@@ -169,9 +172,12 @@ export class Fleet {
     }
     if (object.kind === 'Device') {
       if (type === 'Deleted') this.#forget(id)
-      else this.reassess(id)
+      else this.#judge(id, object)
     }
-    if (object.kind === 'UpgradeOperation') this.reassess(deviceKeyOf(object))
+    if (object.kind === 'UpgradeOperation') {
+      if (type === 'Deleted') this.#flashingSince.delete(id)
+      this.#judgeDeviceOf(object)
+    }
     for (const listener of this.#listeners) {
       listener({ type, object, ...(before ? { before } : {}) })
     }
@@ -269,6 +275,8 @@ export class Fleet {
   #countOperation(operation: UpgradeOperation): void {
     const id = keyString(keyOf(operation))
     if (!isFinished(operation)) this.#unfinished.set(id, operation)
+    if (!isFlashing(phaseOf(operation))) this.#flashingSince.delete(id)
+    else if (!this.#flashingSince.has(id)) this.#flashingSince.set(id, this.#clock.monotonic())
     if (holdsSlot(operation)) this.reserveSlot(operation)
     const policy = policyKeyOf(operation)
     if (waitsForTurn(operation)) this.#ready.put(policy, operation)
@@ -457,6 +465,12 @@ export class Fleet {
   sinceWritten = (object: AnyResource): number =>
     this.#clock.monotonic() - (this.#writtenAt.get(object) ?? -Infinity)
 
+  /** How long the flash of an operation has been watched here, in ms; 0 where none is under way. */
+  flashWatchedMs(operation: UpgradeOperation): number {
+    const since = this.#flashingSince.get(keyString(keyOf(operation)))
+    return since === undefined ? 0 : this.#clock.monotonic() - since
+  }
+
   /** Asks a device at its next turn, whatever the time that was agreed on. */
   wantProbe = (device: string): unknown => this.#wanted.add(device)
   isProbeWanted = (device: string): boolean => this.#wanted.has(device)
@@ -469,13 +483,20 @@ export class Fleet {
 
   /** Judges a device as it is about to be written. */
   overlay(device: Device): void {
-    this.reassess(keyString(keyOf(device)), device)
+    this.#judge(keyString(keyOf(device)), device)
   }
 
-  /** Judges a device again, and moves its share of the counts. Returns whether anything visible changed. */
-  reassess(id: string, as?: Device): boolean {
-    const device = as ?? (this.#objects.get('Device')!.get(id) as Device | undefined)
+  /** Judges a device again. Returns whether anything visible changed. */
+  reassess(id: string): boolean {
+    const device = this.#objects.get('Device')!.get(id) as Device | undefined
     if (!device) return false
+    const before = this.#assessments.get(id)
+    const after = this.#judge(id, device)
+    return !before || visible(before) !== visible(after)
+  }
+
+  /** Judges a device, and moves its share of the counts. */
+  #judge(id: string, device: Device): Assessment {
     const before = this.#assessments.get(id)
     const after = assess(this.subject(device))
     this.#turns += 1
@@ -493,7 +514,13 @@ export class Fleet {
       if (!candidates) this.#candidates.set(policy, (candidates = createCandidates()))
       candidates.add(id, after.candidate!.revision)
     }
-    return !before || visible(before) !== visible(after)
+    return after
+  }
+
+  #judgeDeviceOf(operation: UpgradeOperation): void {
+    const id = deviceKeyOf(operation)
+    const device = this.#objects.get('Device')!.get(id) as Device | undefined
+    if (device) this.#judge(id, device)
   }
 
   #forget(id: string): void {
@@ -519,9 +546,6 @@ export class Fleet {
 
 const visible = ({ running, desired, owner, onTarget, blocked, candidate }: Assessment): string =>
   JSON.stringify([running, desired, owner, onTarget, blocked, candidate])
-
-const endpoint = (device: Device, address: string): string =>
-  `${device.metadata.namespace}/${address.toLowerCase()}:${device.spec.port}`
 
 /** One start of one operation. */
 export type StartId = string

@@ -86,6 +86,8 @@ export async function openGovernor(options: {
     async stop() {
       const halted = await brake.halted()
       if (halted !== undefined) return { reason: 'Halted', message: halted }
+      // Before each step of each operation this is asked.
+      if (losses.size < settings.maxLostPerDay) return undefined
       const [oldest] = [...counts()].filter(([, count]) => isLatched(count)).toSorted(byDate)
       if (!oldest) return undefined
       const [date, count] = oldest

@@ -72,6 +72,7 @@ export function observe(
     from: device ? factsOf(device) : {},
     identity: device?.status.identity,
     settings: policy?.spec ?? defaultPolicySettings,
+    watchedMs: fleet.flashWatchedMs(operation),
     answeredSinceLost: isLost(operation) && hasAnswered(operation, device, ports.clock.now()),
     random01: ports.random(),
   }

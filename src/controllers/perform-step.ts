@@ -279,7 +279,8 @@ async function knock(run: OperationRun, ports: Ports): Promise<Outcome> {
 /** Reads what the device is now, over a new connection. */
 async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
   const device = run.device()
-  if (!device) return { kind: 'LookFailed', message: 'its device was removed' }
+  if (!device) return { kind: 'LookFailed', message: 'its device was removed', tookMs: 0 }
+  const before = ports.clock.monotonic()
   const settings = settingsOf(operationOf(run), ports)
   try {
     await run.session?.close()
@@ -296,7 +297,7 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
     return { kind: 'Looked', probe: facts, log }
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
-    return { kind: 'LookFailed', message: messageOf(error) }
+    return { kind: 'LookFailed', message: messageOf(error), tookMs: ports.clock.monotonic() - before }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
+import type { Build, FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
 import { folderAnnotation, sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
@@ -27,11 +27,19 @@ export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal
   if (image.status.observedGeneration !== image.metadata.generation) {
     image = await ports.store.saveStatus({ ...image, status: loading(image, ports) })
   }
-  const { readiness, stored, again } = await load(image, ports, signal)
-  const status = statusOf(image, { readiness, stored }, ports)
-  if (!sameValue(status, image.status)) await ports.store.saveStatus({ ...image, status })
-  return { after: again }
+  const { namespace } = image.metadata
+  const fetched = await fetchFile(image, ports, signal)
+  const build = ports.fleet.get('Build', { namespace, name: image.spec.buildRef.name })
+  const last = judgements.get(image)
+  if (last && last.fetched === fetched && last.build === build) return { after: recheckMs }
+  const status = statusOf(image, readinessOf(image, fetched, build), fetched, ports)
+  if (sameValue(status, image.status)) judgements.set(image, { fetched, build })
+  else await ports.store.saveStatus({ ...image, status })
+  return { after: fetched instanceof ReflashError && fetched.recoverable ? retryMs : recheckMs }
 }
+
+/** What the status of an image, as it is, was made of: where file and build are still the same, it is right. */
+const judgements = new WeakMap<FirmwareImage, { fetched: Fetched; build: Build | undefined }>()
 
 /** While an operation in flight needs the file, it stays. */
 const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
@@ -46,19 +54,15 @@ type Readiness =
   | { ready: true; boards: readonly string[] }
   | { ready: false; reason: string; message: string }
 
-interface Loaded {
-  readiness: Readiness
-  stored: StoredImage | undefined
-  again: number
-}
+/** The file, or why there is none. */
+type Fetched = StoredImage | ReflashError
 
-async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Loaded> {
-  const { source, sha256, buildRef } = image.spec
-  const { namespace } = image.metadata
+async function fetchFile(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Fetched> {
+  const { source, sha256 } = image.spec
   const folder = image.metadata.annotations?.[folderAnnotation]
   const manifestFolder = folder === undefined ? undefined : ports.settings.folderOf?.(folder)
   try {
-    const stored = await ports.images.fetch(
+    return await ports.images.fetch(
       {
         ...(manifestFolder === undefined ? {} : { manifestFolder }),
         ...(source.path === undefined ? {} : { path: source.path }),
@@ -67,24 +71,17 @@ async function load(image: FirmwareImage, ports: Ports, signal: AbortSignal): Pr
       },
       signal,
     )
-    const build = ports.fleet.get('Build', { namespace, name: buildRef.name })
-    if (!build) {
-      return {
-        readiness: { ready: false, reason: 'NotFound', message: `build ${buildRef.name} does not exist` },
-        stored,
-        again: recheckMs,
-      }
-    }
-    return {
-      readiness: imageReadiness({ image: image.spec, build: build.spec }, stored),
-      stored,
-      again: recheckMs,
-    }
   } catch (error) {
-    if (!(error instanceof ReflashError)) throw error
-    const readiness: Readiness = { ready: false, reason: error.code, message: messageOf(error) }
-    return { readiness, stored: undefined, again: error.recoverable ? retryMs : recheckMs }
+    if (error instanceof ReflashError) return error
+    throw error
   }
+}
+
+function readinessOf({ spec }: FirmwareImage, fetched: Fetched, build: Build | undefined): Readiness {
+  if (fetched instanceof ReflashError)
+    return { ready: false, reason: fetched.code, message: messageOf(fetched) }
+  if (build) return imageReadiness({ image: spec, build: build.spec }, fetched)
+  return { ready: false, reason: 'NotFound', message: `build ${spec.buildRef.name} does not exist` }
 }
 
 const loading = (image: FirmwareImage, { clock }: Ports): FirmwareImageStatus => {
@@ -105,7 +102,8 @@ const loading = (image: FirmwareImage, { clock }: Ports): FirmwareImageStatus =>
 
 function statusOf(
   image: FirmwareImage,
-  { readiness, stored }: Pick<Loaded, 'readiness' | 'stored'>,
+  readiness: Readiness,
+  fetched: Fetched,
   { clock }: Ports,
 ): FirmwareImageStatus {
   const now = clock.now()
@@ -125,6 +123,7 @@ function statusOf(
   }
   const sourceError = sourceErrorOf(image)
   if (sourceError) set('Stalled', 'True', 'Invalid', sourceError)
+  const stored = fetched instanceof ReflashError ? undefined : fetched
   const metadata = stored?.metadata
   return {
     observedGeneration,

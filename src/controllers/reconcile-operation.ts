@@ -23,19 +23,25 @@ const coalesceMs = 1000
 /** Where writes are dear: how often it is written what is seen of a device that reboots. */
 const rebootWordsMs = 30_000
 
+export interface Turn {
+  /** Hears the version of each save. */
+  onWritten: (version: string) => void
+  /** Whether the process is to end: a flash goes on being watched until it does, and nothing else gets any further. */
+  isStopping: () => boolean
+}
+
 /**
  * Takes one operation as far as it goes without waiting: look, decide, write the intent, act. The save is the fence: it
  * carries the version that was read, so of two controllers one gets a conflict before it touches the device.
- * `onWritten` hears the version of each save.
  * @throws ReflashError `Conflict` when another controller works on it.
  */
 export async function reconcileOperation(
   key: Key,
   ports: Ports,
   signal: AbortSignal,
-  onWritten: (version: string) => void = () => {},
+  turn: Turn,
 ): Promise<Requeue> {
-  const run = openRun(key, ports, signal, onWritten)
+  const run = openRun(key, ports, signal, turn.onWritten)
   try {
     await holdUntilSettled(run, ports)
     let outcome: Outcome | undefined
@@ -45,6 +51,7 @@ export async function reconcileOperation(
       const operation = run.current()
       if (!operation) return done
       if (isSettled(operation)) return await settle(operation, ports)
+      if (turn.isStopping() && isBeforeFlash(operation)) return await putOff(run, ports)
       const { heldStart } = run
       const world = observe(operation, ports, {
         stop,
@@ -75,6 +82,15 @@ export async function reconcileOperation(
   } finally {
     await run.close()
   }
+}
+
+const isBeforeFlash = (operation: UpgradeOperation): boolean =>
+  !isFinished(operation) && !isFlashing(phaseOf(operation))
+
+/** Leaves the rest to the next process, and the device as it would be without this one. */
+async function putOff(run: OperationRun, ports: Ports): Promise<Requeue> {
+  await putBackAtExit(run, ports)
+  return { after: 0 }
 }
 
 /** One that a person made is not gone either before its flash has ended. */

@@ -1,5 +1,7 @@
 import { kinds } from '../api/kinds.ts'
+import { formatPath } from '../api/problem.ts'
 import type { Key, Kind, Manifest } from '../api/resources.ts'
+import { changeProblems } from '../api/validate.ts'
 import { folderAnnotation, sourceAnnotation, sourceErrorAnnotation } from '../core/annotations.ts'
 import { keyOf } from '../core/keys.ts'
 import { sameValue } from '../core/same-value.ts'
@@ -21,8 +23,8 @@ export interface DeclaredRevision {
   label?: string
   /** By kind, namespace and name. */
   objects: ReadonlyMap<string, Declared>
-  /** Declared in a form that cannot be accepted: neither taken up nor removed. */
-  spoiled: ReadonlySet<string>
+  /** Declared in a form that cannot be accepted, and why: neither taken up nor removed. */
+  spoiled: ReadonlyMap<string, string>
   /** Some file could not be read: what is not declared may still be wanted. */
   incomplete: boolean
   /** The directory is gone or empty. */
@@ -52,7 +54,7 @@ export function createDirectorySync(store: DeclaredStore, events: EventSink): Di
   let applied: Map<string, Declared> | undefined
   let inForce: DeclaredRevision | undefined
   // Left alone while its file cannot be accepted; it goes when the file goes.
-  let spoiled = new Set<string>()
+  let spoiled: ReadonlySet<string> = new Set()
 
   async function take(revision: DeclaredRevision): Promise<void> {
     if (revision.vanished) {
@@ -66,6 +68,7 @@ export function createDirectorySync(store: DeclaredStore, events: EventSink): Di
       if (!isSame(applied?.get(id), declared)) await applyOne(id, marked(declared))
       next.set(id, declared)
     }
+    for (const [id, because] of revision.spoiled) if (!next.has(id)) await markStored(id, because)
     const gone = applied
       ? [...new Set([...applied.keys(), ...spoiled])].filter((id) => isAbsent(revision, id)).map(parseId)
       : await undeclaredIn(revision)
@@ -78,7 +81,7 @@ export function createDirectorySync(store: DeclaredStore, events: EventSink): Di
     warnOfManyDevices(gone, revision)
     for (const { kind, key } of gone) if (await isDeclaredOne(kind, key)) await store.delete(kind, key)
     applied = next
-    spoiled = new Set(revision.spoiled)
+    spoiled = new Set(revision.spoiled.keys())
   }
 
   async function applyOne(id: string, manifest: Manifest): Promise<void> {
@@ -95,8 +98,21 @@ export function createDirectorySync(store: DeclaredStore, events: EventSink): Di
         })
         return
       }
+      const [change] = stored ? changeProblems(stored, manifest) : []
+      if (change) return markStored(id, `${formatPath(change.path)}: ${change.message}`)
     }
     await store.apply(manifest)
+  }
+
+  /** What an earlier run took up stays, and says why its file does not count now. */
+  async function markStored(id: string, because: string): Promise<void> {
+    const { kind, key } = parseId(id)
+    if (!kindOrder.has(kind)) return
+    const stored = await store.get(kind, key)
+    if (stored?.metadata.annotations?.[sourceAnnotation] === undefined) return
+    const { apiVersion, metadata, spec } = stored
+    const annotations = { ...metadata.annotations, [sourceErrorAnnotation]: because.slice(0, 1000) }
+    await store.apply({ apiVersion, kind, metadata: { ...metadata, annotations }, spec } as Manifest)
   }
 
   /** A policy's operation may have the name of one that a file declared in vain. */

@@ -90,12 +90,14 @@ function failureOf(error: unknown, signal: AbortSignal): TurnResult {
 
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const { name, clock, random, process, onError, observer } = options
-  const workers = new PQueue({ concurrency: options.concurrency })
+  const pool = new PQueue({ concurrency: options.concurrency })
   const items = new Map<string, Item>()
   const due = createHeap<Item>((a, b) =>
     a.priority === b.priority ? a.order < b.order : a.priority > b.priority,
   )
   const waiting = createSchedule<Item>(clock, makeDue)
+  /** Of `pool`, under way or about to be. */
+  let workers = 0
   let working = 0
   let orders = 0
   let stopped: DOMException | undefined
@@ -110,7 +112,9 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     item.order = orders++
     due.add(item)
     observer?.due()
-    void workers.add(workOnFirst)
+    if (workers === options.concurrency) return
+    workers += 1
+    void pool.add(work)
   }
 
   function place(item: Item): void {
@@ -119,11 +123,14 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     waiting.add(item)
   }
 
-  /** One worker's turn: whichever key comes first by now, a microtask after it was added at the earliest. */
-  async function workOnFirst(): Promise<void> {
+  /** One worker: takes whichever key comes first by now, a microtask after it was added at the earliest, until none is due. */
+  async function work(): Promise<void> {
     await Promise.resolve()
-    const item = due.first()
-    if (!item) return
+    for (let item = due.first(); item; item = due.first()) await workOn(item)
+    workers -= 1
+  }
+
+  async function workOn(item: Item): Promise<void> {
     due.remove(item)
     item.state = 'Working'
     item.turn = new AbortController()
@@ -197,7 +204,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     depth: () => due.size() + working,
     size: () => items.size,
     nextReadyAt: () => waiting.nextReadyAt(),
-    idle: () => workers.onIdle(),
+    idle: () => pool.onIdle(),
     async stop({ drainMs }) {
       stopped ??= new DOMException('the work queue was stopped', 'AbortError')
       waiting.clear()
@@ -207,7 +214,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
       const cancel = clock.after(drainMs, () => {
         for (const { turn: running } of items.values()) running?.abort(reason)
       })
-      await workers.onIdle()
+      await pool.onIdle()
       cancel()
     },
   }

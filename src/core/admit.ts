@@ -84,8 +84,13 @@ const no = (reason: BlockedReason, message: string, until?: number): Blocked => 
   ...(until === undefined ? {} : { until: toTime(until) }),
 })
 
+interface Ranked {
+  metadata: { name: string }
+  spec: { priority: number }
+}
+
 /** Orders policies that select a device: the first owns it, unless the second has the same priority. */
-export const byPriority = (a: UpgradePolicy, b: UpgradePolicy): number =>
+export const byPriority = (a: Ranked, b: Ranked): number =>
   b.spec.priority - a.spec.priority || (a.metadata.name < b.metadata.name ? -1 : 1)
 
 /** The policy that owns a device; undefined where none selects it or two of equal priority do. */
@@ -111,11 +116,23 @@ interface UpgradeStem {
   stem: string
 }
 
+/** Revisions by their only image: every device of a build has the same, and asks for it at each judgement. */
+const revisions = new WeakMap<FirmwareImage, { of: string; revision: string }>()
+
+function revisionWith(build: string, image: FirmwareImage, sha256: string): string {
+  const of = `${build} ${sha256}`
+  const known = revisions.get(image)
+  if (known?.of === of) return known.revision
+  const revision = revisionOf(build, [sha256])
+  revisions.set(image, { of, revision })
+  return revision
+}
+
 /** Made from its build, its image, and the policy's retry token. */
 export function upgradeStem(subject: Subject): UpgradeStem | undefined {
   const image = chosenImage(subject)
   if (!image?.status.sha256 || !subject.target) return undefined
-  const revision = revisionOf(subject.target.build.metadata.name, [image.status.sha256])
+  const revision = revisionWith(subject.target.build.metadata.name, image, image.status.sha256)
   const token = subject.policies[0]?.spec.retryToken ?? ''
   return { revision, stem: operationStem(subject.device.metadata.name, revision, token) }
 }
@@ -397,7 +414,8 @@ function checkOthers({ device, request, operations }: Subject): Blocked | undefi
 
 function checkMarker(subject: Subject, { upgrade }: Asked): Blocked | undefined {
   const { lastFlash, bootId } = subject.device.status
-  if (!lastFlash) return undefined
+  // On its target it has not fallen back: somebody else has flashed it under the same name.
+  if (!lastFlash || runsBuild(subject.device.status, subject.target!)) return undefined
   const nameOrStem = subject.request?.metadata.name ?? upgrade?.stem
   return markerFellBack(lastFlash, bootId, nameOrStem)
     ? no(

@@ -4,6 +4,8 @@ const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000
 
 /** Milliseconds of a duration such as `1h30m` or `250ms`. @throws ReflashError `Invalid`. */
 export function parseDuration(text: string): number {
+  const [, only, itsUnit] = /^([0-9]{1,7})(ms|s|m|h|d)$/.exec(text) ?? []
+  if (itsUnit !== undefined) return Number(only) * unitMs[itsUnit]!
   if (!/^([0-9]+(ms|s|m|h|d))+$/.test(text)) {
     throw new ReflashError('Invalid', `"${text}" is no duration; expected something like 90s, 15m or 1h30m`)
   }

@@ -1,4 +1,5 @@
 import { ReflashError } from './errors.ts'
+import { quoted } from './printable.ts'
 
 export type Operator = '==' | '!=' | '<=' | '>=' | '<' | '>'
 export type Operand = { type: 'path'; steps: Step[] } | { type: 'value'; value: unknown }
@@ -18,6 +19,8 @@ export type Part =
   | { type: 'range'; steps: Step[]; body: Part[] }
 
 const maxCharacters = 4096
+/** Of an expression, in a message about it. */
+const maxShown = 500
 /** Ranges, brackets and filters within each other. */
 const maxNesting = 8
 
@@ -39,7 +42,7 @@ type Reader = ReturnType<typeof createReader>
 function createReader(text: string) {
   let at = 0
   const error = (what: string, position = at): ReflashError =>
-    new ReflashError('Invalid', `JSONPath: ${what} at character ${position + 1} of ${JSON.stringify(text)}`)
+    new ReflashError('Invalid', `JSONPath: ${what} at character ${position + 1} of ${quoted(text, maxShown)}`)
   if (text.length > maxCharacters)
     throw new ReflashError('Invalid', `JSONPath: longer than ${maxCharacters} characters`)
   return {
@@ -174,11 +177,17 @@ function readFilter(reader: Reader, nesting: number): Step {
   return { type: 'filter', left, comparison }
 }
 
+const words = new Map<string, unknown>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+])
+
 function readOperand(reader: Reader, nesting: number): Operand {
   if (reader.sees('"') || reader.sees("'")) return { type: 'value', value: readQuoted(reader) }
   const literal = reader.match(/(?:true|false|null|[+-]?\d+(?:\.\d+)?)(?![\w.])/y)
   if (literal !== undefined)
-    return { type: 'value', value: JSON.parse(literal.replace(/^\+/, '')) as unknown }
+    return { type: 'value', value: words.has(literal) ? words.get(literal) : Number(literal) }
   if (!reader.sees('@') && !reader.sees('.') && !reader.sees('['))
     throw reader.error('expected @, a number or a quoted text')
   return { type: 'path', steps: readSteps(reader, nesting + 1) }

@@ -78,7 +78,7 @@ export type Outcome =
   | { kind: 'Start'; result: StartResult }
   | { kind: 'Knocked'; answered: boolean; tookMs: number }
   | { kind: 'Looked'; probe: Probe; log: readonly string[] }
-  | { kind: 'LookFailed'; message: string }
+  | { kind: 'LookFailed'; message: string; tookMs: number }
 
 /** Everything that decides the next step of one operation, read fresh. */
 export interface OperationWorld {
@@ -97,6 +97,8 @@ export interface OperationWorld {
   from: NonNullable<UpgradeOperationStatus['from']>
   identity: string | undefined
   settings: Pick<UpgradePolicySpec, 'retry' | 'offline' | 'timeouts'>
+  /** How long this process has watched the flash, by a clock that nobody sets; 0 where there is none. */
+  watchedMs: number
   /** The device was probed after this operation was given up as Lost. */
   answeredSinceLost: boolean
   /** A random number in [0, 1), for jitter. */
@@ -455,7 +457,7 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
     return { status: { ...operation.status }, act: { kind: 'Look' }, durable: false }
   }
   if (!outcome) return lookFirst(operation, now)
-  if (isOverdue(operation, world, now)) {
+  if (isOverdue(world)) {
     const last = outcome.kind === 'LookFailed' ? `; last: ${outcome.message}` : ''
     const step = giveUp(
       operation,
@@ -467,7 +469,7 @@ function watchFlash(operation: UpgradeOperation, world: OperationWorld, now: num
   const seen = change(operation, now, seenFrom(operation, outcome))
   // From one knock to the next: one that nobody answers takes as long as its limit.
   const tookMs = outcome.kind === 'Knocked' ? outcome.tookMs : 0
-  const ms = Math.max(knockGapMs, knockAfterMs(operation, world, now) - tookMs)
+  const ms = Math.max(knockGapMs, knockAfterMs(world) - tookMs)
   return { status: seen, act: { kind: 'Wait', ms }, durable: false }
 }
 
@@ -489,12 +491,19 @@ function lookFirst(operation: UpgradeOperation, now: number): Step {
 /** How much longer a device whose start was confirmed is not worth a knock, in ms. */
 function goingDownForMs({ status }: UpgradeOperation, now: number): number {
   const since = status.phase === 'Rebooting' ? status.times?.Rebooting : undefined
-  // No wait is longer: the wall clock may have been set back.
-  return since === undefined ? 0 : Math.min(goingDownMs, toMs(since) + goingDownMs - now)
+  const leftMs = since === undefined ? 0 : toMs(since) + goingDownMs - now
+  // No wait is that long: the wall clock was set back, and would have to catch up before anybody knocks.
+  return leftMs > goingDownMs ? 0 : leftMs
 }
 
-const isOverdue = (operation: UpgradeOperation, world: OperationWorld, now: number): boolean =>
-  now - flashedAt(operation, now) >= parseDuration(world.settings.timeouts.reboot)
+/**
+ * Whether the device was due when it was last asked. A process that was away, or stood still while it asked, has not
+ * seen it fail to come back, and a wall clock that was set on proves nothing at all.
+ */
+function isOverdue({ watchedMs, outcome, settings }: OperationWorld): boolean {
+  const sinceAskedMs = outcome && 'tookMs' in outcome ? outcome.tookMs : 0
+  return watchedMs - sinceAskedMs >= parseDuration(settings.timeouts.reboot)
+}
 
 /** Lost: it frees its slot and its device, and is corrected when the device is seen again as it should be. */
 const giveUp = (operation: UpgradeOperation, now: number, why: string): Step => ({
@@ -508,12 +517,9 @@ const giveUp = (operation: UpgradeOperation, now: number, why: string): Step => 
   durable: true,
 })
 
-const flashedAt = (operation: UpgradeOperation, now: number): number =>
-  operation.status.times?.Flashing ? toMs(operation.status.times.Flashing) : now
-
-function knockAfterMs(operation: UpgradeOperation, world: OperationWorld, now: number): number {
-  const fast = parseDuration(world.settings.timeouts.reconnectRetry)
-  return now - flashedAt(operation, now) < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
+function knockAfterMs({ watchedMs, settings }: OperationWorld): number {
+  const fast = parseDuration(settings.timeouts.reconnectRetry)
+  return watchedMs < fastKnockMs ? fast : Math.max(fast, slowKnockMs)
 }
 
 function afterStart(
@@ -589,12 +595,12 @@ function afterLook(
 function lookOn(operation: UpgradeOperation, world: OperationWorld, now: number, against?: string): Step {
   // Once it is Lost, every answer to a probe makes it look again.
   if (isLost(operation)) return { status: { ...operation.status }, act: { kind: 'Wait' }, durable: false }
-  if (against !== undefined && isOverdue(operation, world, now)) {
+  if (against !== undefined && isOverdue(world)) {
     return giveUp(operation, now, `${against}, ${world.settings.timeouts.reboot} after the flash was started`)
   }
   const status =
     against === undefined ? { ...operation.status } : change(operation, now, { message: against })
-  return { status, act: { kind: 'Wait', ms: knockAfterMs(operation, world, now) }, durable: false }
+  return { status, act: { kind: 'Wait', ms: knockAfterMs(world) }, durable: false }
 }
 
 /** The old system answers: it is on its way down, or the start came to nothing, which only its own uptime can prove. */

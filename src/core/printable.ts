@@ -10,7 +10,16 @@ const escape = (character: string): string => {
  * written as \xNN or \uNNNN, and what is cut off as "...".
  */
 export const printable = (text: string, maxLength: number): string => {
-  const escaped = text.slice(0, maxLength + 1).replaceAll(/[^\x20-\x7e]/g, escape)
+  const start = text.slice(0, maxLength + 1)
+  // Nearly every text is printable as it is.
+  const escaped = /^[\x20-\x7e]*$/.test(start) ? start : start.replaceAll(/[^\x20-\x7e]/g, escape)
   if (escaped.length <= maxLength) return escaped
   return `${escaped.slice(0, Math.max(0, maxLength - 3))}...`.slice(0, maxLength)
 }
+
+/** The first `maxLength` characters of somebody's words in double quotes, as JSON writes them, in printable ASCII. */
+export const quoted = (text: string, maxLength: number): string =>
+  JSON.stringify(text.slice(0, maxLength)).replaceAll(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )

@@ -2,6 +2,7 @@ import type { Key } from '../api/resources.ts'
 import { ReflashError } from '../core/errors.ts'
 import { statusError, type Status } from './status-error.ts'
 import type { Included } from './table.ts'
+import { quoted } from '../core/printable.ts'
 
 /** Where a list goes on: after this key, in a list that began at this version. */
 export interface Continuation {
@@ -113,10 +114,7 @@ function number(query: URLSearchParams, name: string): number | undefined {
   const value = text(query, name)
   if (value === undefined) return undefined
   if (/^(0|[1-9]\d{0,14})$/.test(value)) return Number(value)
-  throw new ReflashError(
-    'Invalid',
-    `${name} must be a whole number, found ${JSON.stringify(value.slice(0, 40))}`,
-  )
+  throw new ReflashError('Invalid', `${name} must be a whole number, found ${quoted(value, 40)}`)
 }
 
 const invalid = (message: string): Status =>

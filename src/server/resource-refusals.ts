@@ -1,5 +1,6 @@
 import type { Collection } from './collection.ts'
 import { statusError, type Status } from './status-error.ts'
+import { quoted } from '../core/printable.ts'
 
 export const forbidden = statusError(403, 'Forbidden', 'this token may not read that')
 
@@ -21,7 +22,7 @@ export const notAcceptable = statusError(
 export function notFound({ info }: Collection, name: string): Status {
   const { group, plural } = info
   const resource = group === '' ? plural : `${plural}.${group}`
-  return statusError(404, 'NotFound', `${resource} ${JSON.stringify(name)} not found`, {
+  return statusError(404, 'NotFound', `${resource} ${quoted(name, 253)} not found`, {
     name,
     ...(group === '' ? {} : { group }),
     kind: plural,

@@ -1,6 +1,7 @@
 import type { Schema } from '../api/schema.ts'
 import { ReflashError } from '../core/errors.ts'
 import type { ApiObject, ResourceInfo } from './collection.ts'
+import { quoted } from '../core/printable.ts'
 
 export type Matches = (object: ApiObject) => boolean
 
@@ -91,7 +92,7 @@ function splitTerms(text: string): string[] {
 const malformed = (what: string, text: string): ReflashError =>
   new ReflashError('Invalid', `${what} selector: cannot understand ${show(text)}`)
 
-const show = (text: string): string => JSON.stringify(text.slice(0, 100))
+const show = (text: string): string => quoted(text, 100)
 
 /**
  * Field selectors: `a.b=c`, `a.b==c` and `a.b!=c`, joined by commas, over fields that hold one plain value; what is missing

@@ -4,7 +4,7 @@ import ssh2, { type AuthContext, type Connection, type ServerChannel } from 'ssh
 import { systemClock } from '../adapters/clock/system-clock.ts'
 import { ReflashError } from '../core/errors.ts'
 import { servableKey } from './host-key.ts'
-import type { Link, Router } from './router.ts'
+import type { CommandResult, Link, Router } from './router.ts'
 import { splitCommand } from './split-command.ts'
 
 export interface ServedRouter {
@@ -13,6 +13,14 @@ export interface ServedRouter {
   /** Public-key lines that it shows at the moment. */
   hostKeys(): string[]
   close(): Promise<void>
+}
+
+/** How a server can be worse than the router behind it. */
+export interface Manners {
+  /** What it does to a client that was let in, beside serving it. */
+  onClient?: (connection: Connection) => void
+  /** Gives the answer to a command in its own way. */
+  answer?: (channel: ServerChannel, result: CommandResult) => void
 }
 
 /** `dropbear -T 3`, as OpenWrt starts it. */
@@ -28,7 +36,11 @@ const legacyKex = ['diffie-hellman-group14-sha1', 'diffie-hellman-group1-sha1'] 
  */
 export const serveRouter = async (
   router: Router,
-  { address = '127.0.0.1', port = 0 }: { address?: string; port?: number } = {},
+  {
+    address = '127.0.0.1',
+    port = 0,
+    manners = {},
+  }: { address?: string; port?: number; manners?: Manners } = {},
 ): Promise<ServedRouter> => {
   const sockets = new Set<Socket>()
   let listener: TcpServer | undefined
@@ -43,7 +55,7 @@ export const serveRouter = async (
     socket.setNoDelay()
     // Whoever only knocks says nothing, and is no occasion for a fault.
     socket.once('readable', () => {
-      if (socket.readableLength > 0) greet(router, socket)
+      if (socket.readableLength > 0) greet(router, socket, manners)
     })
   }
 
@@ -97,7 +109,7 @@ export const serveRouter = async (
 }
 
 /** Every connection has a server of its own, because each may be offered something else. */
-const greet = (router: Router, socket: Socket): void => {
+const greet = (router: Router, socket: Socket, manners: Manners): void => {
   const { hostKeys, legacyOnly, delayMs } = router.greet()
   const server = new ssh2.Server(
     {
@@ -105,7 +117,7 @@ const greet = (router: Router, socket: Socket): void => {
       ident: 'dropbear',
       algorithms: { compress: ['none'], ...(legacyOnly && { kex: [...legacyKex] }) },
     },
-    (connection) => welcome(router, connection, socket),
+    (connection) => welcome(router, connection, socket, manners),
   )
   if (delayMs === 0) server.injectSocket(socket)
   else systemClock.after(delayMs, () => void (socket.destroyed || server.injectSocket(socket)))
@@ -118,7 +130,8 @@ const mute = (socket: Socket) => {
 }
 
 /** Serves one client: lets it in, and runs what it asks for. */
-const welcome = (router: Router, connection: Connection, socket: Socket): void => {
+const welcome = (router: Router, connection: Connection, socket: Socket, manners: Manners): void => {
+  const { onClient, answer = giveAnswer } = manners
   connection.on('error', () => socket.destroy())
   let refusals = 0
   connection.on('authentication', (context) => {
@@ -134,9 +147,10 @@ const welcome = (router: Router, connection: Connection, socket: Socket): void =
     connection.on('close', () => link.close())
     connection.on('session', (acceptSession) => {
       acceptSession().on('exec', (acceptExec, _reject, { command }) => {
-        void serveCommand(link, splitCommand(command), acceptExec())
+        void serveCommand(link, { command: splitCommand(command), channel: acceptExec(), answer })
       })
     })
+    onClient?.(connection)
   })
 }
 
@@ -157,18 +171,24 @@ const judge = (router: Router, context: AuthContext): 'Accepted' | 'Refused' | '
   return proven && router.authenticate({ username, publicKey }) ? 'Accepted' : 'Refused'
 }
 
-const serveCommand = async (
-  link: Link,
-  command: readonly string[],
-  channel: ServerChannel,
-): Promise<void> => {
+interface Served {
+  command: readonly string[]
+  channel: ServerChannel
+  answer: NonNullable<Manners['answer']>
+}
+
+const serveCommand = async (link: Link, { command, channel, answer }: Served): Promise<void> => {
   channel.on('error', () => {})
   const result = await link.run(command, channel)
   // Input that nobody reads would keep the channel open.
   channel.resume()
-  channel.stderr.write(Buffer.from(result.stderr, 'latin1'))
-  channel.write(Buffer.from(result.stdout, 'latin1'), () => {
-    if (result.code !== null) channel.exit(result.code)
+  answer(channel, result)
+}
+
+const giveAnswer = (channel: ServerChannel, { code, stdout, stderr }: CommandResult): void => {
+  channel.stderr.write(Buffer.from(stderr, 'latin1'))
+  channel.write(Buffer.from(stdout, 'latin1'), () => {
+    if (code !== null) channel.exit(code)
     channel.end()
     channel.close()
   })

@@ -100,7 +100,7 @@ describe('validate -o json', () => {
         expected: 'each object once',
         found: 'Category/default/indoor-ap',
         message:
-          'Category/default/indoor-ap is declared in a.yaml:1 already, and that declaration stays in force',
+          'Category/default/indoor-ap is declared in a.yaml:1 already, and neither counts until one of them is removed',
       },
     ],
     [

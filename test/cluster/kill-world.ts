@@ -130,6 +130,7 @@ export async function withClusterWorld(
   const world: ClusterWorld = {
     fleet,
     wrongStarts,
+    remembers: true,
     resources,
     declare: async ({ without = [], policy } = {}) => {
       for (const { written } of fleet.declared) {

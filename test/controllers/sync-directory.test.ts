@@ -34,7 +34,7 @@ const revision = (
         { manifest: item, folder: 'site', ...(stale === undefined ? {} : { staleBecause: stale }) },
       ]),
     ),
-    spoiled: new Set(),
+    spoiled: new Map(),
     incomplete: false,
     vanished: false,
     ...rest,
@@ -124,7 +124,7 @@ describe('nothing is removed', () => {
     const { open, names } = createWorld()
     const sync = open()
     await sync.take(revision([device(1), device(2)]))
-    const spoiled = new Set([idOf(device(2))])
+    const spoiled = new Map([[idOf(device(2)), 'b.yaml: line 3:1: no']])
     await sync.take(revision([device(1)], { spoiled }))
     await open().take(revision([device(1)], { spoiled }))
     expect(await names()).toEqual(['ap-1', 'ap-2'])
@@ -137,7 +137,7 @@ test('what was spoiled goes when its file goes, in this run or after a restart',
     let sync = open()
     await sync.take(revision([device(1), device(2)]))
     if (restart) sync = open()
-    await sync.take(revision([device(1)], { spoiled: new Set([idOf(device(2))]) }))
+    await sync.take(revision([device(1)], { spoiled: new Map([[idOf(device(2)), 'b.yaml: line 3:1: no']]) }))
     await sync.take(revision([device(1)]))
     expect(await names()).toEqual(['ap-1'])
   }
@@ -175,6 +175,36 @@ test('an object whose file is broken says so, until the file is whole again', as
   expect(await errorOf()).toMatch(/^site\/ap\.yaml:3:1: x{900}/)
   await sync.take(revision([device(1)]))
   expect(await errorOf()).toBeUndefined()
+})
+
+test('an object whose file was broken while nobody looked says so, until the file is whole again', async () => {
+  const { open, store } = createWorld()
+  const errorOf = async () =>
+    (await store.get('Device', { namespace: 'default', name: 'ap-2' }))!.metadata.annotations?.[
+      'reflash.dev/source-error'
+    ]
+  await open().take(revision([device(1), device(2)]))
+  const spoiled = new Map([
+    [idOf(device(2)), 'b.yaml: line 3:1: no'],
+    ['Secret/default/routers', 'b.yaml: line 9:1: no'],
+  ])
+  const sync = open()
+  await sync.take(revision([device(1)], { spoiled, incomplete: true }))
+  expect(await errorOf()).toBe('b.yaml: line 3:1: no')
+  await sync.take(revision([device(1), device(2)]))
+  expect(await errorOf()).toBeUndefined()
+})
+
+test('an operation that was given another device while nobody looked stays as it was, and says so', async () => {
+  const { open, store } = createWorld()
+  await open().take(revision([byHand('op')]))
+  const other = { ...byHand('op'), spec: { ...byHand('op').spec, deviceRef: { name: 'ap-2' } } } as Manifest
+  await open().take(revision([other]))
+  const stored = await store.get('UpgradeOperation', { namespace: 'default', name: 'op' })
+  expect(stored!.spec.deviceRef.name).toBe('ap-1')
+  expect(stored!.metadata.annotations?.['reflash.dev/source-error']).toBe(
+    'spec.deviceRef: cannot change: an operation keeps its device',
+  )
 })
 
 describe('an object that has left the store', () => {
@@ -224,7 +254,9 @@ describe("an operation of a policy, and a file of the operator's with the same n
       }),
     )
     const sync = open()
-    await sync.take(revision([category], { spoiled: new Set([idOf(byHand('ap-1-abc-1'))]) }))
+    await sync.take(
+      revision([category], { spoiled: new Map([[idOf(byHand('ap-1-abc-1')), 'a.yaml: line 3:1: no']]) }),
+    )
     await sync.take(revision([category]))
     expect(await names()).toEqual(['ap', 'ap-1-abc-1'])
   })

@@ -562,6 +562,19 @@ describe('a hand-written operation', () => {
 })
 
 describe('an operation that exists', () => {
+  test('goes on where somebody else has flashed its device under its very name', () => {
+    const own = attempt(1, { phase: 'Queued' })
+    const marked = { lastFlash: { operation: own.metadata.name, sha256: digest, bootId: 'boot-0' } }
+    const target = { build: build('new', { version: '2.0.0', osIdentifier: 'Toy 2.0.0' }), images: [image()] }
+    const reasonOn = (osIdentifier: string) =>
+      admitOperation(
+        own,
+        subject({ target, operations: [own], device: device({}, { ...marked, osIdentifier }) }),
+        { inFlight: { policy: 0, all: 0, maxAll: 50 } },
+      ).blocked?.reason
+    expect(reasonOn('Toy 1.0.0')).toBe('RolledBack')
+    expect(reasonOn('Toy 2.0.0')).toBe(undefined)
+  })
   test('is no obstacle to itself', () => {
     const own = attempt(1, { phase: 'Testing' })
     expect(admitOperation(own, subject({ operations: [own] }), limits()).admitted).toBe(true)

@@ -58,6 +58,8 @@ describe('a path', () => {
     [`.items[*].status.conditions[?( @.type == 'Ready' )].status`, ['True']],
     ['.items[?(@.spec.port>100)].metadata.name', ['ap-2']],
     ['.items[?(@.spec.port<=22)].metadata.name', ['ap-1']],
+    ['.items[?(@.spec.port==+0022)].metadata.name', ['ap-1']],
+    ['.items[?(@.spec.port==true)].metadata.name', []],
     ['.items[?(@.spec.port!=22)].metadata.name', ['ap-2']],
     ['.items[?(@.spec.port=="22")].metadata.name', []],
     ['.items[?(@.metadata.name>="ap-2")].metadata.name', ['ap-2']],

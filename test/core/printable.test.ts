@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { printable } from '../../src/core/printable.ts'
+import { printable, quoted } from '../../src/core/printable.ts'
 
 test('is printable ASCII of at most the given length, whatever goes in', () => {
   fc.assert(
@@ -19,4 +19,13 @@ test.each([
   { text: 'x'.repeat(50), shown: `${'x'.repeat(27)}...` },
 ])('shows $shown', ({ text, shown }) => {
   expect(printable(text, 30)).toBe(shown)
+})
+
+test.each([
+  { text: 'a "word"', shown: String.raw`"a \"word\""` },
+  { text: 'caf\u00e9 \u009b31m\u202e', shown: String.raw`"caf\u00e9 \u009b31m\u202e"` },
+  { text: '\x1b[2J\n', shown: String.raw`"\u001b[2J\n"` },
+  { text: 'x'.repeat(50), shown: `"${'x'.repeat(30)}"` },
+])('quotes $shown', ({ text, shown }) => {
+  expect(quoted(text, 30)).toBe(shown)
 })

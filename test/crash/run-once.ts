@@ -7,8 +7,8 @@ interface Place {
   cache: string
 }
 
-/** What one run says: its bugs, its phases, and last how it ended. */
-type Said = { bug: string } | { phase: string } | { ending: Ending }
+/** What one run says: its bugs, its phases, what it tells people, and last how it ended. */
+type Said = { bug: string } | { phase: string } | { told: string; message: string } | { ending: Ending }
 
 /** Runs Reflash once over a place, and tells what it says. */
 export async function runOnce(
@@ -24,6 +24,8 @@ export async function runOnce(
     events: {
       emit: (event) => {
         if (event.type === 'Bug') say({ bug: `${event.controller} ${event.key}: ${String(event.error)}` })
+        if (event.type === 'Info' || event.type === 'Warning')
+          say({ told: event.reason, message: event.message })
         if (event.type === 'Phase')
           say({ phase: `${event.operation.name}: ${event.phase}: ${event.message}` })
       },

@@ -1,4 +1,4 @@
-import type { Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
+import type { AnyResource, Device, UpgradeOperation, UpgradePolicySpec } from '../../src/api/resources.ts'
 import { nameOf } from '../../src/simulator/command.ts'
 import { createFleet, type Fleet, type FleetOptions } from '../../src/simulator/fleet.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
@@ -23,9 +23,12 @@ export interface Point {
 export const nameOfPoint = ({ when, name, nth = 1 }: Point): string =>
   `${when} ${name}${nth === 1 ? '' : ` (${nth})`}`
 
+/** What a process meets with at a point. */
+export type Fate = 'killed' | 'stopped' | 'held'
+
 /** A point of the process itself, as its arguments; none for one that the routers come to. */
-export const pointArguments = (point: Point | undefined): string[] =>
-  point === undefined || isOnRouter(point) ? [] : [point.when, point.name, String(point.nth ?? 1)]
+export const pointArguments = (point: Point | undefined, fate: Fate = 'killed'): string[] =>
+  point === undefined || isOnRouter(point) ? [] : [point.when, point.name, String(point.nth ?? 1), fate]
 
 /** Whether it is a router that comes to the point. */
 export const isOnRouter = ({ when }: Point): boolean => when === 'arrived' || when === 'unanswered'
@@ -40,6 +43,8 @@ export interface World {
   /** Runs it until nothing moves any more, which has to be this kind of rest, and ends it. */
   comesTo(rest: Rest): Promise<void>
   resources: () => Promise<Resources>
+  /** Whether what Reflash knew before it was killed is still there. */
+  readonly remembers: boolean
   /** What was wrong with a start, at the moment when it reached its router. */
   readonly wrongStarts: readonly string[]
 }
@@ -57,6 +62,11 @@ export interface Resources {
   devices: Device[]
   operations: UpgradeOperation[]
 }
+
+export const whatMatters = (all: readonly AnyResource[]): Resources => ({
+  devices: all.filter((object): object is Device => object.kind === 'Device'),
+  operations: all.filter((object): object is UpgradeOperation => object.kind === 'UpgradeOperation'),
+})
 
 let worlds = 0
 /** A network of its own for each world and test process, below the ports of outgoing connections. */
@@ -82,6 +92,22 @@ const policy: NonNullable<FleetOptions['policy']> = {
   timeouts: defaultTimeouts,
 }
 
+const timings: FleetOptions['timings'] = {
+  connectMs: 0,
+  commandMs: 100,
+  testMs: 1000,
+  shutdownMs: 2000,
+  startDiesMs: 1000,
+  flashMs: 2000,
+  rebootMs: 4000,
+}
+
+/** Routers that are still away when a process that was killed as they went down has been started again. */
+export const slowReboot: Partial<FleetOptions> = { timings: { ...timings, rebootMs: 40_000 } }
+
+/** Routers whose last check before the start takes longer than a start may come after it was forbidden. */
+export const slowTest: Partial<FleetOptions> = { timings: { ...timings, testMs: 25_000 } }
+
 /** Two routers, unless told otherwise, that are to be served at addresses of their own. */
 export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>
   createFleet({
@@ -89,15 +115,7 @@ export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>
     seed: 'crash',
     clock: createFastClock(pace),
     addressOf: addressesOf((worlds += 1)),
-    timings: {
-      connectMs: 0,
-      commandMs: 100,
-      testMs: 1000,
-      shutdownMs: 2000,
-      startDiesMs: 1000,
-      flashMs: 2000,
-      rebootMs: 4000,
-    },
+    timings,
     ...options,
     policy: { ...policy, ...options.policy },
   })
@@ -105,13 +123,19 @@ export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>
 export interface WatchedRouters {
   routers: readonly Router[]
   wrongStarts: readonly string[]
+  /** When a start reached each router, by the clock of `performance`. */
+  startedAtMs: readonly number[]
   /** Has `spring` called once, when a router gets as far as the point; the router waits for it. */
   setTrap: (trap: { point: Point; spring: () => Promise<void> } | undefined) => void
 }
 
-/** Routers that spring a trap, and before each start look whether its intent is there. */
-export function watchRouters(routers: readonly Router[], resources: World['resources']): WatchedRouters {
+/** Routers that spring a trap, and before each start look whether its intent is there, in one of the homes. */
+export function watchRouters(
+  routers: readonly Router[],
+  ...homes: readonly World['resources'][]
+): WatchedRouters {
   const wrongStarts: string[] = []
+  const startedAtMs: number[] = []
   let trap: Parameters<WatchedRouters['setTrap']>[0]
 
   const reached = async (when: Point['when'], name: string, nth: number): Promise<void> => {
@@ -128,8 +152,12 @@ export function watchRouters(routers: readonly Router[], resources: World['resou
         const name = nameOf(command) ?? 'unknown'
         const nth = (counts.get(name) ?? 0) + 1
         counts.set(name, nth)
-        if (name === 'guard')
-          wrongStarts.push(...faultsOfStart(await resources(), router.name, command.slice(4)))
+        if (name === 'guard') {
+          startedAtMs.push(performance.now())
+          const known = await Promise.all(homes.map((resources) => resources()))
+          const faults = known.map((each) => faultsOfStart(each, router.name, command.slice(4)))
+          if (!faults.some(({ length }) => length === 0)) wrongStarts.push(...faults.flat())
+        }
         const running = link.run(command, stdin)
         if (name === 'guard' && trap?.point.when === 'arrived') {
           await until('the guard is at work', () => router.state.guards > 0)
@@ -143,11 +171,11 @@ export function watchRouters(routers: readonly Router[], resources: World['resou
     }
     return { ...router, open }
   }
-  return { routers: routers.map(watched), wrongStarts, setTrap: (next) => void (trap = next) }
+  return { routers: routers.map(watched), wrongStarts, startedAtMs, setTrap: (next) => void (trap = next) }
 }
 
 /** A start has to find its intent where that is kept, and the device claimed for it. */
-function faultsOfStart(
+export function faultsOfStart(
   { devices, operations }: Resources,
   device: string,
   [name = '', bootId = '']: readonly string[],

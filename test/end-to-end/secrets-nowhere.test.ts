@@ -1,104 +1,105 @@
-import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
-import { startReflash } from '../support/cli.ts'
+import { servableKey } from '../../src/simulator/host-key.ts'
+import { badCredentials, canary, overhear, placesOf, readApi, standOf } from '../support/canary.ts'
+import { recordFigure } from '../support/figures.ts'
+import { reflash } from '../support/cli.ts'
 import { makeServedFleet, secretText } from '../support/served-fleet.ts'
 import { until } from '../support/until.ts'
 
 /** What the simulated routers accept. */
 const routerPassword = 'correct-horse'
 
-/** In every entry of every Secret; nothing else says it. */
-const canary = 'Kanarienvogel-7391'
-const encodings = [canary, Buffer.from(canary).toString('base64').slice(0, -2), encodeURIComponent(canary)]
-
-const badKey = `-----BEGIN OPENSSH PRIVATE KEY-----\n${canary}\n-----END OPENSSH PRIVATE KEY-----\n`
+/** Files that say a Secret and are no good: nothing of them may be quoted. */
+const brokenFiles: readonly string[] = [
+  `apiVersion: v1\nkind: Secret\nstringData: {password: ${canary}}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: "${canary}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: b}\nstringData: {password: @${canary}}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: c}\nstringData: {password: *${canary}}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: d}\nstringData: {password: !${canary} x}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: e}\nstringData: {${canary}: x, ${canary}: y}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: f}\nstringData: {password: [${canary}]}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: g}\ndata: {password: "${canary}"}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: h}\n${canary}: x\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: i}\nstringData:\n\tpassword: ${canary}\n`,
+  `apiVersion: v1\nkind: Secret\nmetadata: {name: j}\nstringData: {password: "\\y${canary}"}\n`,
+  `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "k"}, "stringData": {"password": ${canary}`,
+]
 
 test('what is in a Secret appears nowhere', { timeout: 60_000 }, async () => {
-  const fleet = await makeServedFleet({ count: 4 })
+  const names = Object.keys(badCredentials)
   // One upgrade that works with the right password, and every way in which credentials can be wrong.
-  await fleet.write('secret-wrong.yaml', secretText('wrong', { username: 'root', password: canary }))
-  await fleet.write('secret-key.yaml', secretText('key', { username: 'root', 'ssh-privatekey': badKey }))
-  await fleet.write('secret-half.yaml', secretText('half', { user: canary, passphrase: canary }))
-  await fleet.write('secret-broken.yaml', `apiVersion: v1\nkind: Secret\nstringData: {password: ${canary}}\n`)
-  await fleet.writeDevice(1, { credentialsRef: { name: 'wrong' } })
-  await fleet.writeDevice(2, { credentialsRef: { name: 'key' } })
-  await fleet.writeDevice(3, { credentialsRef: { name: 'half' } })
+  const fleet = await makeServedFleet({ count: names.length + 2 })
+  for (const [index, name] of names.entries()) {
+    await fleet.write(`secret-${name}.yaml`, secretText(name, badCredentials[name]!))
+    await fleet.writeDevice(index + 1, { credentialsRef: { name } })
+  }
+  const hostKeys = fleet.routers[0]!.state.hostKeys.map((key) => servableKey(key).line)
+  const jumpHost = {
+    address: '127.0.0.1',
+    port: fleet.addresses[0]!.port,
+    credentialsRef: { name: 'wrong' },
+    hostKeys,
+  }
+  await fleet.writeDevice(names.length + 1, { jumpHost })
+  for (const [index, text] of brokenFiles.entries()) await fleet.write(`broken-${index}.yaml`, text)
 
-  const child = startReflash(['run', ...fleet.flags, '--listen', '127.0.0.1:0', '--log-level', 'debug'])
-  const lines: string[] = []
-  createInterface({ input: child.stderr! }).on('line', (line) => lines.push(line))
+  const child = overhear(['run', ...fleet.flags], fleet.folder)
   try {
-    const server = await until('the address of the API', () =>
-      lines.map((line) => /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0]).find((url) => url !== undefined),
-    )
-    const read = async (path: string, accept = '*/*'): Promise<string> => {
-      const response = await fetch(`${server}${path}`, { headers: { accept } })
-      return `${response.status} ${[...response.headers].join(' ')} ${await response.text()}`
-    }
-    const group = '/apis/reflash.dev/v1alpha1'
+    let stand: Awaited<ReturnType<typeof standOf>> | undefined
     await until(
-      'an upgrade, and three devices that nobody can log in to',
+      'an upgrade, and devices that nobody can log in to',
       async () => {
-        const [operations, devices] = await Promise.all([
-          read(`${group}/upgradeoperations`),
-          read(`${group}/devices`),
-        ])
-        return (
-          /"phase":"Succeeded"/.test(operations) &&
-          ['AuthFailed', 'NotFound'].every((word) => devices.includes(word))
-        )
+        stand = await standOf(child)
+        return stand.succeeded === 1 && Object.keys(stand.refused).length === names.length + 1
       },
       30_000,
+    ).catch((error: unknown) => {
+      throw new Error(JSON.stringify(stand), { cause: error })
+    })
+    const said = await readApi(
+      child,
+      fleet.routers.map(({ name }) => name),
     )
-
-    const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
-    const { resources } = JSON.parse((await read(group)).replace(/^[^{]*/, '')) as {
-      resources: { name: string }[]
-    }
-    const kinds = resources.map(({ name }) => name).filter((name) => !name.includes('/'))
-    expect(kinds).toContain('devices')
-    const { paths } = JSON.parse((await read('/openapi.json')).replace(/^[^{]*/, '')) as { paths: object }
-    const operation = /ap-[0-9]+-[0-9a-f]{8}-1|[a-z0-9-]+-[0-9a-f]{8}-1/.exec(
-      await read(`${group}/upgradeoperations`),
-    )![0]
-    const said = await Promise.all([
-      ...kinds.flatMap((kind) => [
-        read(`${group}/${kind}`),
-        read(`${group}/${kind}?includeObject=Object`, table),
-        read(`${group}/${kind}?watch=true&resourceVersion=0&timeoutSeconds=1`),
-        read(`${group}/${kind}?labelSelector=${canary.slice(0, 5)}%3D`),
-      ]),
-      ...fleet.routers.map(({ name }) => read(`/api/status/v1/devices/default/${name}`)),
-      read(`/api/status/v1/operations/default/${operation}/log?follow=false`, 'text/plain'),
-      read('/api/v1/events'),
-      read('/api/v1/namespaces'),
-      read('/api/v1/secrets'),
-      read('/api/v1/namespaces/default/secrets/routers'),
-      read('/metrics'),
-      read('/readyz?verbose'),
-      read('/docs'),
-      ...Object.keys(paths)
-        .filter((path) => !path.includes('{'))
-        .map((path) => read(path)),
-    ])
-    const process = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${child.pid}/${file}`, 'latin1'))
-    child.kill('SIGTERM')
-    await once(child, 'exit')
+    const formats = ['text', 'junit', 'sarif']
+    const validated = await Promise.all(
+      formats.map((format) => reflash(['validate', fleet.directory, '--output', format])),
+    )
+    const planned = await fleet.plan('--probe')
+    const shown = await child.shown()
+    await child.stop()
     const state = ['', '-wal', '-shm']
       .map((ending) => `${fleet.state}${ending}`)
       .filter((path) => existsSync(path))
       .map((path) => readFileSync(path, 'latin1'))
-    const everything = { said, process, state, lines }
-    expect(said.join('')).toContain('AuthFailed')
-    for (const [place, texts] of Object.entries(everything)) {
-      const found = texts.filter((text) => encodings.some((encoded) => text.includes(encoded)))
-      expect({ place, found }).toEqual({ place, found: [] })
+    for (const { code, stdout } of validated) {
+      expect(code).toBe(1)
+      expect(stdout).toContain('broken-0.yaml')
     }
+    expect(said.join('')).toContain('AuthFailed')
+    expect(child.lines.join('\n')).toContain('broken-11.yaml')
+    const commands = [...validated, planned].flatMap(({ stdout, stderr }) => [stdout, stderr])
+    const everything = { said, shown, state, commands, lines: child.lines }
     // The right password is no less secret than the wrong one.
-    for (const texts of Object.values(everything)) expect(texts.join('\n')).not.toContain(routerPassword)
+    expect(placesOf(everything, routerPassword)).toEqual([])
+    recordFigure({
+      suite: 'hostile',
+      name: 'Secrets of a directory that were wrong, of which nothing was seen',
+      value: names.length + 1 + brokenFiles.length,
+    })
   } finally {
-    child.kill('SIGKILL')
+    child.kill()
+  }
+})
+
+test('a secret that is written down somewhere is found, however it is written', () => {
+  for (const before of ['', 'a', 'ab', 'abc']) {
+    const text = `${before}${canary}!`
+    const written = [
+      text,
+      encodeURIComponent(text),
+      ...(['hex', 'base64'] as const).map((form) => Buffer.from(text).toString(form)),
+    ]
+    expect(written.flatMap((each) => placesOf({ place: [each] }).slice(0, 1))).toHaveLength(4)
   }
 })

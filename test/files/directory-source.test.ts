@@ -330,7 +330,7 @@ describe('a broken file', () => {
   it('spoils an object whose last good version nobody remembers: then nothing may be removed', async () => {
     const revision = await readOnce(await makeTree({ 'a.yaml': deviceText('d2', '5') }))
     expect(revision).toMatchObject({ incomplete: true })
-    expect([...revision.spoiled]).toEqual(['Device/default/d2'])
+    expect([...revision.spoiled.keys()]).toEqual(['Device/default/d2'])
   })
 
   it('that moves an object and breaks it keeps the version that was in force elsewhere', async () => {
@@ -399,15 +399,16 @@ describe('a broken file', () => {
 })
 
 describe('an object that is declared twice', () => {
-  it('is that of the first file at the first look', async () => {
+  it('counts in no file at the first look: a restart must not choose', async () => {
     const root = await makeTree({
       'b.yaml': deviceText('d1', '192.0.2.2'),
       'a.yaml': `\n${deviceText('d1')}`,
     })
     const revision = await readOnce(root)
-    expect(addressOf(revision, 'd1')).toBe('192.0.2.1')
+    expect(addressOf(revision, 'd1')).toBeUndefined()
+    expect([...revision.spoiled.keys()]).toEqual(['Device/default/d1'])
     expect(diagnosticsOf(revision)).toEqual([
-      'b.yaml:1:1: Device/default/d1 is declared in a.yaml:2 already, and that declaration stays in force',
+      'b.yaml:1:1: Device/default/d1 is declared in a.yaml:2 already, and neither counts until one of them is removed',
     ])
     expect(revision.problems[0]?.reason).toBe('Duplicate')
   })
@@ -439,13 +440,17 @@ describe('an object that is declared twice', () => {
     expect(addressOf(doubled, 'd1')).toBe('192.0.2.1')
   })
 
-  it('in one file is the first', async () => {
-    const root = await makeTree({ 'a.yaml': `${deviceText('d1')}---\n${deviceText('d1', '192.0.2.2')}` })
-    const revision = await readOnce(root)
-    expect(addressOf(revision, 'd1')).toBe('192.0.2.1')
-    expect(diagnosticsOf(revision)).toEqual([
-      'a.yaml:6:1: Device/default/d1 is declared in a.yaml:1 already, and that declaration stays in force',
+  it('in one file stays what it was, whichever of the two is new', async () => {
+    const root = await makeTree({ 'a.yaml': deviceText('d1') })
+    const directory = followDirectory(root)
+    await directory.until('the first revision', () => true)
+    await writeTo(root, 'a.yaml', `${deviceText('d1', '192.0.2.2')}---\n${deviceText('d1')}`)
+    const doubled = await directory.until('the second declaration', ({ problems }) => problems.length > 0)
+    expect(addressOf(doubled, 'd1')).toBe('192.0.2.1')
+    expect(diagnosticsOf(doubled)).toEqual([
+      'a.yaml:6:1: Device/default/d1 is declared in a.yaml:1 already, and neither counts until one of them is removed',
     ])
+    expect(doubled.objects.get('Device/default/d1')?.staleBecause).toMatch(/^a\.yaml:6:1: /)
   })
 })
 

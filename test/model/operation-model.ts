@@ -263,7 +263,7 @@ function* decide(state: State, index: 0 | 1, omitted: Omission | undefined): Gen
   const { status, outcome, hasSession } = run!
   const operation = withStatus(status)
   const lost = isLost(operation)
-  for (const at of isFlashing(phaseOf(operation)) ? [now, now + muchLaterMs] : [now]) {
+  for (const watchedMs of isFlashing(phaseOf(operation)) ? [0, muchLaterMs] : [0]) {
     for (const admission of asksAdmission(operation) ? [admitted, halted] : [admitted]) {
       for (const answeredSinceLost of lost ? [false, true] : [false]) {
         const world: OperationWorld = {
@@ -276,10 +276,11 @@ function* decide(state: State, index: 0 | 1, omitted: Omission | undefined): Gen
           from: oldRelease,
           identity: 'id',
           settings,
+          watchedMs,
           answeredSinceLost,
           random01: 0,
         }
-        const step = nextStep(operation, world, at)
+        const step = nextStep(operation, world, now)
         const saved = finite(step.status)
         const writes = step.durable || step.act.kind === 'Wait'
         if (!writes || (omitted === 'intent' && step.act.kind === 'Start')) {
@@ -388,7 +389,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
       yield outcome({ kind: 'Knocked', answered: true, tookMs: 0 })
       return yield outcome({ kind: 'Knocked', answered: false, tookMs: 0 })
     case 'Look':
-      yield outcome({ kind: 'LookFailed', message: 'the link broke' }, { hasSession: false })
+      yield outcome({ kind: 'LookFailed', message: 'the link broke', tookMs: 0 }, { hasSession: false })
       return yield outcome({ kind: 'Looked', probe, log: [] }, { hasSession: true })
     case 'Release':
       return yield {

@@ -6,8 +6,10 @@ import type { Access } from '../../src/server/access.ts'
 import type { AccessGate } from '../../src/server/access-gate.ts'
 import { createReviewGate } from '../../src/server/review-gate.ts'
 import { apart, createToySource } from '../support/api-source.ts'
+import { recordFigure } from '../support/figures.ts'
 import { createScriptedReviews, discovery, viewIn } from '../support/scripted-reviews.ts'
 import { imageDigest } from '../support/toy-fleet.ts'
+import { runsToPlay, secondsToPlay } from '../support/rounds.ts'
 import { createWholeApp } from '../support/whole-app.ts'
 
 /** `REFLASH_SEEDS=100000 REFLASH_SEED=7` asks more, or the same again. */
@@ -204,12 +206,12 @@ async function askAnything(
       expect(bugs).toEqual([])
       look(answer)
     }),
-    { numRuns: requests, ...(seed === undefined ? {} : { seed: Number(seed) }) },
+    { ...runsToPlay(requests, 1 / 4), ...(seed === undefined ? {} : { seed: Number(seed) }) },
   )
   return seen
 }
 
-describe(`${requests} requests of any kind`, { timeout: 600_000 }, () => {
+describe(`${requests} requests of any kind`, { timeout: 600_000 + secondsToPlay() * 1000 }, () => {
   test('change nothing, and each is answered as clients expect', async () => {
     const served = await serveEverything()
     const before = await served.version()
@@ -231,7 +233,17 @@ describe(`${requests} requests of any kind`, { timeout: 600_000 }, () => {
     expect(await served.version()).toBe(before)
     // Else most of it was asked in vain.
     for (const status of [200, 304, 400, 404, 406, 422]) expect(seen.get(status), `${status}`).toBeDefined()
-    expect(seen.get(200)).toBeGreaterThan(requests / 5)
+    const asked = [...seen.values()].reduce((sum, count) => sum + count, 0)
+    expect(seen.get(200)).toBeGreaterThan(asked / 5)
+    recordFigure({ suite: 'fuzz', name: 'HTTP requests of any kind', value: asked })
+    recordFigure({
+      suite: 'fuzz',
+      name: 'HTTP requests answered with a fault of the server',
+      value: 0,
+      goal: '0',
+    })
+    const heapMiB = Math.round(process.memoryUsage().heapUsed / 2 ** 20)
+    recordFigure({ suite: 'fuzz', name: 'heap after HTTP requests of any kind', value: heapMiB, unit: 'MiB' })
     // Whatever was begun has given its place back.
     for (let count = 0; count < maxWatches; count += 1) {
       const path = '/apis/reflash.dev/v1alpha1/devices?watch=true'

@@ -2,29 +2,29 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Report } from './world.ts'
 
-/** Worlds `first`, `first + step`… before `end`. */
+/** Worlds before `end`, of which each thread takes the next that no other has. */
 export interface Seeds {
-  first: number
+  /** The next one, shared by all threads. */
+  next: Int32Array<SharedArrayBuffer>
   end: number
-  step: number
   controllers: number
 }
 
 /** Worlds make much garbage that dies young: with room for it little is looked at twice. */
 const maxYoungGenerationSizeMb = 192
 
-/** Runs so many worlds, in order, in threads of their own: every core of the machine has some. */
+/** Runs so many worlds, in threads of their own: every core of the machine has one until none is left. */
 export async function runSeeds(options: {
   first: number
   count: number
   controllers?: number
 }): Promise<Report[]> {
   const { first, count, controllers = 1 } = options
-  const step = Math.min(count, availableParallelism())
+  const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  next[0] = first
+  const threads = Math.min(count, availableParallelism())
   const parts = await Promise.all(
-    Array.from({ length: step }, (_, place) =>
-      runThread({ first: first + place, end: first + count, step, controllers }),
-    ),
+    Array.from({ length: threads }, () => runThread({ next, end: first + count, controllers })),
   )
   return parts.flat().toSorted((a, b) => a.seed - b.seed)
 }

@@ -1,4 +1,4 @@
-import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { Connection, ServerChannel } from 'ssh2'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
@@ -8,6 +8,7 @@ import { createFastClock } from '../support/fast-clock.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import { type ScriptedServer, startScriptedServer } from '../support/ssh-servers.ts'
 import { targetOf } from '../support/ssh-target.ts'
+import { replacing, startTamperingProxy } from '../support/tampering-proxy.ts'
 import { until } from '../support/until.ts'
 
 const never = new AbortController().signal
@@ -302,28 +303,13 @@ describe('a command of a hostile device', () => {
 })
 
 describe('somebody in between', () => {
-  /** Passes everything on, and on demand hides that the device does strict key exchange. */
-  const startProxy = async (devicePort: number) => {
-    const attack = { on: false }
-    const hide = (chunk: Buffer) =>
-      attack.on
-        ? Buffer.from(chunk.toString('latin1').replace('kex-strict-s-v00', 'kex-strict-x-v00'), 'latin1')
-        : chunk
-    const port = await startTcp((socket) => {
-      const upstream = connectTcp(devicePort, '127.0.0.1')
-      upstream.on('error', () => {})
-      upstream.on('data', (chunk) => socket.write(hide(chunk)))
-      upstream.on('close', () => socket.destroy())
-      socket.on('data', (chunk) => upstream.write(chunk))
-      socket.on('close', () => upstream.destroy())
-    })
-    return { port, attack }
-  }
-
   test('who hides the strict key exchange of a device known for it is refused before the login', async () => {
     const server = await scripted(() => {})
-    const { port, attack } = await startProxy(server.port)
-    const target = targetOf(port, { hostKeys: [server.hostKey] })
+    const attack = { on: false }
+    const hide = replacing(Buffer.from('kex-strict-s-v00'), Buffer.from('kex-strict-x-v00'))
+    const proxy = await startTamperingProxy(server.port, (chunk) => (attack.on ? hide(chunk) : chunk))
+    cleanUps.push(() => proxy.close())
+    const target = targetOf(proxy.port, { hostKeys: [server.hostKey] })
     const learning = createSshConnector({ clock: systemClock })
     await (await learning.connect(target, 5000, never)).close()
     attack.on = true

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { openDatabase } from '../../src/adapters/sqlite/database.ts'
 import { createObjectTable } from '../../src/adapters/sqlite/object-table.ts'
+import { createRowTotal } from '../../src/adapters/sqlite/row-total.ts'
 import { readState } from '../../src/adapters/sqlite/state.ts'
 import { createTableStore } from '../../src/adapters/table-store.ts'
 import { createWatchLog } from '../../src/adapters/watch-log.ts'
@@ -28,7 +29,7 @@ describe('a disk that is full', () => {
   it('loses the write that did not fit, and nothing else', async () => {
     const database = openDatabase(place.path, { readOnly: false })
     const log = createWatchLog(1)
-    const table = createObjectTable(database, 1)
+    const table = createObjectTable(database, 1, createRowTotal(database, '0'))
     const store = createTableStore({ table, log, clock: systemClock, newUid: () => 'uid' })
     const first = await store.create(category('ap'))
     const pages = Number(database.connection.prepare('PRAGMA page_count').get()!['page_count'])

@@ -155,9 +155,9 @@ describe('a file that is refused stays as it is', () => {
     await makeState()
     const { rowSum } = await import('../../src/adapters/sqlite/row-sum.ts')
     tamper(
-      `UPDATE meta SET value = '3', sum = x'${rowSum('meta', 'schema', '3').toString('hex')}' WHERE name = 'schema'`,
+      `UPDATE meta SET value = '4', sum = x'${rowSum('meta', 'schema', '4').toString('hex')}' WHERE name = 'schema'`,
     )
-    const message = 'was written by a newer Reflash (schema 3, this one knows 2); run that one'
+    const message = 'was written by a newer Reflash (schema 4, this one knows 3); run that one'
     expect(await unchanged('StateUnusable')).toContain(message)
     expect(await refusal('StateUnusable', readState(place.path))).toContain(message)
   })

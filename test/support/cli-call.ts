@@ -16,10 +16,20 @@ export interface CliCall {
   interrupt(): void
 }
 
-export function callCli(
-  args: readonly string[],
-  options: { isTTY?: boolean; clock?: Clock; env?: Record<string, string> } = {},
-): CliCall {
+interface CallOptions {
+  isTTY?: boolean
+  clock?: Clock
+  env?: Record<string, string>
+}
+
+/** Ended with the test, if not before. */
+export function callCli(args: readonly string[], options: CallOptions = {}): CliCall {
+  const call = startCall(args, options)
+  onTestFinished(call.interrupt)
+  return call
+}
+
+function startCall(args: readonly string[], options: CallOptions): CliCall {
   const stop = new AbortController()
   const streamTo = (texts: string[]) => ({
     write: (text: string) => texts.push(text),
@@ -28,8 +38,6 @@ export function callCli(
     rows: 40,
   })
   const [out, err]: [string[], string[]] = [[], []]
-  const interrupt = (): void => stop.abort(new DOMException('stopped', 'AbortError'))
-  onTestFinished(interrupt)
   return {
     done: runCli(args, '0.0.0', {
       stdout: streamTo(out),
@@ -43,15 +51,16 @@ export function callCli(
     says: async (pattern) => {
       await until(`stdout matches ${String(pattern)}`, () => pattern.test(out.join('')))
     },
-    interrupt,
+    interrupt: () => stop.abort(new DOMException('stopped', 'AbortError')),
   }
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end; also where tests run beside each other. */
 export async function cliResult(
-  ...call: Parameters<typeof callCli>
+  args: readonly string[],
+  options: CallOptions = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const called = callCli(...call)
-  const code = await called.done
-  return { code, stdout: called.stdout(), stderr: called.stderr() }
+  const call = startCall(args, options)
+  const code = await call.done
+  return { code, stdout: call.stdout(), stderr: call.stderr() }
 }

@@ -16,3 +16,12 @@ export async function playRounds(
 
 /** How long a suite may go on beyond its usual size, by `REFLASH_SECONDS`: 0 outside of the nightly run. */
 export const secondsToPlay = (): number => Number(process.env['REFLASH_SECONDS'] ?? 0)
+
+/** The same for a property of fast-check: so many runs, or in the nightly run those that fit into a share of its time. */
+export const runsToPlay = (
+  count: number,
+  share = 1,
+): { numRuns: number; interruptAfterTimeLimit?: number } => {
+  const seconds = secondsToPlay() * share
+  return seconds > 0 ? { numRuns: 2 ** 31, interruptAfterTimeLimit: seconds * 1000 } : { numRuns: count }
+}

@@ -97,13 +97,13 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
     router.misbehave({ die: 'dead' })
     await shell(
       router,
-      `echo "other ${token.maxUptimeSeconds}" >/tmp/reflash.lock.7; for i in 1 2 3 4 5 6; do echo 'x -1' >/tmp/reflash.lock.$i; done`,
+      `echo "${token.maxUptimeSeconds} other" >/tmp/reflash.lock.7; for i in 1 2 3 4 5 6; do echo '-1 x' >/tmp/reflash.lock.$i; done`,
     )
     expect(await openwrtUpgrader.start(job, token, session, signal)).toMatchObject({
       kind: 'Refused',
       message: expect.stringContaining('lock') as string,
     })
-    await shell(router, "echo 'other -1' >/tmp/reflash.lock.7")
+    await shell(router, "echo '-1 other' >/tmp/reflash.lock.7")
     expect(await openwrtUpgrader.start(job, token, session, signal)).toEqual({ kind: 'Started' })
     await until('sysupgrade ran', () => router.starts() === 1)
   })
@@ -211,7 +211,7 @@ requires(...routerPrograms)('the guard on a real busybox', () => {
 while [ $i -lt 200 ]; do
   i=$((i + 1)); n=0
   while [ -e /tmp/reflash.lock.$((n + 1)) ]; do n=$((n + 1)); done
-  [ $n = 0 ] || echo 'x -1' >/tmp/reflash.lock.$n
+  [ $n = 0 ] || echo '-1 x' >/tmp/reflash.lock.$n
   for k in 1 2 3 4; do sh -s -- guard op-$i-$k "$@" </rig/guard.sh >/tmp/answer.$k & done
   wait
   echo $i $(cat /tmp/answer.*)

@@ -11,6 +11,7 @@ describe("the guard's answer", () => {
       'xGUARD 0\n',
       'GUARD 0\nmore\n',
       'GUARD 89\n',
+      'GUARD 093\n',
       'sysupgrade\n',
     ]) {
       expect(parseGuard(output).kind, JSON.stringify(output)).toBe('Unknown')

@@ -6,11 +6,11 @@ import type { Kind, Manifest } from '../../api/resources.ts'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { imageReadiness } from '../../core/image-readiness.ts'
 import type { StoredImage } from '../../ports/image-store.ts'
-import { byPlace, type Diagnostic, type Explanation, finding, inFile, type Place } from './diagnostic.ts'
+import { byPlace, type Diagnostic, type Explanation, finding, inFile } from './diagnostic.ts'
 import { mapInBatches } from './map-in-batches.ts'
 import { idOf } from './parse-file.ts'
-import type { DeclaredObject, Revision } from './revision.ts'
-import { credentialProblem } from './secrets.ts'
+import { type DeclaredObject, placeIn, type Revision } from './revision.ts'
+import { credentialProblem, type KeyProblem } from './secrets.ts'
 
 /** As the image store allows. */
 const maxPathSegments = 16
@@ -28,7 +28,11 @@ export type MountedSecrets = ReadonlyMap<string, Readonly<Record<string, string>
  * Checks what only the whole directory can tell: whether everything that is referred to is declared. Pure. Objects that
  * are refused anyway are left out, and while a file is broken nothing counts as missing.
  */
-export function checkReferences(revision: Revision, mounted: MountedSecrets = new Map()): Diagnostic[] {
+export function checkReferences(
+  revision: Revision,
+  mounted: MountedSecrets = new Map(),
+  keyProblem?: KeyProblem,
+): Diagnostic[] {
   const problems: Diagnostic[] = []
   const near = nearestNames(revision, mounted)
   for (const object of revision.objects.values()) {
@@ -44,7 +48,7 @@ export function checkReferences(revision: Revision, mounted: MountedSecrets = ne
     }
     for (const { path, name } of credentialsOf(object.manifest)) {
       const key = { ...metadata, name }
-      const problem = secretProblem(revision, key, { mounted, near })
+      const problem = secretProblem(revision, key, { mounted, near, keyProblem })
       if (problem) add(path, problem)
     }
     if (leadsOutside(object.manifest)) {
@@ -102,12 +106,6 @@ function nearestNames(revision: Revision, mounted: MountedSecrets): Near {
   }
 }
 
-/** Where a field stands, or its object. */
-const placeIn = ({ line, column, fields }: DeclaredObject, path: string): Place & { path: string } => ({
-  ...(fields[path] ?? { line, column }),
-  path,
-})
-
 function referencesOf(manifest: Manifest): Reference[] {
   const reference = (path: string, kind: Kind, ref: { name: string } | undefined): Reference => ({
     path,
@@ -158,13 +156,13 @@ function credentialsOf(manifest: Manifest): { path: string; name: string }[] {
 function secretProblem(
   revision: Revision,
   key: Key,
-  { mounted, near }: { mounted: MountedSecrets; near: Near },
+  { mounted, near, keyProblem }: { mounted: MountedSecrets; near: Near; keyProblem: KeyProblem | undefined },
 ): Wrong | undefined {
   const declared = revision.secrets.get(idOf('Secret', key))?.secret.entries
   const entries = declared ?? (key.namespace === 'default' ? mounted.get(key.name) : undefined)
   const place = `Secret ${key.name} in namespace ${key.namespace}`
   if (entries) {
-    const problem = credentialProblem(entries)
+    const problem = credentialProblem(entries, keyProblem)
     return problem === undefined ? undefined : { reason: 'Invalid', message: `${place} ${problem}` }
   }
   if (!isMissing(revision, 'Secret', key)) return undefined
@@ -191,6 +189,9 @@ function targetOfOtherCategory(revision: Revision, manifest: Manifest): string |
   const { namespace } = manifest.metadata
   const build = revision.objects.get(idOf('Build', { namespace, name: target.buildRef.name }))?.manifest
   if (!build || !isA(build, 'Build') || build.spec.categoryRef.name === categoryRef.name) return undefined
+  // A category that nobody declares has been told already.
+  const names = [categoryRef.name, build.spec.categoryRef.name]
+  if (names.some((name) => isMissing(revision, 'Category', { namespace, name }))) return undefined
   return `Build ${target.buildRef.name} is of category ${build.spec.categoryRef.name}, not ${categoryRef.name}`
 }
 
@@ -201,6 +202,8 @@ interface ImageChecks {
   imagesFolder?: string | undefined
   /** Reads each file; without it they are only looked for. */
   inspect?: InspectImage
+  /** Judges a URL by its text. @throws ReflashError for one that nothing is fetched from. */
+  checkUrl?: (url: string) => void
 }
 
 /**
@@ -219,8 +222,10 @@ export async function checkImageFiles(revision: Revision, checks: ImageChecks = 
 async function imageProblem(
   object: DeclaredObject,
   revision: Revision,
-  { imagesFolder, inspect }: ImageChecks,
+  { imagesFolder, inspect, checkUrl }: ImageChecks,
 ): Promise<Diagnostic | undefined> {
+  const refusedUrl = urlProblem(object, checkUrl)
+  if (refusedUrl) return refusedUrl
   const { root } = revision
   const { manifest, folder, file } = object
   const path = isA(manifest, 'FirmwareImage') ? manifest.spec.source.path : undefined
@@ -241,6 +246,18 @@ async function imageProblem(
   const where = imagesFolder === undefined ? '' : ' nor in the images folder'
   const message = `there is no file "${path}" beside the manifest${where}`
   return inFile(file, { ...finding('NotFound', message, at), severity: 'warning' })
+}
+
+function urlProblem(object: DeclaredObject, check: ImageChecks['checkUrl']): Diagnostic | undefined {
+  const { manifest, file } = object
+  const url = isA(manifest, 'FirmwareImage') ? manifest.spec.source.url : undefined
+  if (url === undefined || !check) return undefined
+  try {
+    check(url)
+    return undefined
+  } catch (error) {
+    return inFile(file, finding('UrlRefused', messageOf(error), placeIn(object, 'spec.source.url')))
+  }
 }
 
 /** What `run` would say of the bytes. */

@@ -43,6 +43,8 @@ export const idOf = (kind: string, { namespace, name }: { namespace: string; nam
 
 /** Reads the documents of one YAML or JSON text. Never throws for what the text says. */
 export function parseFile(text: string): ParsedFile {
+  // Who means that nothing is declared any more removes the file; a full disk leaves an empty one behind.
+  if (text === '') return brokenFile([finding('SyntaxError', 'is empty; remove it, or restore what it held')])
   const parsed: ParsedFile = { items: [], spoiled: [], problems: [], skipped: 0 }
   const problems = readYaml(text, (document) => readDocument(document, parsed))
   return problems.length > 0 ? brokenFile(problems) : parsed
@@ -70,7 +72,16 @@ function readDocument(document: YamlDocument, parsed: ParsedFile): void {
   if (apiVersion === group || apiVersion?.startsWith(`${group}/`)) readManifest(document, parsed)
   else if (apiVersion === 'v1' && kind === 'Secret' && !isEncrypted(document))
     readSecretDocument(document, parsed)
+  else if (isCutShort(document))
+    spoil(document, [finding('SyntaxError', 'is cut short', startOf(document))], parsed)
   else parsed.skipped += 1
+}
+
+/** The first few bytes of a manifest of ours are no document of somebody else's. */
+function isCutShort({ top, text }: YamlDocument): boolean {
+  if (!top) return text !== undefined && 'apiVersion'.startsWith(text)
+  const version = top.items.length === 1 && hasKey(top, 'apiVersion') && onlyValue(top, 'apiVersion')
+  return version !== false && `${group}/`.startsWith(scalarText(version) ?? '')
 }
 
 /** SOPS leaves its own block beside the encrypted values: somebody decrypts this Secret elsewhere. */
@@ -122,18 +133,19 @@ function addProblems(
     findings.push(finding('Invalid', `and ${more} more problems of this document`, document.placeOf([])))
 }
 
-/** Paths of what refers to something outside the document; a reference stands where its name does. */
+/** Paths of what is judged by more than the document; a reference stands where its name does. */
 function fieldPlaces(spec: object, document: YamlDocument, path: Path = ['spec']): FieldPlaces {
   const places: Record<string, Place> = {}
   for (const [field, value] of Object.entries(spec) as [string, unknown][]) {
     const here = [...path, field]
     if (field.endsWith('Ref')) places[formatPath(here)] = document.placeOf([...here, 'name'])
-    else if (field === 'path' || field === 'sha256') places[formatPath(here)] = document.placeOf(here)
+    else if (judged.has(field)) places[formatPath(here)] = document.placeOf(here)
     else if (followed.has(field) && isRecord(value)) Object.assign(places, fieldPlaces(value, document, here))
   }
   return places
 }
 
+const judged = new Set(['path', 'url', 'sha256', 'addresses', 'selector', 'priority'])
 const followed = new Set(['source', 'target', 'jumpHost'])
 
 const startOf = (document: YamlDocument): Place => document.placeOf([])

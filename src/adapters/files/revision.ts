@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import type { Manifest } from '../../api/resources.ts'
 import { changeProblems } from '../../api/validate.ts'
 import { formatPath } from '../../api/problem.ts'
-import { byPlace, type Diagnostic, finding, inFile, type Place } from './diagnostic.ts'
+import { byPlace, type Diagnostic, finding, formatDiagnostic, inFile, type Place } from './diagnostic.ts'
 import type { FieldPlaces, ParsedFile, ParsedItem } from './parse-file.ts'
 import type { SecretManifest } from './secret-manifest.ts'
 import type { Refusal } from './snapshot.ts'
@@ -23,6 +23,12 @@ export interface DeclaredObject extends Declaration {
   fields: FieldPlaces
 }
 
+/** Where a field stands, or its object. */
+export const placeIn = (
+  { line, column, fields }: DeclaredObject,
+  path: string,
+): Place & { path: string } => ({ ...(fields[path] ?? { line, column }), path })
+
 export interface DeclaredSecret extends Declaration {
   secret: SecretManifest
 }
@@ -41,8 +47,8 @@ export interface Revision {
   problems: readonly Diagnostic[]
   /** Files and folders of which something may be missing, and why. */
   broken: ReadonlyMap<string, string>
-  /** Objects that some file declares, but not in a form that can be accepted; `objects` may hold their last good version. */
-  spoiled: ReadonlySet<string>
+  /** Objects that some file declares, but not in a form that can be accepted, and why; `objects` may hold their last good version. */
+  spoiled: ReadonlyMap<string, string>
   /** Documents that are no manifests of ours. */
   skipped: number
   /** Something that is not in `objects` may be declared all the same: nothing may be removed for being absent. */
@@ -56,7 +62,7 @@ export const emptyRevision: Revision = {
   secrets: new Map(),
   problems: [],
   broken: new Map(),
-  spoiled: new Set(),
+  spoiled: new Map(),
   skipped: 0,
   incomplete: true,
   vanished: true,
@@ -72,7 +78,8 @@ export interface RevisionParts {
 
 /**
  * Makes a revision of what the files say now and of what was in force before. A file that is broken keeps the last good
- * version of its objects; of an object that is declared twice the older declaration stays in force.
+ * version of its objects; of an object that is declared twice the older declaration stays in force, and where none is
+ * older none counts: which one it is must not depend on whether there was a restart.
  */
 export function nextRevision(parts: RevisionParts, before: Revision): Revision {
   const { label, root, files, refused } = parts
@@ -83,7 +90,7 @@ export function nextRevision(parts: RevisionParts, before: Revision): Revision {
       ...named,
       problems: [],
       broken: new Map(),
-      spoiled: new Set(),
+      spoiled: new Map(),
       skipped: 0,
       vanished: true,
     }
@@ -95,16 +102,17 @@ export function nextRevision(parts: RevisionParts, before: Revision): Revision {
   const broken = brokenParts(files, refused)
   const claims = claimsOf(files)
   const inForce = new Map<string, Held>()
-  const spoiled = new Set<string>()
+  const spoiled = new Map<string, string>()
 
   for (const [id, entries] of claims) {
     const held = heldBefore(before, id)
     const owner = ownerOf(entries, held)
-    problems.push(...duplicates(id, entries, owner))
-    const claim = accepted(owner, held, problems)
-    if (claim.item) inForce.set(id, declared(owner.file, claim.item))
+    const twice = duplicates(id, entries, owner)
+    problems.push(...twice)
+    const claim: Accepted = owner ? accepted(owner, held, problems) : { because: formatDiagnostic(twice[0]!) }
+    if (claim.item) inForce.set(id, declared(claim.file, claim.item))
     else {
-      spoiled.add(id)
+      spoiled.set(id, claim.because)
       if (held) inForce.set(id, { ...held, staleBecause: claim.because })
     }
   }
@@ -114,7 +122,7 @@ export function nextRevision(parts: RevisionParts, before: Revision): Revision {
   }
   // An object that was in no complete revision before is new, so nothing of it can be missing.
   const isUnknownBefore = before.incomplete || before.vanished
-  const lacks = [...spoiled].some((id) => !inForce.has(id))
+  const lacks = [...spoiled.keys()].some((id) => !inForce.has(id))
   return {
     ...named,
     ...split(inForce),
@@ -150,36 +158,40 @@ function claimsOf(files: ReadonlyMap<string, ParsedFile>): Map<string, Claim[]> 
   return claims
 }
 
-/** Which of several places counts: the one in force, else the first good one by path and line. */
-function ownerOf(claims: readonly Claim[], held: Held | undefined): Claim {
+/** The place that counts: the only one, or the only one in the file of what is in force. Of several none does. */
+function ownerOf(claims: readonly Claim[], held: Held | undefined): Claim | undefined {
   const inSameFile = claims.filter(({ file }) => file === held?.file)
   const among = inSameFile.length > 0 ? inSameFile : claims
-  const ordered = among.toSorted((a, b) => byText(a.file, b.file) || a.line - b.line)
-  return ordered.find(({ item }) => item !== undefined) ?? ordered[0]!
+  return among.length === 1 ? among[0] : undefined
 }
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-const duplicates = (id: string, claims: readonly Claim[], owner: Claim): Diagnostic[] =>
-  claims
-    .filter((claim) => claim !== owner)
+/** Each place but the owner's; without an owner each but the first. */
+function duplicates(id: string, claims: readonly Claim[], owner: Claim | undefined): Diagnostic[] {
+  const ordered = claims.toSorted((a, b) => byText(a.file, b.file) || a.line - b.line)
+  const first = owner ?? ordered[0]!
+  const outcome = owner
+    ? 'and that declaration stays in force'
+    : 'and neither counts until one of them is removed'
+  return ordered
+    .filter((claim) => claim !== first)
     .map(({ file, line, column }) => {
-      const message = `${id} is declared in ${owner.file}:${owner.line} already, and that declaration stays in force`
+      const message = `${id} is declared in ${first.file}:${first.line} already, ${outcome}`
       const expected = 'each object once'
       return inFile(file, finding('Duplicate', message, { line, column, expected, found: id }))
     })
+}
+
+type Accepted = { file: string; item: ParsedItem } | { item?: never; because: string }
 
 /** The owner's item, unless it is spoiled or changes what may not change; then why not. */
-function accepted(
-  owner: Claim,
-  held: Held | undefined,
-  problems: Diagnostic[],
-): { item: ParsedItem } | { item?: never; because: string } {
+function accepted(owner: Claim, held: Held | undefined, problems: Diagnostic[]): Accepted {
   const { file, line, column, item } = owner
   if (!item) return { because: because(file, owner.because ?? 'unknown') }
-  if (!item.manifest || !held || !('manifest' in held)) return { item }
+  if (!item.manifest || !held || !('manifest' in held)) return { file, item }
   const [change] = changeProblems(held.manifest, item.manifest)
-  if (!change) return { item }
+  if (!change) return { file, item }
   problems.push(
     inFile(file, finding('Invalid', change.message, { line, column, path: formatPath(change.path) })),
   )

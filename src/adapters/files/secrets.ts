@@ -41,13 +41,17 @@ const inTwoPlaces = ({ name }: Key, { file, line }: DeclaredSecret): ReflashErro
     `Secret ${name} is in two places, ${file}:${line} and the folder of mounted Secrets; remove one`,
   )
 
+/** Why nobody can log in with a private key, if so: to follow "the key". */
+export type KeyProblem = (privateKey: string, passphrase: string | undefined) => string | undefined
+
 /** Why a device cannot be logged in to with a Secret, in words that quote nothing of it. */
-export function credentialProblem(entries: Entries): string | undefined {
-  const { username, password, 'ssh-privatekey': key } = trimmedCredentials(entries)
+export function credentialProblem(entries: Entries, keyProblem?: KeyProblem): string | undefined {
+  const { username, password, passphrase, 'ssh-privatekey': key } = trimmedCredentials(entries)
   if (username === undefined || username === '') return 'needs a username'
   if (password === undefined && key === undefined) return 'needs a password or an ssh-privatekey'
   if (key !== undefined && !/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(key.trimStart())) {
     return 'has an ssh-privatekey that is no private key; it begins with -----BEGIN'
   }
-  return undefined
+  const problem = key === undefined ? undefined : keyProblem?.(key, passphrase)
+  return problem === undefined ? undefined : `has an ssh-privatekey that ${problem}`
 }

@@ -21,6 +21,8 @@ import { isOtherInYaml11 } from './other-in-yaml-11.ts'
 export interface YamlDocument {
   /** The top of the document; undefined when that is no map. */
   top: YAMLMap | undefined
+  /** The text of a document that is nothing but one. */
+  text: string | undefined
   isEmpty: boolean
   /** A copy in plain values; what YAML can say and manifests must not is added to `problems`, with paths as `show` writes them. */
   read(problems: Finding[], show?: (path: Path) => string): unknown
@@ -68,6 +70,7 @@ function yamlDocument(document: Document.Parsed | Document, place: (offset: numb
   const find = (path: Path): Found => findNode(contents, path)
   return {
     top: isMap(contents) ? contents : undefined,
+    text: scalarText(contents ?? undefined),
     isEmpty: contents === null || (isScalar(contents) && contents.value === null),
     read: (problems, show = formatPath) => toValue(contents, [], { problems, place, show }),
     placeOf: (path, part = 'value') => {

@@ -55,29 +55,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   }
   let loaded: Promise<Dispatcher> | undefined
 
-  const check = (url: URL): URL => {
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw refused(`the URL scheme ${printable(url.protocol, 20)} is not allowed, only http: and https:`)
-    }
-    if (url.username !== '' || url.password !== '')
-      throw refused('the URL must not carry a user name or password')
-    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    if (isIP(host) !== 0 && !isAllowedAddress(host, allowPrivateUrls)) {
-      throw refused(`images are not fetched from the address ${host}`)
-    }
-    return url
-  }
-
-  const parse = (text: string, base?: URL): URL => {
-    const url = URL.parse(text, base?.href)
-    if (!url) throw refused(base ? 'the server redirects to something that is no URL' : 'it is no URL')
-    return check(url)
-  }
-
   return {
-    parse: (text) => parse(text),
+    parse: (text) => imageUrl(text, allowPrivateUrls),
     get: async (first, headers, signal) => {
-      let url = check(first)
+      let url = checked(first, allowPrivateUrls)
       const dispatcher = await (loaded ??= loadDispatcher())
       for (let redirects = 0; ; redirects += 1) {
         const response = await dispatcher.request({
@@ -93,7 +74,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         if (!redirectStatuses.has(response.statusCode) || typeof location !== 'string') return response
         response.body.destroy()
         if (redirects === maxRedirects) throw refused(`the server redirects more than ${maxRedirects} times`)
-        const next = parse(location, url)
+        const next = imageUrl(location, allowPrivateUrls, url)
         if (url.protocol === 'https:' && next.protocol === 'http:') {
           throw refused('the server redirects from https: to http:')
         }
@@ -105,6 +86,26 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 
 /** A URL as it may be shown: without user, password, query and fragment, which can hold secrets. */
 export const shownUrl = (url: URL): string => printable(`${url.origin}${url.pathname}`, 200)
+
+/** A URL that images may be fetched from, as far as its text says. @throws ReflashError `UrlRefused`. */
+export function imageUrl(text: string, allowPrivate: boolean, base?: URL): URL {
+  const url = URL.parse(text, base?.href)
+  if (!url) throw refused(base ? 'the server redirects to something that is no URL' : 'it is no URL')
+  return checked(url, allowPrivate)
+}
+
+function checked(url: URL, allowPrivate: boolean): URL {
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw refused(`the URL scheme ${printable(url.protocol, 20)} is not allowed, only http: and https:`)
+  }
+  if (url.username !== '' || url.password !== '')
+    throw refused('the URL must not carry a user name or password')
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(host) !== 0 && !isAllowedAddress(host, allowPrivate)) {
+    throw refused(`images are not fetched from the address ${host}`)
+  }
+  return url
+}
 
 /** Resolves a name to the addresses that are allowed; the connection is made to these very addresses. */
 function checkedLookup(lookup: Lookup, allowPrivate: boolean) {

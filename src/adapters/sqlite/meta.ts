@@ -11,9 +11,14 @@ export interface Meta {
   realDirectory: string
   /** The version of the latest change. */
   version: string
+  /** All rows in one number: the sums of `resources` and `records`, each bit set where an odd number of them has it set. */
+  total: string
   /** RFC 3339: when a process last took the file. */
   opened: string
 }
+
+/** Whose the file is. */
+export type Owner = Pick<Meta, 'directory' | 'realDirectory' | 'opened'>
 
 /** Everything in the table. @throws ReflashError `StateCorrupt`, `StateUnusable`. */
 export function readMeta({ connection, run }: Database): Partial<Meta> {

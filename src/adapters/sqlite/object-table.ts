@@ -4,6 +4,7 @@ import type { Database } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { prepareMetaWriter } from './meta.ts'
 import { requireSum, rowSum } from './row-sum.ts'
+import type { RowTotal } from './row-total.ts'
 
 /** Columns in the order of the checksum. */
 const columns = 'kind, namespace, name, version, json, sum'
@@ -28,7 +29,11 @@ export const allObjectRows = ({ connection }: Database): Iterable<Record<string,
   connection.prepare(`SELECT ${columns} FROM resources ORDER BY kind, namespace, name`).iterate()
 
 /** Objects as rows of JSON text; `latest` is the version of the latest change. Keeps no copy of any object. */
-export function createObjectTable(database: Database, latest: number): ObjectTable & { flush(): void } {
+export function createObjectTable(
+  database: Database,
+  latest: number,
+  total: RowTotal,
+): ObjectTable & { flush(): void } {
   const { connection } = database
   const one = connection.prepare(
     `SELECT ${columns} FROM resources WHERE kind = ? AND namespace = ? AND name = ?`,
@@ -47,7 +52,7 @@ export function createObjectTable(database: Database, latest: number): ObjectTab
   const group = createGroupCommit(connection, (work) => {
     const before = latest
     try {
-      database.write(() => {
+      total.write(() => {
         work()
         if (latest !== before) putMeta('version', String(latest))
       })
@@ -67,8 +72,14 @@ export function createObjectTable(database: Database, latest: number): ObjectTab
     list: (kind, namespace) => database.run(() => Array.from(rowsOf(kind, namespace), textOfRow)),
     write({ namespace, name }, { type, kind, version, text }) {
       database.run(() => {
-        if (type === 'Deleted') remove.run(kind, namespace, name)
-        else put.run(kind, namespace, name, version, text, rowSum(kind, namespace, name, version, text))
+        const old = one.get(kind, namespace, name)?.['sum']
+        if (type === 'Deleted') {
+          remove.run(kind, namespace, name)
+          return total.exchange(old, undefined)
+        }
+        const sum = rowSum(kind, namespace, name, version, text)
+        put.run(kind, namespace, name, version, text, sum)
+        total.exchange(old, sum)
       })
       latest = version
     },

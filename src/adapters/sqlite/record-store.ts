@@ -1,6 +1,7 @@
 import type { RecordStore } from '../../ports/record-store.ts'
 import type { Database } from './database.ts'
 import { requireSum, rowSum } from './row-sum.ts'
+import type { RowTotal } from './row-total.ts'
 
 /** The value of a row. @throws ReflashError `StateCorrupt` naming the record. */
 export function valueOfRow(row: Record<string, unknown>): unknown {
@@ -14,8 +15,7 @@ export const allRecordRows = ({ connection }: Database): Iterable<Record<string,
   connection.prepare('SELECT name, json, sum FROM records ORDER BY name').iterate()
 
 /** Records in the state file, with a checksum each. */
-export function createRecordStore(database: Database): RecordStore {
-  const { connection, run, write } = database
+export function createRecordStore({ connection, run }: Database, total: RowTotal): RecordStore {
   const one = connection.prepare('SELECT name, json, sum FROM records WHERE name = ?')
   const some = connection.prepare(
     'SELECT name, json, sum FROM records WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name',
@@ -32,10 +32,19 @@ export function createRecordStore(database: Database): RecordStore {
     },
     async put(name, value) {
       const json = JSON.stringify(value)
-      write(() => void put.run(name, json, rowSum('record', name, json)))
+      const sum = rowSum('record', name, json)
+      total.write(() => {
+        const old = one.get(name)?.['sum']
+        put.run(name, json, sum)
+        total.exchange(old, sum)
+      })
     },
     async delete(name) {
-      write(() => void remove.run(name))
+      total.write(() => {
+        const old = one.get(name)?.['sum']
+        remove.run(name)
+        total.exchange(old, undefined)
+      })
     },
     async list(prefix) {
       return run(() =>

@@ -1,12 +1,13 @@
 import { ReflashError } from '../../core/errors.ts'
 import { openDatabase, type Database } from './database.ts'
-import { prepareMetaWriter, readMeta, type Meta, type MetaWriter } from './meta.ts'
+import { prepareMetaWriter, readMeta, type Meta, type MetaWriter, type Owner } from './meta.ts'
 import { allObjectRows, textOfRow } from './object-table.ts'
 import { allRecordRows, valueOfRow } from './record-store.ts'
+import { totalOfRows } from './row-total.ts'
 
 /** Marks the file as ours, in the header of the database: "RFLS". */
 const applicationId = 0x52464c53
-const schemaVersion = 2
+const schemaVersion = 3
 
 // No checksum: an event decides nothing.
 const eventTable = `
@@ -27,10 +28,13 @@ const tables = `
 `
 
 /** What each version of the tables lacks of the one after it. */
-const migrations: Readonly<Record<number, string>> = { 1: eventTable }
+const migrations: Readonly<Record<number, string>> = { 1: eventTable, 2: '' }
+
+/** Files of the first two versions have no total of their rows. */
+export const isTotalled = ({ schema }: Pick<Meta, 'schema'>): boolean => Number(schema) > 2
 
 /** Makes the tables in an empty file. */
-export function createSchema(path: string, meta: Omit<Meta, 'schema' | 'version'>): void {
+export function createSchema(path: string, meta: Owner): void {
   const database = openDatabase(path, { readOnly: false })
   try {
     database.write(() => {
@@ -39,6 +43,7 @@ export function createSchema(path: string, meta: Omit<Meta, 'schema' | 'version'
       put('schema', String(schemaVersion))
       // Not 0, to which Kubernetes gives a meaning of its own.
       put('version', '1')
+      put('total', '0')
       put('directory', meta.directory)
       put('realDirectory', meta.realDirectory)
       put('opened', meta.opened)
@@ -72,9 +77,10 @@ export function identify(path: string, database: Database): Meta {
       `state file ${path} was written by a newer Reflash (schema ${meta.schema}, this one knows ${schemaVersion}); run that one`,
     )
   }
-  const { schema, directory, realDirectory, version, opened } = meta
+  const { schema, directory, realDirectory, version, opened, total = '0' } = meta
   if (
     schema === undefined ||
+    (isTotalled({ schema }) && meta.total === undefined) ||
     directory === undefined ||
     realDirectory === undefined ||
     version === undefined ||
@@ -85,17 +91,17 @@ export function identify(path: string, database: Database): Meta {
       `state file ${path} is damaged: entries are missing; restore it from a backup`,
     )
   }
-  return { schema, directory, realDirectory, version, opened }
+  return { schema, directory, realDirectory, version, opened, total }
 }
 
 /** Reads every row of the file. @throws ReflashError `StateCorrupt` naming the first that is not as it was written. */
 export function verify(path: string, database: Database, meta: Meta): void {
   database.run(() => {
-    const [verdict] = database.connection.prepare('PRAGMA quick_check(1)').all()
-    if (verdict?.['quick_check'] !== 'ok') {
+    const [verdict] = database.connection.prepare('PRAGMA integrity_check(1)').all()
+    if (verdict?.['integrity_check'] !== 'ok') {
       throw new ReflashError(
         'StateCorrupt',
-        `state file ${path} is damaged (${String(verdict?.['quick_check'])}); restore it from a backup, and look at the disk`,
+        `state file ${path} is damaged (${String(verdict?.['integrity_check'])}); restore it from a backup, and look at the disk`,
       )
     }
     for (const row of allRecordRows(database)) valueOfRow(row)
@@ -105,6 +111,12 @@ export function verify(path: string, database: Database, meta: Meta): void {
       throw new ReflashError(
         'StateCorrupt',
         `state file ${path} is damaged: it has changes after its latest version ${meta.version}; restore it from a backup`,
+      )
+    }
+    if (isTotalled(meta) && totalOfRows(database) !== meta.total) {
+      throw new ReflashError(
+        'StateCorrupt',
+        `state file ${path} is damaged: rows are missing, or are there as they were earlier; restore it from a backup, and look at the disk`,
       )
     }
   })

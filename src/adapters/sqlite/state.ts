@@ -13,10 +13,11 @@ import { createWatchLog, type WatchLogLimits } from '../watch-log.ts'
 import { openDatabase, requireDurable, type Database } from './database.ts'
 import { createEventTable } from './event-table.ts'
 import { lockState } from './lock.ts'
-import { prepareMetaWriter, type Meta } from './meta.ts'
+import { prepareMetaWriter, type Meta, type Owner } from './meta.ts'
 import { allObjectRows, createObjectTable, textOfRow } from './object-table.ts'
 import { allRecordRows, createRecordStore, valueOfRow } from './record-store.ts'
-import { createSchema, identify, migrate, requireDirectory, verify } from './schema.ts'
+import { createRowTotal, totalOfRows } from './row-total.ts'
+import { createSchema, identify, isTotalled, migrate, requireDirectory, verify } from './schema.ts'
 import { createDurably, lookAtStateFile, prepareStatePath, requireLocalDisk } from './state-file.ts'
 
 export interface State {
@@ -51,7 +52,7 @@ export async function openState(
     try {
       return assemble({
         database,
-        latest: take(file, database, { ...given, opened }),
+        rows: take(file, database, { ...given, opened }),
         clock,
         history,
         release: lock.release,
@@ -110,33 +111,37 @@ function inspect(file: string, given: Pick<Meta, 'directory' | 'realDirectory'>)
   }
 }
 
-/** Makes the file this process's own, by a first write that must be durable. Returns the version of the latest change. */
-function take(file: string, database: Database, meta: Omit<Meta, 'schema' | 'version'>): number {
+/** Makes the file this process's own, by a first write that must be durable. Returns what it says of its rows. */
+function take(file: string, database: Database, meta: Owner): Pick<Meta, 'version' | 'total'> {
   const found = identify(file, database)
+  const total = isTotalled(found) ? found.total : totalOfRows(database)
   database.write(() => {
     const put = prepareMetaWriter(database)
     migrate(database, found, put)
+    put('total', total)
     put('directory', meta.directory)
     put('realDirectory', meta.realDirectory)
     put('opened', meta.opened)
   })
   requireDurable(file, database)
-  return Number(found.version)
+  return { version: found.version, total }
 }
 
 function assemble(parts: {
   database: Database
-  latest: number
+  rows: Pick<Meta, 'version' | 'total'>
   clock: Clock
   history: WatchLogLimits | undefined
   release: () => void
 }): State {
-  const { database, latest, clock, history, release } = parts
+  const { database, rows, clock, history, release } = parts
+  const latest = Number(rows.version)
+  const total = createRowTotal(database, rows.total)
   const log = createWatchLog(latest, history)
-  const table = createObjectTable(database, latest)
+  const table = createObjectTable(database, latest, total)
   return {
     resources: createTableStore({ table, log, clock, newUid: () => randomUUID() }),
-    records: createRecordStore(database),
+    records: createRecordStore(database, total),
     events: createEventTable(database),
     async close() {
       table.flush()

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2'
 import { messageOf, ReflashError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
@@ -11,28 +12,42 @@ export interface Authentication {
   next(accepted: readonly string[] | null): AnyAuthMethod | undefined
 }
 
-const invalid = (why: string, cause?: unknown) =>
-  new ReflashError('CredentialsInvalid', why, { cause: cause ?? new Error(why) })
+const invalid = (why: string) => new ReflashError('CredentialsInvalid', why, { cause: new Error(why) })
 
-const readKey = (username: string, privateKey: string, passphrase: string | undefined): ParsedKey => {
-  const key = ssh2.utils.parseKey(privateKey, passphrase)
-  if (key instanceof Error) {
-    throw invalid(`the private key of ${username} cannot be read: ${printable(messageOf(key), 200)}`, key)
-  }
+/** Below this a key can be computed from its public half. */
+const minRsaBits = 2048
+
+/** What may log in, or why it may not: to follow "the key". */
+function readKey(privateKey: string, passphrase: string | undefined): ParsedKey | string {
+  const parsed = ssh2.utils.parseKey(privateKey, passphrase)
+  if (parsed instanceof Error) return `cannot be read: ${printable(messageOf(parsed), 200)}`
   // OpenSSH's format could hold several keys, but nothing writes more than one.
-  const first = Array.isArray(key) ? key[0] : key
-  if (!first?.isPrivateKey())
-    throw invalid(`the private key of ${username} is a public key; give the private one`)
-  return first
+  const key = Array.isArray(parsed) ? parsed[0] : parsed
+  if (!key?.isPrivateKey()) return 'is a public key; give the private one'
+  const bits = createPublicKey(key.getPublicPEM()).asymmetricKeyDetails?.modulusLength
+  if (bits !== undefined && bits < minRsaBits)
+    return `is RSA of ${bits} bits; at least ${minRsaBits} are needed`
+  return key
 }
 
 /** The key that was read last: a fleet shares one, and an encrypted one takes a while to decrypt. */
-let last: { privateKey: string; passphrase: string | undefined; key: ParsedKey } | undefined
+let last: { privateKey: string; passphrase: string | undefined; key: ParsedKey | string } | undefined
+
+function knownKey(privateKey: string, passphrase: string | undefined): ParsedKey | string {
+  if (last?.privateKey !== privateKey || last.passphrase !== passphrase)
+    last = { privateKey, passphrase, key: readKey(privateKey, passphrase) }
+  return last.key
+}
+
+/** Why nobody can log in with a private key, if so: to follow "the key". Quotes nothing of it. */
+export function privateKeyProblem(privateKey: string, passphrase: string | undefined): string | undefined {
+  const key = knownKey(privateKey, passphrase)
+  return typeof key === 'string' ? key : undefined
+}
 
 const byKey = (username: string, privateKey: string, passphrase: string | undefined): Authentication => {
-  if (last?.privateKey !== privateKey || last.passphrase !== passphrase)
-    last = { privateKey, passphrase, key: readKey(username, privateKey, passphrase) }
-  const { key } = last
+  const key = knownKey(privateKey, passphrase)
+  if (typeof key === 'string') throw invalid(`the private key of ${username} ${key}`)
   let tried = false
   return {
     method: 'publickey',

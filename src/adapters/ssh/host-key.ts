@@ -30,6 +30,9 @@ export const parseHostKeyLine = (line: string): HostKey => {
   return key
 }
 
+/** What a Device has room for. An RSA key of 8192 bits takes 1400 characters. */
+const maxLineLength = 2048
+
 export interface HostKeyPolicy {
   pins: readonly HostKey[]
   /** With no pins: whether a key seen first is good. */
@@ -44,6 +47,15 @@ export const judgeHostKey = (
 ): ReflashError | undefined => {
   const seen = `${hostKeyType(key)} ${fingerprint(key)}`
   if (policy.pins.some((pin) => pin.equals(key))) return undefined
+  if (hostKeyLine(key).length > maxLineLength) {
+    return new ReflashError(
+      'Unsupported',
+      `${where} shows a host key of ${key.length} bytes, too large to be pinned`,
+      {
+        cause: new Error('host key too large'),
+      },
+    )
+  }
   if (policy.pins.length > 0) {
     const pinned = policy.pins.map((pin) => `${hostKeyType(pin)} ${fingerprint(pin)}`).join(', ')
     return new ReflashError(

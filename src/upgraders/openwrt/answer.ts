@@ -17,7 +17,7 @@ export function readFrames(output: string): Frames {
   if (lines.length > maxLines) throw invalid(`answered with ${lines.length} lines`)
   let current: string[] | undefined
   for (const line of lines) {
-    const frame = /^@([a-z_0-9]+)(?: (.*))?$/.exec(line)
+    const frame = line.startsWith('@') ? /^@([a-z_0-9]+)(?: (.*))?$/.exec(line) : null
     if (frame) {
       const [, name = '', rest] = frame
       if (frames.has(name)) throw invalid(`answered with "@${name}" twice`)

@@ -48,7 +48,7 @@ export function parseGuard(output: string): StartResult {
     .split('\n')
     .map((line) => printable(line.trim(), 1024))
     .filter((line) => line !== '')
-  const code = /^GUARD (\d{1,3})$/.exec(lines.at(-1) ?? '')?.[1]
+  const code = /^GUARD (0|[1-9]\d{0,2})$/.exec(lines.at(-1) ?? '')?.[1]
   if (code === undefined) return { kind: 'Unknown', message: 'the device did not say whether it started' }
   if (code === '0') return { kind: 'Started' }
   const log = lines.slice(0, -1).slice(-40)

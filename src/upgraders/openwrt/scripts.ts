@@ -20,8 +20,8 @@ export const devicePaths = {
 const isRunning = `busy() { pgrep -f 'sbin/[s]ysupgrade|sbin/[u]pgraded' >/dev/null 2>&1; [ $? != 1 ]; }`
 
 /**
- * The lock is the file with the highest number; it holds who has it and the uptime after which it is void. A file is only
- * ever created by \`ln\`, which fails when it exists, so one starter wins every number, takeovers included; and none is
+ * The lock is the file with the highest number; it holds the uptime after which it is void, and who has it: last, for a
+ * name may contain anything. A file is only ever created by \`ln\`, which fails when it exists, so one starter wins every number, takeovers included; and none is
  * removed before the reboot, so that no number is won twice. Whoever touches the image or the marker holds it.
  */
 const lock = `${isRunning}
@@ -30,16 +30,16 @@ uptime_is() { read -r up rest </proc/uptime; up=\${up%%.*}; }
 latest() {
   n=0 holder= until=-1
   while [ -e "$L.$((n + 1))" ]; do n=$((n + 1)); done
-  [ "$n" = 0 ] || read -r holder until rest <"$L.$n"
+  [ "$n" = 0 ] || read -r until holder <"$L.$n"
 }
 take() {
   latest; uptime_is
   [ "$up" -gt "$until" ] || return 1
-  echo "$1 $2" >"$L.new.$$" && ln "$L.new.$$" "$L.$((n + 1))" 2>/dev/null; won=$?
+  echo "$2 $1" >"$L.new.$$" && ln "$L.new.$$" "$L.$((n + 1))" 2>/dev/null; won=$?
   rm -f "$L.new.$$"; n=$((n + 1))
   return "$won"
 }
-give_back() { echo '- -1' >"$L.void.$$" && mv "$L.void.$$" "$L.$n"; }
+give_back() { echo '-1 -' >"$L.void.$$" && mv "$L.void.$$" "$L.$n"; }
 hold() {
   uptime_is; take "$1" $((up + 60)) || return 1
   busy || return 0
