@@ -9,10 +9,10 @@ function createWorld() {
   const clock = createManualClock(Date.parse('2026-01-01T23:00:00Z'))
   const records = createMemoryRecords()
   const state: { halted?: string } = {}
-  const open = (acknowledgedDate?: string) =>
+  const open = (acknowledgedDate?: string, over = records) =>
     openGovernor({
       settings: { maxInFlight: 50, maxStartsPerMinute: 30, maxLostPerDay: 3 },
-      records,
+      records: over,
       brake: { halted: async () => state.halted },
       clock,
       ...(acknowledgedDate === undefined ? {} : { acknowledgedDate }),
@@ -43,6 +43,22 @@ describe('losses', () => {
     expect(await again.stop()).toBeUndefined()
     await again.noteLost('e')
     expect((await again.stop())?.message).toContain('3 devices were lost on 2026-01-02')
+  })
+
+  test('that could not be recorded are not counted, and are told again', async () => {
+    const world = createWorld()
+    let isFull = true
+    const failing = {
+      ...world.records,
+      put: (name: string, value: unknown) =>
+        isFull ? Promise.reject(new Error('the disk is full')) : world.records.put(name, value),
+    }
+    const broken = await world.open(undefined, failing)
+    for (const name of ['a', 'b', 'c']) await expect(broken.noteLost(name)).rejects.toThrow('full')
+    expect(await broken.stop()).toBeUndefined()
+    isFull = false
+    for (const name of ['a', 'b', 'c']) await broken.noteLost(name)
+    expect(await broken.stop()).toMatchObject({ reason: 'LostLimit' })
   })
 
   test('stay latched over restarts and days', async () => {
@@ -121,6 +137,18 @@ describe('losses', () => {
     expect((await governor.stop())?.message).toContain('2026-01-01')
     expect((await (await world.open('2026-01-01')).stop())?.message).toContain('2026-01-02')
   })
+})
+
+test('of two days the older one is named, in whatever order they were noted', async () => {
+  const world = createWorld()
+  const governor = await world.open()
+  const loseThree = async (day: string) => {
+    for (const name of ['a', 'b', 'c']) await governor.noteLost(`${day}-${name}`)
+  }
+  await loseThree('later')
+  world.clock.jump(-dayMs)
+  await loseThree('earlier')
+  expect((await governor.stop())?.message).toContain('lost on 2025-12-31')
 })
 
 test('HALT is told in its own words, before losses, and passes when it is gone', async () => {

@@ -88,6 +88,27 @@ describe('the counts of one device', () => {
       subject({ device: device({}, onTarget), operations: [ended('RolledBack')] }),
       ['eligible', 'matched', 'onTarget'],
     ],
+    [
+      'fallen back, by its own marker',
+      subject({
+        device: device({}, { lastFlash: { operation: `${stem}-1`, sha256: 'x', bootId: 'boot-0' } }),
+      }),
+      ['failed', 'matched', 'rolledBack'],
+    ],
+    [
+      'left Lost by another upgrade',
+      subject({
+        operations: [
+          operation('else', { phase: 'Failed', failureClass: 'Lost', times: { Failed: at(now) } }),
+        ],
+      }),
+      ['lost', 'matched'],
+    ],
+    [
+      'claimed by what nobody knows yet',
+      subject({ device: device({}, { operationRef: { name: 'else' } }) }),
+      ['eligible', 'inFlight', 'matched'],
+    ],
     ['paused', subject({ policies: [policy('all', { state: 'Pause' })] }), ['matched']],
     ['a downgrade', subject({ device: device({}, { release: { version: '3.0.0' } }) }), ['matched']],
   ])('%s', (_, judged, counts) => {
@@ -120,6 +141,21 @@ describe('a candidate', () => {
     expect(assess(subject()).candidate).toMatchObject({ stem, attempt: 1 })
     const cancelled = attempt(3, { phase: 'Cancelled', reason: 'Held' })
     expect(assess(subject({ operations: [cancelled] })).candidate).toMatchObject({ stem, attempt: 4 })
+  })
+  test('counts attempts by their whole number', () => {
+    const cancelled = attempt(12, { phase: 'Cancelled', reason: 'Held' })
+    expect(assess(subject({ operations: [cancelled] })).candidate).toMatchObject({ attempt: 13 })
+  })
+  test('is none where the build is not there, and nobody owns what nobody selects', () => {
+    const judged = assess(subject({ target: undefined, builds: [] }))
+    expect(judged.candidate).toBeUndefined()
+    expect(judged.onTarget).toBe(false)
+    expect(assess(subject({ policies: [] }))).toStrictEqual({
+      running: [],
+      onTarget: false,
+      counts: new Map(),
+    })
+    expect(assess(subject())).toMatchObject({ desired: 'new', owner: 'all' })
   })
   test('is none on the target, and none that is blocked', () => {
     expect(assess(subject({ device: device({}, onTarget) })).candidate).toBeUndefined()

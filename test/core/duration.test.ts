@@ -44,6 +44,7 @@ describe('parseDuration', () => {
     }
     expect(error).toBeInstanceOf(ReflashError)
     expect((error as ReflashError).code).toBe('Invalid')
+    expect((error as ReflashError).message).toContain(`"${text}" is`)
   })
 
   test('adds up whatever is joined', () => {

@@ -47,5 +47,8 @@ describe('a device runs a build', () => {
     expect(runsBuild({}, { build: learned, images: [image()] })).toBe(false)
     expect(runsBuild({}, { build: build(), images: [] })).toBe(false)
     expect(runsBuild({ release: {}, board: 'toy' }, { build: learned, images: [image()] })).toBe(false)
+    expect(
+      runsBuild({ release: { revision: 'r2' }, board: 'toy' }, { build: learned, images: [image()] }),
+    ).toBe(false)
   })
 })

@@ -44,6 +44,14 @@ describe('operation names', () => {
     )
   })
 
+  test('keep a device name whole as long as it fits, and cut a longer one where a name may end', () => {
+    const whole = 'a'.repeat(238)
+    expect(operationStem(whole, 'r', '')).toMatch(new RegExp(`^${whole}-[0-9a-f]{8}$`))
+    expect(operationStem(`${whole}a`, 'r', '')).toMatch(/^a{229}-[0-9a-f]{8}-[0-9a-f]{8}$/)
+    const dashed = `a-b${'a'.repeat(224)}--${'a'.repeat(20)}`
+    expect(operationStem(dashed, 'r', '')).toMatch(/^a-ba{224}-[0-9a-f]{8}-[0-9a-f]{8}$/)
+  })
+
   test('of two long device names with the same beginning differ', () => {
     const stems = ['x', 'y'].map((end) => operationStem(`${'a'.repeat(252)}${end}`, 'r', ''))
     expect(stems[0]).not.toBe(stems[1])

@@ -13,7 +13,9 @@ import {
   holdsSlot,
   isFinished,
   isFlashing,
+  isHandWritten,
   isLost,
+  lostWatchMs,
   nextStep,
   waitsForTurn,
   type Act,
@@ -23,6 +25,7 @@ import {
   type Step,
 } from '../../src/core/operation.ts'
 import type { Probe } from '../../src/core/probe.ts'
+import { sameValue } from '../../src/core/same-value.ts'
 import { transitions } from '../../src/core/transitions.ts'
 import { at, digest, now, operation } from '../support/core-objects.ts'
 
@@ -741,6 +744,193 @@ const rows: Row[] = [
   },
 ]
 
+/** What only the file of whole steps tells: times at their limits, and what is missing. */
+const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
+  { says: 'new', from: operation('ap-1-abc-1'), world: { claim: 'None' } },
+  { says: 'new, and claimed', from: operation('ap-1-abc-1'), world: {} },
+  ...(['Retrying', 'Unreachable'] as const).flatMap((reason) =>
+    [undefined, 'WaitingForSlot', 'PolicyPaused', 'Unreachable'].map((blocked) => ({
+      says: `${reason} in 5 s, ${blocked === undefined ? 'admitted' : `blocked by ${blocked}`}`,
+      from: inPhase('Queued', { reason, retryTime: at(now + 5000) }),
+      world: { claim: 'None', ...(blocked === undefined ? {} : { admission: refused(blocked) }) } as const,
+    })),
+  ),
+  ...[24 * 3600_000, 24 * 3600_000 + 1].map((ms) => ({
+    says: `retrying in ${ms} ms`,
+    from: inPhase('Queued', { reason: 'Retrying', retryTime: at(now + ms) }),
+    world: { claim: 'None' } as const,
+  })),
+  {
+    says: 'retrying, refused without a reason',
+    from: inPhase('Queued', { reason: 'Unreachable', retryTime: at(now + 5000) }),
+    world: { claim: 'None', admission: { admitted: false, checks: [] } },
+  },
+  ...[-5000, 10, 5000].map((ms) => ({
+    says: `blocked until ${ms} ms from now`,
+    from: inPhase('Queued'),
+    world: { claim: 'None', admission: refused('Held', now + ms) } as const,
+  })),
+  {
+    says: 'a claim found after a restart, blocked until 5 s from now',
+    from: inPhase('Queued'),
+    world: { admission: refused('Held', now + 5000) },
+  },
+  {
+    says: 'refused without a reason, long after an answer',
+    from: inPhase('Queued', { waitingSince: at(now - 7200_000) }),
+    world: {
+      claim: 'None',
+      admission: { admitted: false, checks: [] },
+      settings: settings({ offline: { expireAfter: '1h' } }),
+    },
+  },
+  ...[
+    ['0s', 7200_000],
+    ['1h', 3600_000],
+    ['1h', 3600_000 - 1],
+    ['1h', undefined],
+  ].map(([expireAfter, sinceMs]) => ({
+    says: `offline for ${sinceMs} ms of ${expireAfter}`,
+    from: inPhase('Queued', sinceMs === undefined ? {} : { waitingSince: at(now - Number(sinceMs)) }),
+    world: {
+      claim: 'None',
+      admission: refused('Unreachable'),
+      settings: settings({ offline: { expireAfter } }),
+    } as const,
+  })),
+  ...[undefined, 3].map((attempts) => ({
+    says: `the claim is gone in attempt ${attempts}`,
+    from: inPhase('Checking', attempts === undefined ? {} : { attempts }),
+    world: { claim: 'None' } as const,
+  })),
+  {
+    says: 'the claim is gone before any attempt',
+    from: operation('ap-1-abc-1', { phase: 'Checking' }),
+    world: { claim: 'None' },
+  },
+  {
+    says: 'failed with words of the device',
+    from: inPhase('Testing'),
+    world: after({
+      kind: 'AttemptFailed',
+      failureClass: 'Rejected',
+      recoverable: false,
+      message: 'no',
+      log: ['one', 'two'],
+    }),
+  },
+  {
+    says: 'unreachable, and counts, with attempts left',
+    from: inPhase('Connecting'),
+    world: after(failedAttempt('Unreachable', true), { settings: settings({ offline: { action: 'Fail' } }) }),
+  },
+  ...[0, 600_000, 1_800_000, 7 * 24 * 3600_000].map((ms) => ({
+    says: `unreachable for ${ms} ms`,
+    from: inPhase('Connecting', { waitingSince: at(now - ms) }),
+    world: after(failedAttempt('Unreachable', true)),
+  })),
+  {
+    says: 'not admitted, found without a session before its test',
+    from: inPhase('Uploading'),
+    world: { hasSession: false, admission: refused() },
+  },
+  ...[3600_000, 3600_001].map((ms) => ({
+    says: `parked for ${ms} ms`,
+    from: inPhase('Testing', { attempts: 2, times: { Connecting: at(now - ms) } }),
+    world: after(tested, { admission: refused() }),
+  })),
+  {
+    says: 'parked without any time',
+    from: operation('ap-1-abc-1', { phase: 'Testing' }),
+    world: after({ kind: 'Parked', undone: true }, { admission: refused() }),
+  },
+  ...[10, 5000].map((ms) => ({
+    says: `parked until ${ms} ms from now`,
+    from: inPhase('Testing'),
+    world: after({ kind: 'Parked', undone: true }, { admission: refused('WaitingForStart', now + ms) }),
+  })),
+  ...[899_999, 900_000].map((watchedMs) => ({
+    says: `could not look, watched for ${watchedMs} ms`,
+    from: inPhase('Rebooting'),
+    world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }, { watchedMs }),
+  })),
+  ...[899_999, 900_000].map((watchedMs) => ({
+    says: `somebody else answers, watched for ${watchedMs} ms`,
+    from: inPhase('Rebooting'),
+    world: after(looked({ bootId: 'boot-2', identity: 'else' }), { watchedMs }),
+  })),
+  ...[119_999, 120_000].map((watchedMs) => ({
+    says: `knocked, watched for ${watchedMs} ms`,
+    from: inPhase('Flashing'),
+    world: after({ kind: 'Knocked', answered: false, tookMs: 0 }, { watchedMs }),
+  })),
+  ...[999, 1000, -1, 0].map((agoMs) => ({
+    says: `goes down since ${agoMs} ms ago`,
+    from: inPhase('Rebooting', { times: { Rebooting: at(now - agoMs) } }),
+    world: { hasSession: false },
+  })),
+  {
+    says: 'a verdict is found after a restart, right after the start',
+    from: inPhase('Verifying', { times: { Flashing: at(now - 100), Rebooting: at(now - 100) } }),
+    world: { hasSession: false },
+  },
+  ...(['Flashing', 'Rebooting'] as const).flatMap((phase) => [
+    { says: `${phase} without any time`, from: operation('ap-1-abc-1', { phase }), world: {} },
+    {
+      says: `${phase} without any time, and the target answers`,
+      from: operation('ap-1-abc-1', { phase }),
+      world: after(looked({ ...onTarget, bootId: 'boot-2' })),
+    },
+    {
+      says: `${phase} without any time, knocked`,
+      from: operation('ap-1-abc-1', { phase }),
+      world: after({ kind: 'Knocked', answered: false, tookMs: 0 }),
+    },
+  ]),
+  ...(['a line', 'another'] as const).map((known) => ({
+    says: `the old boot shows its log, of which "${known}" is known`,
+    from: inPhase('Flashing', { log: ['a line', 'Flashing: starting: sysupgrade', known] }),
+    world: after(looked({ uptimeSeconds: 500 })),
+  })),
+  {
+    says: 'the old boot shows no log, too late to start',
+    from: inPhase('Flashing'),
+    world: after({ kind: 'Looked', probe: probe({ uptimeSeconds: 600 }), log: [] }),
+  },
+  {
+    says: 'the old boot answers, whose latest uptime nobody knows',
+    from: operation('ap-1-abc-1', { phase: 'Flashing', bootIdBefore: 'boot-1' }),
+    world: after(looked({ uptimeSeconds: 1e9 })),
+  },
+  {
+    says: 'Lost, somebody else answers',
+    from: lost,
+    world: after(looked({ bootId: 'boot-2', identity: 'else' }), { claim: 'None' }),
+  },
+  {
+    says: 'Lost, the old boot answers and upgrades',
+    from: lost,
+    world: after(looked({ upgrading: true, uptimeSeconds: 9000 }), { claim: 'None' }),
+  },
+]
+
+/** As it is stored, with conditions in a line each. */
+const shown = (status: UpgradeOperationStatus, name: keyof UpgradeOperationStatus): string =>
+  name === 'conditions'
+    ? (status.conditions ?? [])
+        .map(({ type, status: value, reason, message, ...more }) =>
+          [
+            type,
+            value,
+            reason,
+            more.observedGeneration,
+            more.lastTransitionTime,
+            JSON.stringify(message),
+          ].join(' '),
+        )
+        .join(', ')
+    : (JSON.stringify(status[name]) ?? 'removed')
+
 describe('each step', () => {
   test.each(rows)('$says: $to, $act', (row) => {
     const { status, act, durable } = nextStep(row.from, world(row.world), now)
@@ -752,6 +942,19 @@ describe('each step', () => {
     })
     if (row.reason) expect(status.reason).toBe(row.reason)
     if (row.message) expect(status.message).toMatch(row.message)
+  })
+
+  test('writes this, and nothing else', async () => {
+    const steps = [...rows, ...edges].map(({ says, from, world: changes }) => {
+      const { status, act, durable } = nextStep(from, world(changes), now)
+      const names = [
+        ...new Set([...Object.keys(from.status), ...Object.keys(status)]),
+      ] as (keyof typeof status)[]
+      const changed = names.filter((name) => !sameValue(from.status[name], status[name]))
+      const written = changed.map((name) => `  ${name}: ${shown(status, name)}\n`)
+      return `${says}: ${JSON.stringify(act)}${durable ? ', durable' : ''}\n${written.join('')}`
+    })
+    await expect(steps.join('\n')).toMatchFileSnapshot('operation-steps.txt')
   })
 
   test('connected: the time without an answer is over', () => {
@@ -923,6 +1126,16 @@ describe('what a phase means', () => {
   })
   test('Lost is a failure of its own', () => {
     expect([isLost(lost), isLost(inPhase('Failed', { failureClass: 'RolledBack' }))]).toEqual([true, false])
+    expect(isLost(inPhase('Queued', { failureClass: 'Lost' }))).toBe(false)
+    expect(lostWatchMs).toBe(30 * 86_400_000)
+  })
+  test('who has no policy was written by hand', () => {
+    const byHand = operation('by-hand', {}, { buildRef: { name: 'new' } })
+    expect([isHandWritten(byHand), isHandWritten(inPhase('Queued'))]).toEqual([true, false])
+  })
+  test('only who is queued waits for its turn', () => {
+    expect(phases.filter((phase) => waitsForTurn(inPhase(phase)))).toEqual(['Queued'])
+    expect(waitsForTurn(inPhase('Queued', { reason: 'WaitingForStart' }))).toBe(true)
   })
   test.each([
     [undefined, true],
@@ -1092,7 +1305,7 @@ const holds = (rule: (before: UpgradeOperation, seen: OperationWorld, step: Step
     fc.property(cases, ({ operation: before, world: seen }) =>
       rule(before, seen, nextStep(before, seen, now)),
     ),
-    { numRuns: 4000 },
+    { numRuns: Number(process.env['REFLASH_ROUNDS'] ?? 4000) },
   )
 }
 const phaseBefore = ({ status }: UpgradeOperation): Phase => status.phase!

@@ -48,10 +48,18 @@ describe('quoteCommand', () => {
   })
 
   test.each([
-    { name: 'an empty list', command: [] },
-    { name: 'a NUL byte', command: ['echo', 'a\0b'] },
-    { name: 'a lone surrogate', command: ['echo', '\ud800'] },
-  ])('refuses $name', ({ command }) => {
-    expect(() => quoteCommand(command)).toThrow(expect.objectContaining({ code: 'Invalid' }))
+    { name: 'an empty list', command: [], message: 'a command needs at least a program' },
+    { name: 'a NUL byte', command: ['echo', 'a\0b'], message: 'a command argument contains a NUL byte' },
+    {
+      name: 'a lone surrogate',
+      command: ['echo', '\ud800'],
+      message: 'a command argument is no well-formed text',
+    },
+  ])('refuses $name', ({ command, message }) => {
+    expect(() => quoteCommand(command)).toThrow(expect.objectContaining({ code: 'Invalid', message }))
+  })
+
+  test('quotes a word with a meaning of its own where that is meant, and nowhere else', () => {
+    expect(quoteCommand(['if', 'if', 'time'])).toBe("'if' if time")
   })
 })

@@ -22,6 +22,8 @@ describe('compareVersions', () => {
     ['24.10.0+site1', '24.10.0+site2', 0],
     ['24.10.0+a-b', '24.10.0', 0],
     ['24.10.8', '24.10.7', 1],
+    ['1.0.0-10a', '1.0.0-9a', 1],
+    ['1.0.0-a10b2', '1.0.0-a9b3', 1],
   ])('%s and %s', (a, b, order) => {
     expect(compare(a, b)).toBe(order)
     expect(compare(b, a)).toBe(order === 0 ? 0 : -order)
@@ -48,6 +50,7 @@ describe('compareVersions', () => {
     expect(compareVersions({ version: '24.10.0', order: 1 }, { version: '23.05.0', order: 2 })).toBe(-1)
     expect(compareVersions({ order: 5 }, { version: 'SNAPSHOT', order: 5 })).toBe(0)
     expect(compareVersions({ version: '24.10.0', order: 1 }, { version: '23.05.0' })).toBe(1)
+    expect(compareVersions({ version: '24.10.0' }, { version: '23.05.0', order: 1 })).toBe(1)
     expect(compareVersions({ order: 1 }, { version: '23.05.0' })).toBeUndefined()
   })
 

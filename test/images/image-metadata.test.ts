@@ -133,7 +133,32 @@ describe('readMetadata', () => {
   it('refuses a file that becomes shorter while it is read', async () => {
     const bytes = small()
     const file = { ...fileOf(bytes), sizeBytes: bytes.length + 5 }
-    await expect(readMetadata(file)).rejects.toMatchObject({ code: 'ImageInvalid' })
+    await expect(readMetadata(file)).rejects.toMatchObject({
+      code: 'ImageInvalid',
+      message: 'not a valid image: it became shorter while it was read',
+    })
+  })
+
+  it('takes what is exactly as large as it may be', async () => {
+    const largest = appendMetadata(payload, metadata.padEnd(30 * 1024))
+    expect(await read(largest)).toMatchObject({ metadata: { boards: ['a'] } })
+    expect(await outcome(appendMetadata(payload, metadata.padEnd(30 * 1024 + 1)))).toContain(
+      'its metadata has 30721 bytes, at most 30720 are allowed',
+    )
+    const signed = appendChunk(payload, chunkTypes.signature, Buffer.alloc(1024))
+    expect(await read(signed)).toEqual({ signature: true, payloadBytes: payload.length })
+  })
+
+  it('takes chunks with nothing in or before them', async () => {
+    // 16 bytes in all: a trailer that is all of its chunk, and of the file.
+    expect(await read(appendChunk(Buffer.alloc(0), chunkTypes.signature, Buffer.alloc(0)))).toEqual({
+      signature: true,
+      payloadBytes: 0,
+    })
+    // A header without a text behind it.
+    expect(await outcome(appendChunk(payload, chunkTypes.metadata, Buffer.alloc(8)))).toContain(
+      'no JSON text',
+    )
   })
 })
 
@@ -202,6 +227,36 @@ describe('the metadata of an image', () => {
     })
   })
 
+  it('takes what says of itself which form it has by that', async () => {
+    const version = { board: 'a' }
+    const newer = { metadata_version: '1.0', supported_devices: ['a'], version }
+    expect(await metadataOf(newer)).toEqual({ boards: ['a'], compatVersion: '1.0', board: 'a' })
+    const older = { supported_devices: ['a'], version: { board: 'a', target: 'ath79/generic' } }
+    expect(await metadataOf(older)).toMatchObject({ board: 'a', target: 'ath79/generic' })
+  })
+
+  it('takes what is exactly as long as it may be', async () => {
+    const long = 'b'.repeat(255)
+    const boards = [long, ...Array.from({ length: 511 }, (_, index) => String(index))]
+    expect(await metadataOf({ supported_devices: boards })).toMatchObject({ boards })
+    const compat = `${'1'.repeat(61)}.0`
+    expect(await metadataOf({ compat_version: compat, new_supported_devices: ['a'] })).toMatchObject({
+      compatVersion: compat,
+    })
+    expect(await metadataOf({ compat_version: '10.20', new_supported_devices: ['a'] })).toMatchObject({
+      compatVersion: '10.20',
+    })
+  })
+
+  it('keeps why it could not be read', async () => {
+    await expect(read(appendMetadata(payload, '{'))).rejects.toMatchObject({
+      message: expect.stringContaining(
+        'the metadata of the image is not valid: it is no JSON text',
+      ) as string,
+      cause: expect.any(SyntaxError) as SyntaxError,
+    })
+  })
+
   it('leaves out what is empty, and keeps each board once', async () => {
     expect(await metadataOf({ supported_devices: ['a', '', 'a'], version: { revision: '' } })).toEqual({
       boards: ['a'],
@@ -237,6 +292,12 @@ describe('the metadata of an image', () => {
       '{"supported_devices":["a"],"compat_version":"1.0; reboot"}',
       'compat_version',
     ],
+    ...['x1.0', '1.', '1.0x', '1', `${'1'.repeat(62)}.0`].map((compat): [string, string, string] => [
+      `compat version ${compat}`,
+      JSON.stringify({ new_supported_devices: ['a'], compat_version: compat }),
+      'compat_version is not of the form 1.0',
+    ]),
+    ['no map in the list', '["a"]', 'it is not an object'],
     [
       'compat 1.1 without the new list',
       '{"supported_devices":["a"],"compat_version":"1.1"}',

@@ -55,7 +55,18 @@ describe('imageReadiness', () => {
     { name: 'an empty list', declared: { boards: [] }, says: 'empty' },
     { name: 'metadata that names no board', metadata: { boards: [] }, says: 'empty' },
     { name: 'a board that the metadata lacks', declared: { boards: ['a', 'x'] }, says: 'not for x: its' },
-    { name: 'many such boards', declared: { boards: many }, says: 'board-4 and 4 more' },
+    {
+      name: 'many such boards',
+      declared: { boards: many },
+      says: 'board-0, board-1, board-2, board-3, board-4 and 4 more',
+    },
+    { name: 'five such boards', declared: { boards: many.slice(0, 5) }, says: 'board-4: its' },
+    {
+      name: 'nothing that says which release it is',
+      metadata: { boards: ['a'] },
+      build: {},
+      says: 'the image does not say which release it is: set osIdentifier on its build',
+    },
     {
       name: 'a list against empty metadata',
       declared: { boards: ['x'] },

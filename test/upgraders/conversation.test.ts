@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it, test } from 'vitest'
 import { ReflashError } from '../../src/core/errors.ts'
-import type { ExecResult, Session, UploadOptions } from '../../src/ports/connector.ts'
+import type { ExecOptions, ExecResult, Session, UploadOptions } from '../../src/ports/connector.ts'
 import { readFrames } from '../../src/upgraders/openwrt/answer.ts'
 import { memoryReserveBytes } from '../../src/upgraders/openwrt/checks.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
+import { scripts } from '../../src/upgraders/openwrt/scripts.ts'
 import { contextOf, jobOf } from '../support/router-session.ts'
 
 const { signal } = new AbortController()
@@ -20,6 +21,7 @@ type Answer = Partial<ExecResult> | Error
 /** A device that has one answer for each script, and for the upload; it keeps what it was asked. */
 function deviceThat(answers: Partial<Record<string, Answer>>) {
   const asked: string[][] = []
+  const options: ExecOptions[] = []
   const uploads: UploadOptions[] = []
   const answer = (name: string): ExecResult => {
     const given = answers[name] ?? { stdout: '@end\n' }
@@ -29,8 +31,9 @@ function deviceThat(answers: Partial<Record<string, Answer>>) {
   const session: Session = {
     address: '192.0.2.1',
     hostKeys: [],
-    exec: async ([, , , ...said]) => {
+    exec: async ([, , , ...said], given) => {
       asked.push(said)
+      options.push(given)
       return answer(said[0]!)
     },
     upload: async (_command, _content, options) => {
@@ -40,7 +43,7 @@ function deviceThat(answers: Partial<Record<string, Answer>>) {
     },
     close: async () => {},
   }
-  return { asked, uploads, session }
+  return { asked, options, uploads, session }
 }
 
 const room = (memoryKib: number, tmpKib = 60_000): string =>
@@ -61,6 +64,33 @@ const codeAnd = (code: string, message: string) => ({ code, message })
 
 test('is known by its name', () => {
   expect(openwrtUpgrader.name).toBe('openwrt')
+})
+
+test('sends each script on standard input, with its own deadline', async () => {
+  const { asked, options, session } = deviceThat({})
+  await expect(openwrtUpgrader.probe(session, { commandMs: 1234 }, signal)).rejects.toMatchObject({
+    code: 'ProbeInvalid',
+  })
+  await openwrtUpgrader.log(job, session, signal)
+  expect(asked).toEqual([['probe'], ['log']])
+  expect(options).toEqual([
+    { stdin: scripts.probe, deadlineMs: 1234 },
+    { stdin: scripts.log, deadlineMs: 20_000 },
+  ])
+})
+
+test('tells nobody where nobody listens', async () => {
+  const silent = deviceThat({
+    place: { stdout: `@state\nabsent\n${room(1)}` },
+    'stop-services': { stdout: room(60_000) },
+    upload: { stdout: `@sha256 ${sha256}\n@end\n` },
+    test: { stdout: '@output\na line\n@exit 0\n@end\n' },
+  })
+  await openwrtUpgrader.upload(job, silent.session, contextOf(image), signal)
+  await openwrtUpgrader.test(job, silent.session, signal)
+  const present = deviceThat({ place: { stdout: '@state\npresent\n@end\n' } })
+  await openwrtUpgrader.upload(job, present.session, contextOf(image), signal)
+  expect(present.asked).toEqual([['place', sha256]])
 })
 
 test('checks the board before anything is sent', async () => {
