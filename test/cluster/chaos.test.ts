@@ -1,6 +1,6 @@
 /** A controller behind a proxy that does harm: whatever happens on the way, the fleet converges and nothing is flashed twice. */
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
@@ -227,13 +227,19 @@ describeCluster('trouble on the way to the API server', (cluster) => {
   const isNightly = secondsToPlay() > 0
   const harms = wireHarms.filter(({ breaks }) => isNightly || breaks)
   const rounds = Array.from({ length: isNightly ? wireRounds : 1 }, (_, round) => round)
+  const played = { cases: 0, partitioned: 0, wrong: 0 }
+  afterAll(() => {
+    const figure = (name: string, value: number, goal?: string): void =>
+      recordFigure({ suite: 'api-server', name, value, ...(goal && { goal }) })
+    figure('cases of whole upgrades', played.cases, `at least ${wireHarms.length * wireRounds}`)
+    figure('starts while partitioned', played.partitioned, '0')
+    figure('wrong ends, or other than one flash', played.wrong, '0')
+  })
   test.each(rounds)('the harms of a wire, each at a moment of its own: round %i', async (round) => {
     const { cases, partitioned, wrong } = await playWire(cluster, round, harms)
-    const figure = (name: string, value: number, goal?: string): void =>
-      recordFigure({ suite: 'api-server', name: `${name} in round ${round}`, value, ...(goal && { goal }) })
-    figure('cases', cases)
-    figure('starts while partitioned', partitioned.length, '0')
-    figure('wrong ends', wrong.length, '0')
+    played.cases += cases
+    played.partitioned += partitioned.length
+    played.wrong += wrong.length
     expect({ partitioned, wrong }).toEqual({ partitioned: [], wrong: [] })
   })
 })

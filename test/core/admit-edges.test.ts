@@ -230,8 +230,12 @@ describe('other operations of the device', () => {
   })
 
   test('that asks itself is no other', () => {
-    const request = byHand({ buildRef: { name: 'new' } }, { phase: 'Failed', failureClass: 'Lost' })
-    expect(admit(subject({ request, operations: [request] })).admitted).toBe(true)
+    const lost = { phase: 'Failed', failureClass: 'Lost', times: { Failed: at(now) } }
+    const given = byHand({ buildRef: { name: 'new' } }, lost)
+    expect(admit(subject({ request: given, operations: [given] })).admitted).toBe(true)
+    const begun = byHand({ buildRef: { name: 'new' } }, { phase: 'Testing' })
+    const claimed = device({}, { operationRef: { name: 'by-hand' } })
+    expect(admit(subject({ request: begun, operations: [begun], device: claimed })).admitted).toBe(true)
   })
 
   test('that has ended holds it no more, whatever its claim', () => {

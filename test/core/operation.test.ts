@@ -849,20 +849,25 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     from: inPhase('Testing'),
     world: after({ kind: 'Parked', undone: true }, { admission: refused('WaitingForStart', now + ms) }),
   })),
-  ...([899_999, 900_000] as const).map((ms) => ({
-    says: `could not look, ${ms} ms after the start`,
-    from: inPhase('Rebooting', { times: { Flashing: at(now - ms) } }),
-    world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }),
+  ...[899_999, 900_000].map((watchedMs) => ({
+    says: `could not look, watched for ${watchedMs} ms`,
+    from: inPhase('Rebooting'),
+    world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }, { watchedMs }),
   })),
-  ...([899_999, 900_000] as const).map((ms) => ({
-    says: `somebody else answers, ${ms} ms after the start`,
-    from: inPhase('Rebooting', { times: { Flashing: at(now - ms) } }),
-    world: after(looked({ bootId: 'boot-2', identity: 'else' })),
+  ...[899_999, 900_000].map((watchedMs) => ({
+    says: `somebody else answers, watched for ${watchedMs} ms`,
+    from: inPhase('Rebooting'),
+    world: after(looked({ bootId: 'boot-2', identity: 'else' }), { watchedMs }),
   })),
-  ...([119_999, 120_000] as const).map((ms) => ({
-    says: `knocked, ${ms} ms after the start`,
-    from: inPhase('Flashing', { times: { Flashing: at(now - ms) } }),
-    world: after({ kind: 'Knocked', answered: false, tookMs: 0 }),
+  ...[119_999, 120_000].map((watchedMs) => ({
+    says: `knocked, watched for ${watchedMs} ms`,
+    from: inPhase('Flashing'),
+    world: after({ kind: 'Knocked', answered: false, tookMs: 0 }, { watchedMs }),
+  })),
+  ...[999, 1000, -1, 0].map((agoMs) => ({
+    says: `goes down since ${agoMs} ms ago`,
+    from: inPhase('Rebooting', { times: { Rebooting: at(now - agoMs) } }),
+    world: { hasSession: false },
   })),
   {
     says: 'a verdict is found after a restart, right after the start',
