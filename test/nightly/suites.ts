@@ -38,6 +38,13 @@ export const suites: readonly Suite[] = [
     seconds: 20,
   },
   {
+    name: 'bug-bank',
+    title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
+    script: 'bugs',
+    headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
+    seconds: 220,
+  },
+  {
     name: 'wire',
     title: 'Whole upgrades through every harm of a wire, in every phase, both ways',
     files: ['test/ssh/upgrades.test.ts', 'test/ssh/faults.test.ts'],
@@ -122,13 +129,6 @@ export const suites: readonly Suite[] = [
     files: ['test/bad-inputs'],
     headline: { cases: /^cases/, 'starts because of them': /^starts/ },
     seconds: 40,
-  },
-  {
-    name: 'bug-bank',
-    title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
-    script: 'bugs',
-    headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
-    seconds: 220,
   },
   {
     name: 'cluster-simulation',
