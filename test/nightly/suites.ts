@@ -42,7 +42,7 @@ export const suites: readonly Suite[] = [
     title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
     script: 'bugs',
     headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
-    seconds: 220,
+    seconds: 130,
   },
   {
     name: 'wire',
@@ -101,7 +101,7 @@ export const suites: readonly Suite[] = [
     files: ['test/crash/pause.test.ts'],
     headline: { pauses: /^pauses /, 'double starts or wrong verdicts': /^double starts/ },
     seconds: 40,
-    large: everyPoint(120),
+    large: everyPoint(70),
   },
   {
     name: 'cluster-kills',
