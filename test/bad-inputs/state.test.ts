@@ -54,7 +54,7 @@ const files: readonly [what: string, spoil: (good: GoodFleet) => Promise<unknown
       await makeState(good)
       tamper(good, writtenBy('99'))
     },
-    'StateUnusable: state file STATE was written by a newer Reflash (schema 99, this one knows 2); run that one',
+    'StateUnusable: state file STATE was written by a newer Reflash (schema 99, this one knows 3); run that one',
   ],
   [
     'a state that was cut short',
