@@ -195,6 +195,9 @@ describe('a file that is refused stays as it is', () => {
       'DROP TABLE meta',
       'DROP TABLE records',
       'DROP TABLE resources',
+      'DROP TABLE events',
+      // As a bit that flips in its definition does.
+      'ALTER TABLE events RENAME COLUMN json TO jsoo',
     ]) {
       await cp(whole, place.path)
       tamper(sql)

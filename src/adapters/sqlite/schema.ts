@@ -104,6 +104,8 @@ export function verify(path: string, database: Database, meta: Meta): void {
         `state file ${path} is damaged (${String(verdict?.['integrity_check'])}); restore it from a backup, and look at the disk`,
       )
     }
+    // What an event says decides nothing, but a table without its columns could not be written to.
+    if (Number(meta.schema) > 1) database.connection.prepare(`SELECT namespace, name, json FROM events`)
     for (const row of allRecordRows(database)) valueOfRow(row)
     for (const row of allObjectRows(database)) {
       textOfRow(row)
