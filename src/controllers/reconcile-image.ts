@@ -128,23 +128,23 @@ function statusOf(
   const trouble = readiness.ready || isAskedAgain ? undefined : readiness
   setOrRemove('Stalled', sourceError ? { reason: 'Invalid', message: sourceError } : trouble)
   const stored = fetched instanceof ReflashError ? undefined : fetched
-  const metadata = stored?.metadata
   return {
     observedGeneration,
     ...(stored ? { sha256: stored.sha256, size: stored.sizeBytes } : {}),
     ...(readiness.ready ? { boards: [...readiness.boards] } : {}),
-    ...(metadata
-      ? {
-          metadata: {
-            compatVersion: metadata.compatVersion,
-            ...(metadata.distribution === undefined ? {} : { distribution: metadata.distribution }),
-            ...(metadata.version === undefined ? {} : { version: metadata.version }),
-            ...(metadata.revision === undefined ? {} : { revision: metadata.revision }),
-            ...(metadata.target === undefined ? {} : { target: metadata.target }),
-            ...(metadata.board === undefined ? {} : { board: metadata.board }),
-          },
-        }
-      : {}),
+    ...(stored?.metadata ? { metadata: metadataOf(stored.metadata) } : {}),
     conditions,
   }
 }
+
+/** What an image says of itself, as far as it does. */
+const metadataOf = (
+  metadata: NonNullable<StoredImage['metadata']>,
+): NonNullable<FirmwareImageStatus['metadata']> => ({
+  compatVersion: metadata.compatVersion,
+  ...(metadata.distribution === undefined ? {} : { distribution: metadata.distribution }),
+  ...(metadata.version === undefined ? {} : { version: metadata.version }),
+  ...(metadata.revision === undefined ? {} : { revision: metadata.revision }),
+  ...(metadata.target === undefined ? {} : { target: metadata.target }),
+  ...(metadata.board === undefined ? {} : { board: metadata.board }),
+})
