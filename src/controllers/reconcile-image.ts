@@ -108,39 +108,43 @@ function statusOf(
 ): FirmwareImageStatus {
   const now = clock.now()
   const observedGeneration = image.metadata.generation
-  let conditions = removeCondition(removeCondition(image.status.conditions, 'Reconciling'), 'Stalled')
+  let conditions = image.status.conditions ?? []
   const set = (type: string, status: 'True' | 'False', reason: string, message: string): void => {
     conditions = setCondition(conditions, { type, status, reason, message, observedGeneration }, now)
+  }
+  // What still holds is not taken away first: it would seem to have begun just now, and be written each time.
+  const setOrRemove = (type: string, why: { reason: string; message: string } | undefined): void => {
+    if (why) set(type, 'True', why.reason, why.message)
+    else conditions = removeCondition(conditions, type)
   }
   if (readiness.ready) {
     set('Ready', 'True', 'ImageReady', `for ${readiness.boards.join(', ')}`)
     set('Unsigned', 'True', 'NoSignaturePolicy', 'nothing but its digest vouches for this image')
-  } else {
-    set('Ready', 'False', readiness.reason, readiness.message)
-    // A server that does not answer needs no person: it is asked again.
-    if (readiness.reason === 'FetchFailed') set('Reconciling', 'True', 'Loading', readiness.message)
-    else set('Stalled', 'True', readiness.reason, readiness.message)
-  }
+  } else set('Ready', 'False', readiness.reason, readiness.message)
+  // A server that does not answer needs no person: it is asked again.
+  const isAskedAgain = !readiness.ready && readiness.reason === 'FetchFailed'
+  setOrRemove('Reconciling', isAskedAgain ? { reason: 'Loading', message: readiness.message } : undefined)
   const sourceError = sourceErrorOf(image)
-  if (sourceError) set('Stalled', 'True', 'Invalid', sourceError)
+  const trouble = readiness.ready || isAskedAgain ? undefined : readiness
+  setOrRemove('Stalled', sourceError ? { reason: 'Invalid', message: sourceError } : trouble)
   const stored = fetched instanceof ReflashError ? undefined : fetched
-  const metadata = stored?.metadata
   return {
     observedGeneration,
     ...(stored ? { sha256: stored.sha256, size: stored.sizeBytes } : {}),
     ...(readiness.ready ? { boards: [...readiness.boards] } : {}),
-    ...(metadata
-      ? {
-          metadata: {
-            compatVersion: metadata.compatVersion,
-            ...(metadata.distribution === undefined ? {} : { distribution: metadata.distribution }),
-            ...(metadata.version === undefined ? {} : { version: metadata.version }),
-            ...(metadata.revision === undefined ? {} : { revision: metadata.revision }),
-            ...(metadata.target === undefined ? {} : { target: metadata.target }),
-            ...(metadata.board === undefined ? {} : { board: metadata.board }),
-          },
-        }
-      : {}),
+    ...(stored?.metadata ? { metadata: metadataOf(stored.metadata) } : {}),
     conditions,
   }
 }
+
+/** What an image says of itself, as far as it does. */
+const metadataOf = (
+  metadata: NonNullable<StoredImage['metadata']>,
+): NonNullable<FirmwareImageStatus['metadata']> => ({
+  compatVersion: metadata.compatVersion,
+  ...(metadata.distribution === undefined ? {} : { distribution: metadata.distribution }),
+  ...(metadata.version === undefined ? {} : { version: metadata.version }),
+  ...(metadata.revision === undefined ? {} : { revision: metadata.revision }),
+  ...(metadata.target === undefined ? {} : { target: metadata.target }),
+  ...(metadata.board === undefined ? {} : { board: metadata.board }),
+})

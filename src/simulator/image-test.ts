@@ -39,7 +39,7 @@ const judge = (machine: Machine, options: readonly string[], isStart: boolean): 
   const traits = traitsOf(state.release)
   const unknown = ['-T', ...options].find((option) => traits.unknownOptions.includes(option))
   if (unknown !== undefined) return { code: 1, output: `Invalid option: ${unknown}` }
-  const refused = faults.take('TestRefused', ({ atStart = false }) => atStart === isStart)
+  const refused = faults.take('TestRefused', ({ atStart = isStart }) => atStart === isStart)
   if (refused !== undefined) return { code: 1, output: refused.text }
   const image = state.files.get(devicePaths.image)
   if (image === undefined) return { code: 1, output: 'Image file not found.' }

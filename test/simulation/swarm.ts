@@ -44,7 +44,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const isQuiet = random.chance(1 / 3) ? wish !== false : wish === true
   const limits = { maxConcurrent: random.integer(1, 5), startsPerMinute: random.integer(1, 10) }
   const routers = random.integer(1, 10)
-  const afterMs = random.chance(1 / 14) ? random.integer(21, 29) * dayMs : 0
+  const afterMs = random.chance(1 / 10) ? random.integer(21, 29) * dayMs : 0
   // Manifests that ask for everything leave it to the governor.
   const governor = random.chance(1 / 5)
     ? {

@@ -64,7 +64,7 @@ export interface Report {
   /** What was asked to be written, by all controllers, whether it was accepted or not. */
   writes: number
   virtualDays: number
-  /** From when the faults ended until nothing moved any more. */
+  /** From when the faults ended until nothing moved any more, routers apart that come back after weeks. */
   convergedMs: number
   hash: string
   /** Of a cluster alone. */
@@ -184,6 +184,7 @@ function createWorld(parts: WorldParts) {
   let halted: string | undefined
   let isCalm = false
   let calmMs = 0
+  let asleepMs = 0
   const images = createMemoryImages(fleet.files)
   const store = recorder.store(createMemoryStore({ clock }))
   const writes = countWrites()
@@ -368,6 +369,7 @@ function createWorld(parts: WorldParts) {
     },
     async sleepOn(ms: number) {
       settings.probeIntervalMs = sleepyProbeMs
+      asleepMs = clock.monotonic()
       await clock.advance(ms)
     },
     async end(): Promise<Past> {
@@ -408,7 +410,7 @@ function createWorld(parts: WorldParts) {
         coverage: coverageOf({ past, notes }),
         writes: past.load.writes,
         virtualDays: past.load.deviceDays,
-        convergedMs: Math.max(0, (notes.writes.at(-1)?.atMs ?? 0) - calmMs),
+        convergedMs: Math.max(0, (notes.writes.findLast(({ atMs }) => atMs <= asleepMs)?.atMs ?? 0) - calmMs),
         hash: hashHistories(fleet.routers.map(({ history }) => history)),
         ...(cluster && {
           network: {
