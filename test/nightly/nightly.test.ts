@@ -50,6 +50,7 @@ test('suites take their large sizes while there is time, and those that go on fo
     sizeOf(next, { leftSeconds, wholeSeconds: 1000 }).env['REFLASH_SECONDS']
   expect(playSeconds([all[1]!, all[2]!], 410)).toBe(String((410 - 50) / 4))
   expect(playSeconds([all[2]!], 300)).toBe('270')
+  expect(playSeconds([{ ...all[2]!, turns: 2 }], 300)).toBe('135')
   expect(playSeconds([all[2]!], 10)).toBe('1')
 })
 

@@ -17,14 +17,14 @@ export function sizeOf(
   next: readonly [Suite, ...Suite[]],
   { leftSeconds, wholeSeconds }: { leftSeconds: number; wholeSeconds: number },
 ): Size {
-  const [{ seconds, large, weight }] = next
+  const [{ seconds, large, weight, turns = 1 }] = next
   const spare = leftSeconds - leastSeconds(next)
   if (large && spare - (large.seconds - seconds) >= shareOfPlay * wholeSeconds) return large
   if (weight === undefined) return { env: {}, seconds }
   const weights = sum(next, (suite) => suite.weight ?? 0)
   // Never 0, by which a suite knows that it is not in a nightly run.
-  const playSeconds = Math.max(1, Math.floor((spare * weight) / weights))
-  return { env: { REFLASH_SECONDS: String(playSeconds) }, seconds: seconds + playSeconds }
+  const playSeconds = Math.max(1, Math.floor((spare * weight) / weights / turns))
+  return { env: { REFLASH_SECONDS: String(playSeconds) }, seconds: seconds + turns * playSeconds }
 }
 
 /** When a suite that has not ended is taken for one that hangs. */

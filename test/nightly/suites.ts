@@ -15,6 +15,8 @@ export type Suite = Runner & {
   seconds: number
   /** Its share of the time that is left in the end, for which it goes on. */
   weight?: number
+  /** How many of its files do so one after the other, on two cores; 1 unless it says otherwise. */
+  turns?: number
 }
 
 /** What sets a size, and how long that takes on two cores. */
@@ -185,6 +187,7 @@ export const suites: readonly Suite[] = [
     },
     seconds: 25,
     weight: 2,
+    turns: 2,
   },
   {
     name: 'mutation',
