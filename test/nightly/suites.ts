@@ -110,8 +110,8 @@ export const suites: readonly Suite[] = [
     title: 'The leader of a cluster, killed or stopped at each write and each command',
     files: ['test/cluster/kill.test.ts'],
     headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
-    seconds: 50,
-    large: everyPoint(200),
+    seconds: 110,
+    large: everyPoint(300),
   },
   {
     name: 'hostile',
