@@ -35,6 +35,8 @@ export interface Settings {
   probesSince?: number
   /** Where a write costs others as well: what no safety hangs on waits for the next durable one, or for a while. */
   writesDurableOnly?: boolean
+  /** A file may change under a Ready image: it is compared again after this; 10 min unless said. */
+  imageRecheckMs?: number
   /** Absolute folder of the manifest that declares an image with a path; undefined where there is no directory. */
   folderOf?: (relativeFolder: string) => string
 }

@@ -11,8 +11,7 @@ import { done, type Ports, type Requeue } from './ports.ts'
 
 /** A missing or unreachable file may come: it is looked for again after this. */
 const retryMs = 30_000
-/** A file may change under a Ready image: it is compared again after this. */
-const recheckMs = 10 * 60_000
+const defaultRecheckMs = 10 * 60_000
 
 /** Fetches and checks the file of one image, and says which boards may get it. */
 export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
@@ -30,6 +29,7 @@ export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal
   const { namespace } = image.metadata
   const fetched = await fetchFile(image, ports, signal)
   const build = ports.fleet.get('Build', { namespace, name: image.spec.buildRef.name })
+  const { imageRecheckMs: recheckMs = defaultRecheckMs } = ports.settings
   const last = judgements.get(image)
   if (last && last.fetched === fetched && last.build === build) return { after: recheckMs }
   const status = statusOf(image, readinessOf(image, fetched, build), fetched, ports)

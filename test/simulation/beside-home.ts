@@ -20,7 +20,7 @@ export interface BesideHomeOptions {
   restOf: (life: Life, name: string) => Rest
   governor: GovernorSettings
   /** Shared by all of them; it may be changed while they run. */
-  settings: { probeIntervalMs: number; writesDurableOnly: boolean }
+  settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs?: number }
   onWrite: (place: number) => void
 }
 

@@ -200,7 +200,10 @@ function createWorld(parts: WorldParts) {
   }
   const asked = writes.of(trouble ? troubled(store, trouble) : store)
   // Half of the worlds, and all with rivals, are those of a cluster.
-  const settings = { probeIntervalMs, writesDurableOnly: controllers > 1 || seed % 2 === 0 }
+  const settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs?: number } = {
+    probeIntervalMs,
+    writesDurableOnly: controllers > 1 || seed % 2 === 0,
+  }
   const watched = recorder.connector(createSimulatedConnector(clock, fleet.network), fleet.network)
   const restOf = (life: Life, name: string): Rest => ({
     connector: mortalConnector(watched, life),
@@ -355,6 +358,7 @@ function createWorld(parts: WorldParts) {
       cluster?.calm()
       await operator?.rest()
       settings.probeIntervalMs = restingProbeMs
+      settings.imageRecheckMs = restingProbeMs
       if (!isQuiet) {
         setHalted(false)
         const current = await policy()
@@ -369,6 +373,7 @@ function createWorld(parts: WorldParts) {
     },
     async sleepOn(ms: number) {
       settings.probeIntervalMs = sleepyProbeMs
+      settings.imageRecheckMs = sleepyProbeMs
       asleepMs = clock.monotonic()
       await clock.advance(ms)
     },
