@@ -27,7 +27,7 @@ import {
 import type { Probe } from '../../src/core/probe.ts'
 import { sameValue } from '../../src/core/same-value.ts'
 import { transitions } from '../../src/core/transitions.ts'
-import { at, digest, now, operation } from '../support/core-objects.ts'
+import { at, condition, digest, now, operation } from '../support/core-objects.ts'
 
 const probe = (changes: Partial<Probe> = {}): Probe => ({
   osIdentifier: 'Toy 1.0.0',
@@ -858,6 +858,33 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     says: `somebody else answers, watched for ${watchedMs} ms`,
     from: inPhase('Rebooting'),
     world: after(looked({ bootId: 'boot-2', identity: 'else' }), { watchedMs }),
+  })),
+  {
+    says: 'could not look, for the same reason as before',
+    from: inPhase('Rebooting', { message: 'refused', log: ['Rebooting: refused'] }),
+    world: after({ kind: 'LookFailed', message: 'refused', tookMs: 0 }),
+  },
+  {
+    says: 'the old boot answers, watched for longer than a reboot takes',
+    from: inPhase('Flashing'),
+    world: after(looked({ uptimeSeconds: 500 }), { watchedMs: 900_000 }),
+  },
+  {
+    says: 'its image went away in the last attempt',
+    from: inPhase('Checking', { attempts: 4 }),
+    world: { target: undefined },
+  },
+  ...(['Connecting', 'Rebooting'] as const).map((phase) => ({
+    says: `${phase}, with conditions of before`,
+    from: inPhase(phase, {
+      conditions: [
+        condition('Ready', 'InProgress', 'Unknown'),
+        condition('Reconciling', 'InProgress'),
+        condition('Stalled', 'Failed'),
+        condition('Else', 'Kept'),
+      ],
+    }),
+    world: after(phase === 'Connecting' ? { kind: 'Connected' } : looked({ ...onTarget, bootId: 'boot-2' })),
   })),
   ...[119_999, 120_000].map((watchedMs) => ({
     says: `knocked, watched for ${watchedMs} ms`,

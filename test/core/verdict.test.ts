@@ -40,6 +40,12 @@ describe('a verdict', () => {
       {},
       /runs Toy 1, expected Toy 2/,
     ],
+    [
+      'WrongVersion',
+      { osIdentifier: 'Toy 3', release: { revision: 'r1' } },
+      {},
+      /runs Toy 3, expected Toy 2/,
+    ],
     ['WrongVersion', { osIdentifier: 'Toy 3', release: {} }, { to: {} }, /expected another release/],
     ['WrongVersion', { osIdentifier: 'Toy 3', release: {} }, { to: { revision: 'r2' } }, /expected r2/],
     ['OtherDevice', { identity: 'cc' }, {}, /another device answers at this address: cc instead of aa,bb/],
