@@ -88,6 +88,9 @@ function failureOf(error: unknown, signal: AbortSignal): TurnResult {
   return isStop ? 'Stopped' : 'Bug'
 }
 
+/** A time less far ahead may be none: added to the clock it is lost in rounding, and a key that waits for it turns for ever. */
+const leastWaitMs = 1
+
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const { name, clock, random, process, onError, observer } = options
   const pool = new PQueue({ concurrency: options.concurrency })
@@ -104,7 +107,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 
   function wishAfter(after: number, priority: number): Wish {
     if (!Number.isFinite(after)) throw new RangeError(`${name} queue: a key cannot wait ${after} ms`)
-    return { readyAt: clock.monotonic() + Math.max(0, after), priority }
+    return { readyAt: clock.monotonic() + (after > 0 ? Math.max(leastWaitMs, after) : 0), priority }
   }
 
   function makeDue(item: Item): void {

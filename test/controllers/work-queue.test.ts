@@ -204,6 +204,16 @@ describe('waiting', () => {
     expect(timers()).toBe(0)
   })
 
+  test('work that waits for next to nothing does not make time stand still', async () => {
+    const { clock, queue, turns } = setUp(async () => (turns.length < 5 ? { after: 1e-12 } : {}))
+    await clock.advance(10_000)
+    queue.add('a')
+    await clock.advance(2)
+    expect(turns.map(({ startedAt }) => startedAt)).toEqual([10_000, 10_001, 10_002])
+    await clock.advance(100)
+    expect(turns).toHaveLength(5)
+  })
+
   test('fractions of a millisecond do not make time stand still', async () => {
     const { clock, queue, turns } = setUp()
     await clock.advance(0.1 + 0.2)
