@@ -1,4 +1,5 @@
 import type { Key, UpgradePolicy } from '../api/resources.ts'
+import type { Assessment } from '../core/assess.ts'
 import { hasCode } from '../core/errors.ts'
 import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { operationName } from '../core/names.ts'
@@ -57,7 +58,7 @@ function take(candidates: Candidates, limit: number): string[] {
 async function createOperation(
   policy: UpgradePolicy,
   device: string,
-  candidate: { stem: string; revision: string; attempt: number },
+  candidate: NonNullable<Assessment['candidate']>,
   ports: Ports,
 ): Promise<void> {
   const { namespace, name } = policy.metadata
@@ -77,7 +78,7 @@ async function createOperation(
       },
       spec: {
         deviceRef: { name: device },
-        buildRef: { name: policy.spec.target.buildRef.name },
+        buildRef: { name: candidate.build },
         policyRef: { name },
         revision: candidate.revision,
         cancel: false,
@@ -88,7 +89,7 @@ async function createOperation(
       kind: 'UpgradeOperation',
       object: { namespace, name: operation },
       reason: 'Created',
-      message: `policy ${name} brings device ${device} to build ${policy.spec.target.buildRef.name}`,
+      message: `policy ${name} brings device ${device} to build ${candidate.build}`,
     })
   } catch (error) {
     if (!hasCode(error, 'AlreadyExists')) throw error

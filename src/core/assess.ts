@@ -13,8 +13,8 @@ export interface Assessment {
   owner?: string
   onTarget: boolean
   blocked?: Blocked
-  /** Nothing but a free slot is missing: name and revision of the operation to make. */
-  candidate?: { stem: string; revision: string; attempt: number }
+  /** Nothing but a free slot is missing: what the operation is to be, all of one and the same look at the policy. */
+  candidate?: { stem: string; revision: string; build: string; attempt: number }
   /** What it adds to the counts of each policy that selects it. */
   counts: Map<string, CountName[]>
 }
@@ -40,9 +40,9 @@ export function assess(subject: Subject): Assessment {
   const blocked = onTarget ? undefined : admit(subject, undefined, upgrade).blocked
   const latest = upgrade && attemptsOf(upgrade.stem, subject.operations)[0]
   const candidate =
-    onTarget || blocked || !upgrade
+    onTarget || blocked || !upgrade || !target
       ? undefined
-      : { ...upgrade, attempt: latest ? attemptNumber(latest) + 1 : 1 }
+      : { ...upgrade, build: target.build.metadata.name, attempt: latest ? attemptNumber(latest) + 1 : 1 }
   return {
     ...base,
     onTarget,

@@ -138,7 +138,13 @@ describe('the counts of one device', () => {
 
 describe('a candidate', () => {
   test('has the name and the number of the operation to make', () => {
-    expect(assess(subject()).candidate).toMatchObject({ stem, attempt: 1 })
+    // The build beside the revision, from one look: the policy may name another one by the time the operation is made.
+    const { target } = subject()
+    expect(assess(subject()).candidate).toMatchObject({
+      stem,
+      attempt: 1,
+      build: target!.build.metadata.name,
+    })
     const cancelled = attempt(3, { phase: 'Cancelled', reason: 'Held' })
     expect(assess(subject({ operations: [cancelled] })).candidate).toMatchObject({ stem, attempt: 4 })
   })
