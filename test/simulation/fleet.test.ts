@@ -10,7 +10,7 @@ import type { Report } from './world.ts'
 
 /** Fewer of them need not meet everything. */
 const enough = 5000
-const seeds = Number(process.env['REFLASH_SEEDS'] ?? 500)
+const seeds = Number(process.env['REFLASH_SEEDS'] ?? enough)
 /** So many do nearly: the rarest situations come about in one world of hundreds. */
 const mostMissedOf = (count: number): number => (count >= enough ? 0 : 5)
 const first = Number(process.env['REFLASH_SEED'] ?? 1)
