@@ -177,6 +177,7 @@ export class Fleet {
     }
     if (object.kind === 'UpgradeOperation') {
       if (type === 'Deleted') this.#flashingSince.delete(id)
+      else this.#countStart(object, before as UpgradeOperation | undefined)
       this.#judgeDeviceOf(object)
     }
     for (const listener of this.#listeners) {
@@ -282,13 +283,20 @@ export class Fleet {
     const policy = policyKeyOf(operation)
     if (waitsForTurn(operation)) this.#ready.put(policy, operation)
     if (operation.status.phase === 'Failed') this.#failed.put(policy, operation)
-    const flashed = operation.status.times?.Flashing
-    if (flashed && toMs(flashed) > this.#clock.now() - startWindowMs)
-      this.reserveStart(operation, toMs(flashed))
   }
 
-  /** A wall time in monotonic ms, as both clocks show it now: when the wall clock jumps later, it stays where it is. */
-  #measured = (wallMs: number): number => this.#clock.monotonic() - (this.#clock.now() - wallMs)
+  /** Counts a start when the store first tells of it: what it tells again may look younger, by a wall clock set back. */
+  #countStart(operation: UpgradeOperation, before: UpgradeOperation | undefined): void {
+    const flashed = operation.status.times?.Flashing
+    if (!flashed || flashed === before?.status.times?.Flashing) return
+    if (toMs(flashed) > this.#clock.now() - startWindowMs) this.reserveStart(operation, toMs(flashed))
+  }
+
+  /**
+   * A wall time in monotonic ms, as both clocks show it now: when the wall clock jumps later, it stays where it is. One
+   * that lies ahead is of before the wall clock was set back, and this process began: nobody knows how long before.
+   */
+  #measured = (wallMs: number): number => this.#clock.monotonic() - Math.max(0, this.#clock.now() - wallMs)
 
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
   reserveSlot(operation: UpgradeOperation): void {
@@ -353,7 +361,7 @@ export class Fleet {
   startsLastMinute(): number {
     const now = this.#clock.monotonic()
     let starts = 0
-    for (const { at } of this.#starts.values()) if (Math.abs(now - at) < startWindowMs) starts += 1
+    for (const { at } of this.#starts.values()) if (now - at < startWindowMs) starts += 1
     return starts
   }
 
@@ -371,8 +379,7 @@ export class Fleet {
     const own: number[] = []
     const policyKey = policy ? keyString(keyOf(policy)) : ''
     for (const [id, start] of this.#starts) {
-      // One that lies further ahead was made before the wall clock was set back, and this process began.
-      if (Math.abs(now - start.at) >= startWindowMs) this.#starts.delete(id)
+      if (now - start.at >= startWindowMs) this.#starts.delete(id)
       else if (id !== except) {
         all.push(start.at)
         if (start.policy === policyKey) own.push(start.at)

@@ -2,10 +2,10 @@ const windowMs = 60_000
 
 /**
  * When one more start keeps every window of 60 s at or below `perMinute`; undefined: now. `starts` are times of earlier
- * starts in any order, in ms of the clock that `now` is of; one further ahead than a window is a clock that was wrong.
+ * starts in any order, in ms of the clock that `now` is of.
  */
 export function nextStartAt(starts: readonly number[], perMinute: number, now: number): number | undefined {
-  const recent = starts.filter((start) => Math.abs(start - now) < windowMs).toSorted((a, b) => b - a)
+  const recent = starts.filter((start) => now - start < windowMs).toSorted((a, b) => b - a)
   const oldest = recent[perMinute - 1]
   return oldest === undefined ? undefined : oldest + windowMs
 }

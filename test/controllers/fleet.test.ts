@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
-import type { Device } from '../../src/api/resources.ts'
+import type { Device, Phase } from '../../src/api/resources.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
+import { toTime } from '../../src/core/time.ts'
+import { operation, policy } from '../support/core-objects.ts'
 import { manifest } from '../support/toy-fleet.ts'
 
 const key = { namespace: 'default', name: 'ap-1' }
@@ -50,4 +52,24 @@ describe('word of the end of an object', () => {
     fleet.apply('Added', { ...object, metadata })
     expect(fleet.list('Device').map(({ metadata: { uid } }) => uid)).toEqual(['another'])
   })
+})
+
+test('a start of before the wall clock was set back counts from when it is first told of, and once', async () => {
+  const clock = createManualClock()
+  const fleet = new Fleet(clock)
+  const times = { Flashing: toTime(clock.now() + 3_600_000) }
+  const tell = (resourceVersion: string, phase: Phase): void => {
+    const told = operation('ap-1-1', { phase, times })
+    fleet.apply('Modified', { ...told, metadata: { ...told.metadata, resourceVersion } })
+  }
+  tell('1', 'Flashing')
+  expect(fleet.nextStart(policy(), 1)).toBe(clock.now() + 60_000)
+  expect(fleet.startsLastMinute()).toBe(1)
+  await clock.advance(59_999)
+  expect(fleet.nextStart(policy(), 1)).toBe(clock.now() + 1)
+  await clock.advance(1)
+  expect(fleet.nextStart(policy(), 1)).toBeUndefined()
+  tell('2', 'Rebooting')
+  expect(fleet.nextStart(policy(), 1)).toBeUndefined()
+  expect(fleet.startsLastMinute()).toBe(0)
 })

@@ -47,6 +47,30 @@ test('a start whose intent took long to be stored counts from when it was made',
   await app.stop()
 })
 
+test.each([
+  ['an hour', 3_600_000],
+  ['a second', 1000],
+])(
+  'a start counts when the wall clock is set back by %s and the controller begins anew',
+  async (_, backMs) => {
+    const world = await createToyFleet({
+      routers: 3,
+      policy: { limits: { maxConcurrent: 3, startsPerMinute: 1 } },
+    })
+    await world.declare()
+    const routers = [...world.routers.values()]
+    const flashed = (): number => routers.filter(({ flashes }) => flashes.length === 1).length
+    const first = await world.start()
+    await world.clock.runUntil(() => flashed() === 1, 10 * 60_000)
+    await first.stop()
+    world.clock.jump(-backMs)
+    const second = await world.start()
+    await world.clock.runUntil(() => flashed() === 3, 10 * 60_000)
+    expectRate(routers, 1)
+    await second.stop()
+  },
+)
+
 /** No minute saw more flashes than these. */
 function expectRate(routers: readonly ToyRouter[], perMinute: number): void {
   const times = routers.flatMap(({ flashes }) => flashes.map(({ at }) => at)).toSorted((a, b) => a - b)

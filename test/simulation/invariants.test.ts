@@ -122,6 +122,7 @@ function past(): Forged {
     newsMs: 0,
     slackMs: 0,
     jumps: [],
+    beginnings: [0],
     texts: new Set(['runs OpenWrt 2 r2']),
     canaries: ['canary'],
     load: { mostSessions: 1, mostSessionsOfOne: 1, writes: 10, deviceDays: 1 },
@@ -289,6 +290,33 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       forge: (f) => {
         twoStarts(f)
         f.governor.maxStartsPerMinute = 2
+      },
+    },
+    {
+      says: 'two starts in a minute, whose controller saw the wall clock set forward in between',
+      forge: (f) => {
+        twoStarts(f)
+        f.governor.maxStartsPerMinute = 2
+        f.beginnings.push(20_000)
+        f.jumps.push({ atMs: 30_000, byMs: hourMs })
+      },
+    },
+    {
+      says: 'two starts in a minute, the second by a controller that began when the wall clock had been set back',
+      forge: (f) => {
+        twoStarts(f)
+        f.governor.maxStartsPerMinute = 2
+        f.jumps.push({ atMs: 20_000, byMs: -hourMs })
+        f.beginnings.push(30_000)
+      },
+    },
+    {
+      says: 'two starts in a minute, the wall clock having been set forward before the first',
+      forge: (f) => {
+        twoStarts(f)
+        f.governor.maxStartsPerMinute = 2
+        f.jumps.push({ atMs: 1000, byMs: hourMs })
+        f.beginnings.push(30_000)
       },
     },
   ],
@@ -533,6 +561,14 @@ const allowed: Row[] = [
   {
     says: 'a start after HALT was lifted',
     forge: (f) => void f.rules.push(rule(1000, { halted: true }), rule(9400)),
+  },
+  {
+    says: 'two starts in a minute that is none to a controller that began when the wall clock had been set forward',
+    forge: (f) => {
+      twoStarts(f)
+      f.jumps.push({ atMs: 20_000, byMs: hourMs })
+      f.beginnings.push(30_000)
+    },
   },
   {
     says: 'a start by hand while the policy is paused',

@@ -289,8 +289,19 @@ function* judgeRate(past: Past, limit: Limit): Generator<string> {
     const most =
       limit === 'Governor' ? past.governor.maxStartsPerMinute : mostOf(past, 'startsPerMinute', [atMs, endMs])
     const later = times[index + most * past.leaders]
-    if (later !== undefined && later < endMs) yield `more than ${most} starts in the minute from ${atMs} ms`
+    if (later !== undefined && later < endMs - msSetForward(past, atMs, later))
+      yield `more than ${most} starts in the minute from ${atMs} ms`
   }
+}
+
+/** By how much a start looks older to the controller that began last: all that it knows of it is its wall time. */
+function msSetForward({ jumps, beginnings }: Past, fromMs: number, toMs: number): number {
+  const begunMs = beginnings.findLast((atMs) => atMs <= toMs) ?? -Infinity
+  const inBetween = jumps.filter(({ atMs }) => atMs >= fromMs && atMs <= begunMs)
+  return Math.max(
+    0,
+    inBetween.reduce((ms, { byMs }) => ms + byMs, 0),
+  )
 }
 
 function* judgeSuccesses(past: Past): Generator<string> {

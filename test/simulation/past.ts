@@ -100,6 +100,8 @@ export interface Past {
   slackMs: number
   /** Of the wall clock: by how much, and when. */
   jumps: readonly { atMs: number; byMs: number }[]
+  /** When a controller began. */
+  beginnings: readonly number[]
   /** Everything that was told or stored for people to read. */
   texts: ReadonlySet<string>
   /** Must be in none of them. */

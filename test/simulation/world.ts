@@ -180,6 +180,7 @@ function createWorld(parts: WorldParts) {
   const { notes } = recorder
   const violations: string[] = []
   const jumps: { atMs: number; byMs: number }[] = []
+  const beginnings: number[] = []
   const acknowledged: { atMs: number; date: string }[] = []
   let halted: string | undefined
   let isCalm = false
@@ -286,6 +287,7 @@ function createWorld(parts: WorldParts) {
       newsMs: cluster ? Infinity : controllers > 1 ? 5000 : (swarm.store?.slowestMs ?? 0),
       slackMs: swarm.store ? 2 * swarm.store.slowestMs : 0,
       jumps,
+      beginnings,
       texts: notes.texts,
       canaries: [fleet.secret['password']!],
       load: {
@@ -330,6 +332,7 @@ function createWorld(parts: WorldParts) {
 
   return {
     async start(place: number, acknowledges = false): Promise<Life> {
+      beginnings.push(clock.monotonic())
       if (cluster) return cluster.start(place)
       const date = dateOf(clock.now())
       if (acknowledges) acknowledged.push({ atMs: clock.monotonic(), date })
