@@ -13,7 +13,7 @@ it('imitates the scripts as they are', () => {
   const digest = createHash('sha256')
     .update(JSON.stringify([scripts, uploadScript]))
     .digest('hex')
-  expect(digest).toBe('e8018f0092116db39a792603d49dd0d8c59cfbc153b720547a1514db85494d6e')
+  expect(digest).toBe('0e828c9157625f37a3fecee0fd3b828c735b55f8beb6fdfe6316c91bc2b6fbd3')
 })
 
 describe('an upgrade of a simulated router', () => {
