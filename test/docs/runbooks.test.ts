@@ -74,8 +74,9 @@ const allPinned = (state: string, count: number): Promise<unknown> =>
 
 test('stop everything now', async () => {
   const fleet = await threeRouters({ timings: slowReboot, policy: oneAtOnce })
-  // Which of several comes first depends on who answered by then.
-  for (const { state } of fleet.routers.slice(0, 2)) state.release = knownReleases['24.10.8']
+  // Whoever answers first has the slot: the last one.
+  for (const router of fleet.routers.slice(0, 2))
+    router.inject({ kind: 'LateDelivery', command: 'probe', ms: 2000 })
   await play(readTranscripts(page, 'Stop everything now'), await serviceOf(fleet), {
     'touch /var/lib/reflash/state.db.HALT': () => someOperation(fleet, 'phase', 'Rebooting'),
   })
@@ -121,6 +122,8 @@ test('a router does not come back', { timeout: 120_000 }, async () => {
 
 test('the host key of a router has changed', async () => {
   const fleet = await threeRouters({ timings: slowReboot, policy: oneAtOnce })
+  // Whoever answers first has the slot: this one does not.
+  fleet.routers[1]!.inject({ kind: 'LateDelivery', command: 'probe', ms: 2000 })
   const transcripts = readTranscripts(page, 'The host key of a router has changed')
   const service = await serviceOf(fleet)
   const flags = [...service.flags, '--probe-interval', '10s']
