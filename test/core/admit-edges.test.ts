@@ -7,6 +7,7 @@ import {
   byPriority,
   chosenImage,
   currentVersion,
+  hasAnsweredSince,
   isHeld,
   markerFellBack,
   upgradeStem,
@@ -267,4 +268,16 @@ describe('slots', () => {
 
 test('a marker without anything to compare it with proves nothing', () => {
   expect(markerFellBack({ operation: 'undefined-1', sha256: 'x', bootId: 'b' }, 'c', undefined)).toBe(false)
+})
+
+describe('an answer since a time', () => {
+  test.each([
+    ['of this very moment', now, now - 1, true],
+    ['of that very time', now - 1, now - 1, false],
+    ['of before it', now - 2, now - 1, false],
+    ['of the future, before the wall clock was set back', now + 1, now - 1, false],
+    ['that came after the wall clock was set back behind it', now, now + 1, true],
+  ])('%s', (_, probedAt, since, isSince) => {
+    expect(hasAnsweredSince(device({}, { lastProbeTime: at(probedAt) }), since, now)).toBe(isSince)
+  })
 })
