@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { steersTerminals } from '../support/steers-terminals.ts'
 import { cutRows } from './cut-rows.ts'
 import { fileRows } from './file-rows.ts'
 import { makeGoodFleet } from './good-fleet.ts'
@@ -24,8 +25,6 @@ export const rows: readonly Row[] = [
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')
 const expected = (line: string | RegExp): unknown =>
   typeof line === 'string' ? line : expect.stringMatching(line)
-// eslint-disable-next-line no-control-regex
-const steersTerminals = /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202E]/
 
 const figures = takeFigures('directory', rows.length)
 

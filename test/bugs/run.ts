@@ -1,8 +1,7 @@
 /** Plants each mistake of the bank in a copy of the tree and demands that its test finds it. */
 import { readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { recordFigure } from '../support/figures.ts'
+import { readToolCall, say } from '../support/tool-call.ts'
 import { headerOf, readBank, type Bug } from './bank.ts'
 import { copyTree, mergeAgain, withClone } from './checkout.ts'
 import { hunt, type Hunt } from './hunt.ts'
@@ -19,33 +18,6 @@ that its header names, and demands that this test goes red for what it asserts. 
 
 Exit code: 0 all were found, 1 one was not or no longer applies, 2 wrong usage.
 `
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
-
-function usage(message: string): never {
-  process.stderr.write(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        jobs: { type: 'string' },
-        refresh: { type: 'boolean' },
-        output: { type: 'string', short: 'o' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    const jobs = Number(values.jobs ?? Math.min(2, availableParallelism()))
-    if (!Number.isInteger(jobs) || jobs < 1) usage(`--jobs ${values.jobs} is no number of jobs`)
-    if (values.output !== undefined && values.output !== 'json') usage(`-o ${values.output}: only json`)
-    return { ...values, jobs, names: positionals }
-  } catch (error) {
-    usage(error instanceof Error ? error.message : String(error))
-  }
-}
 
 /** Makes each patch anew where the lines around it have moved. */
 async function refresh(bugs: readonly Bug[]): Promise<void> {
@@ -109,19 +81,10 @@ const lineOf = ({ bug, found, seconds, seed, why }: Hunt): string => {
   return found ? `found   ${bug.name} (${cost})` : `MISSED  ${bug.name} (${cost}): ${why}`
 }
 
-const given = readArguments()
-if (given.help) {
-  process.stdout.write(help)
-} else {
-  const bank = await readBank()
-  const unknown = given.names.filter((name) => !bank.some((bug) => bug.name.startsWith(name)))
-  if (unknown.length > 0) usage(`no patch has a name that begins with ${unknown.join(', ')}`)
-  const bugs = bank.filter(
-    ({ name }) => given.names.length === 0 || given.names.some((each) => name.startsWith(each)),
-  )
-  if (given.refresh) await refresh(bugs)
-  else {
-    const asJson = given.output === 'json'
-    report(await huntAll(bugs, given.jobs, asJson ? () => {} : (each) => say(lineOf(each))), asJson)
-  }
-}
+const { values, jobs, isJson, names, usage } = readToolCall(help, { refresh: { type: 'boolean' } })
+const bank = await readBank()
+const unknown = names.filter((name) => !bank.some((bug) => bug.name.startsWith(name)))
+if (unknown.length > 0) usage(`no patch has a name that begins with ${unknown.join(', ')}`)
+const bugs = bank.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)))
+if (values.refresh) await refresh(bugs)
+else report(await huntAll(bugs, jobs, isJson ? () => {} : (each) => say(lineOf(each))), isJson)

@@ -1,11 +1,10 @@
 /** Makes every small change to the kernel, one at a time, and counts how many of them its tests notice. */
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { createRandom } from '../../src/adapters/clock/random.ts'
 import { recordFigure } from '../support/figures.ts'
 import { secondsToPlay } from '../support/rounds.ts'
+import { readToolCall, say } from '../support/tool-call.ts'
 import { groups } from './groups.ts'
 import { mutate, type Mutant } from './mutate.ts'
 import { describeMutant, keyOf, readListed, type Survivor } from './survivors.ts'
@@ -28,37 +27,6 @@ With REFLASH_SECONDS a sample is taken: pieces of files in the order of the seed
 
 Exit code: 0 the score is at least ${goal} and every survivor is listed, 1 it is not, 2 wrong usage.
 `
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
-
-function usage(message: string): never {
-  process.stderr.write(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        jobs: { type: 'string' },
-        seed: { type: 'string' },
-        output: { type: 'string', short: 'o' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
-    const jobs = Number(values.jobs ?? Math.min(2, availableParallelism()))
-    if (!Number.isInteger(jobs) || jobs < 1) usage(`--jobs ${values.jobs} is no number of jobs`)
-    if (values.output !== undefined && values.output !== 'json') usage(`-o ${values.output}: only json`)
-    const unknown = positionals.filter((name) => !Object.hasOwn(groups, name))
-    if (unknown.length > 0) usage(`there is no group ${unknown.join(', ')}`)
-    const names = positionals.length > 0 ? positionals : Object.keys(groups)
-    const seed = Number(values.seed ?? Math.floor(Date.now() / 86_400_000))
-    return { ...values, jobs, names, seed }
-  } catch (error) {
-    usage(error instanceof Error ? error.message : String(error))
-  }
-}
 
 interface Piece {
   group: string
@@ -167,9 +135,9 @@ function report(mutants: readonly Mutant[], asJson: boolean): void {
   )
 }
 
-const given = readArguments()
-if (given.help) {
-  process.stdout.write(help)
-} else {
-  report(await mutateAll(given.names, given.jobs, given.seed), given.output === 'json')
-}
+const { values, jobs, isJson, names, usage } = readToolCall(help, { seed: { type: 'string' } })
+const unknown = names.filter((name) => !Object.hasOwn(groups, name))
+if (unknown.length > 0) usage(`there is no group ${unknown.join(', ')}`)
+const seed = Number(values.seed ?? Math.floor(Date.now() / 86_400_000))
+if (!Number.isInteger(seed)) usage(`--seed ${values.seed} is no number`)
+report(await mutateAll(names.length > 0 ? names : Object.keys(groups), jobs, seed), isJson)
