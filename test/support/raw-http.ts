@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { afterEach } from 'vitest'
 
 /** A connection to which tests write bytes as they like. */
 export interface RawConnection {
@@ -11,6 +11,12 @@ export interface RawConnection {
   closed: Promise<string>
 }
 
+const open = new Set<Socket>()
+// Not `onTestFinished` of each: it would keep every connection of a long test, and all that came by it.
+afterEach(() => {
+  for (const socket of open) socket.destroy()
+})
+
 export function connectRaw(url: string): RawConnection {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -18,8 +24,13 @@ export function connectRaw(url: string): RawConnection {
   socket.setEncoding('latin1').on('data', (text: string) => (received += text))
   // A server that has said enough may cut the connection while we still write.
   socket.on('error', () => {})
-  const closed = new Promise<string>((resolve) => socket.once('close', () => resolve(received)))
-  onTestFinished(() => void socket.destroy())
+  open.add(socket)
+  const closed = new Promise<string>((resolve) =>
+    socket.once('close', () => {
+      open.delete(socket)
+      resolve(received)
+    }),
+  )
   return { socket, write: (text) => void socket.write(text, 'latin1'), received: () => received, closed }
 }
 
