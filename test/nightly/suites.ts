@@ -137,7 +137,7 @@ export const suites: readonly Suite[] = [
     title:
       'Controllers of a cluster over a network that loses, doubles, delays and refuses, each from one seed',
     files: ['test/simulation/cluster.test.ts'],
-    headline: { worlds: /^worlds$/, violations: /^violations$/ },
+    headline: { worlds: /^worlds /, harms: /^harms /, violations: /^violations / },
     seconds: 30,
     large: { env: { REFLASH_SEEDS: '1000' }, seconds: 60 },
   },

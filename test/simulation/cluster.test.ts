@@ -1,5 +1,6 @@
 /** Controllers of a cluster over a network that loses, doubles, delays and refuses what they ask and hear. */
 import { expect, test } from 'vitest'
+import { recordFigure } from '../support/figures.ts'
 import { networkFaults, type NetworkFault } from './unreliable-network.ts'
 import { runWorld } from './world.ts'
 
@@ -15,10 +16,10 @@ test.each([
   ['which elect one of them', 'Cluster', 60],
   ['which all lead', 'Unelected', 10],
 ] as const)('controllers %s flash nothing twice and miss nothing', { timeout: 1_800_000 }, async (...of) => {
-  const [, home, count] = of
+  const [which, home, count] = of
   const seeds = Math.ceil(count * share)
   const faults = new Set<NetworkFault>()
-  let [terms, flashes, crashes] = [0, 0, 0]
+  let [terms, flashes, crashes, harms] = [0, 0, 0, 0]
   for (let seed = first; seed < first + seeds; seed += 1) {
     const controllers = home === 'Cluster' ? 1 + (seed % 3) : 2 + (seed % 2)
     const { violations, network, ...report } = await runWorld(seed, { controllers, home })
@@ -29,11 +30,27 @@ test.each([
     expect(asked.perMinute, `requests a minute, seed ${seed}`).toBeLessThan(mostUnanswered.perMinute)
     const writes = report.writes / (24 * report.virtualDays * controllers)
     expect(writes, `writes an hour, seed ${seed}`).toBeLessThan(writesPerHour)
-    for (const fault of network!.faults.keys()) faults.add(fault)
+    for (const [fault, times] of network!.faults) {
+      faults.add(fault)
+      harms += times
+    }
     terms += network!.terms
     flashes += report.flashes
     crashes += report.crashes
   }
+  const record = (name: string, value: number, goal?: string): void =>
+    recordFigure({
+      suite: 'cluster-simulation',
+      name: `${name} of controllers ${which}`,
+      value,
+      ...(goal !== undefined && { goal }),
+    })
+  record('worlds', seeds)
+  record('violations', 0, '0')
+  record('harms of the network', harms)
+  record('flashes', flashes)
+  record('crashes', crashes)
+  record('terms', terms)
   if (share < 1) return
   expect(networkFaults.filter((fault) => !faults.has(fault))).toEqual([])
   expect(terms).toBeGreaterThan(2 * seeds)
