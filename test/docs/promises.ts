@@ -261,7 +261,11 @@ export const promises: readonly Promised[] = [
     promise:
       'A device that is off its target is upgraded in the end, or has one reason from a closed list why not.',
     kept: 'The list of checks is total, `reflash why` asks the very function that admits, and whoever waits has a time or a change that wakes it.',
-    tests: [fleets, ['test/simulation/cluster.test.ts', 'flash nothing twice and miss nothing']],
+    tests: [
+      fleets,
+      ['test/simulation/cluster.test.ts', 'flash nothing twice and miss nothing'],
+      ['test/simulation/prompt.test.ts', 'the whole fleet goes ahead at once'],
+    ],
   },
   {
     number: 26,

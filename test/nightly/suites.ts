@@ -144,7 +144,11 @@ export const suites: readonly Suite[] = [
   {
     name: 'simulation',
     title: 'Whole fleets with faults, crashes, rivals and edits in virtual time, each from one seed',
-    files: ['test/simulation/fleet.test.ts', 'test/simulation/one-fault.test.ts'],
+    files: [
+      'test/simulation/fleet.test.ts',
+      'test/simulation/one-fault.test.ts',
+      'test/simulation/prompt.test.ts',
+    ],
     headline: {
       worlds: /^worlds$/,
       'of all devices together': /^time of all devices$/,

@@ -5,6 +5,7 @@ import { revisionOf, operationStem } from '../../src/core/names.ts'
 import type { RouterEvent, RouterFact, StartOrder } from '../../src/simulator/history.ts'
 import { device, operation, policy } from '../support/core-objects.ts'
 import { type invariants, judgePast, provenElsewhere, twinInvariants } from './invariants.ts'
+import { judgePrompt } from './quiet.ts'
 import { dayMs, hourMs, minuteMs, type Past, type PhaseWrite, type Rules } from './past.ts'
 
 type Mutable<T> = T extends string | number | boolean | undefined
@@ -673,6 +674,53 @@ describe('I19', () => {
     { says: 'another image', forge: (f) => void (startOf(f).order.sha256 = other) },
   ])('$says', ({ forge }) => {
     expect(differs(forge)).toBeGreaterThan(0)
+  })
+})
+
+describe('prompt', () => {
+  const late = (forge: (forged: Forged) => void, sinceMs?: number): number => {
+    const forged = past()
+    forge(forged)
+    return [...judgePrompt(forged as Past, sinceMs)].length
+  }
+  const another = (forged: Forged, atMs: number): void => {
+    forged.writes.push(write(atMs, { operation: 'another-1', device: 'ap-2', phase: 'Connecting' }))
+  }
+
+  test.each<Row>([
+    { says: 'one upgrade, at once', forge: () => {} },
+    { says: 'the next one as soon as its slot is free', forge: (f) => another(f, 101_900) },
+    {
+      says: 'the next one as soon as its minute has come',
+      forge: (f) => {
+        f.rules[0]!.maxConcurrent = 2
+        f.governor.maxInFlight = 2
+        another(f, 61_900)
+      },
+    },
+  ])('$says', ({ forge }) => {
+    expect(late(forge)).toBe(0)
+  })
+
+  test.each<Row>([
+    { says: 'a first upgrade that has waited', forge: ({ writes }) => void (writes[0]!.atMs = 5001) },
+    { says: 'a verdict long after its boot', forge: (f) => void (bootOf(f).atMs = 95_999) },
+    { says: 'a slot left empty', forge: (f) => another(f, 102_001) },
+    {
+      says: 'a minute that was over',
+      forge: (f) => {
+        f.rules[0]!.maxConcurrent = 2
+        f.governor.maxInFlight = 2
+        another(f, 62_001)
+      },
+    },
+  ])('$says', ({ forge }) => {
+    expect(late(forge)).toBe(1)
+  })
+
+  test('what was before the moment asked for is not judged', () => {
+    expect(late((f) => void (f.writes[0]!.atMs = 5001), 9000)).toBe(0)
+    expect(late((f) => void (bootOf(f).atMs = 95_999), 102_000)).toBe(0)
   })
 })
 

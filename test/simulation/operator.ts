@@ -21,21 +21,21 @@ const namespace = 'default'
 const policyOf = async ({ store }: Hands): Promise<UpgradePolicy> =>
   (await store.list('UpgradePolicy')).items[0]!
 
-async function edit(hands: Hands, spec: Partial<UpgradePolicy['spec']>): Promise<void> {
+export async function edit(hands: Hands, spec: Partial<UpgradePolicy['spec']>): Promise<void> {
   const policy = await policyOf(hands)
   await hands.store.apply({ ...policy, spec: { ...policy.spec, ...spec } })
 }
 
-async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): Promise<void> {
+export async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): Promise<void> {
   const { target } = (await policyOf(hands)).spec
   const build = choose((await hands.store.list('Build')).items)
   const buildRef = { name: build.metadata.name }
   await edit(hands, { target: { ...target, buildRef, allowDowngrade: true } })
 }
 
-async function declareAgain(hands: Hands, change: (device: Device) => Device['spec']): Promise<void> {
+async function declareAgain(hands: Hands, change: (device: Device) => Device): Promise<void> {
   const device = await anyOf(hands, 'Device')
-  if (device) await hands.store.apply({ ...device, spec: change(device) })
+  if (device) await hands.store.apply(change(device))
 }
 
 async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random }: Hands, kind: K) {
@@ -43,7 +43,20 @@ async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random }:
   return items.length === 0 ? undefined : random.pick(items)
 }
 
-const isNewest = ({ spec }: Build): boolean => spec.version === '24.10.8'
+export const isNewest = ({ spec }: Build): boolean => spec.version === '24.10.8'
+
+/** Held, or not any more. */
+export const holdOrRelease = ({ spec: { hold, ...spec }, ...device }: Device): Device => ({
+  ...device,
+  spec: hold ? spec : { ...spec, hold: { reason: 'somebody is there' } },
+})
+
+/** Out of the policy, or into it again. */
+export function takeOutOrIn({ metadata, ...device }: Device): Device {
+  const { labels = {} } = metadata
+  const ring = labels['ring'] === 'out' ? 'in' : 'out'
+  return { ...device, metadata: { ...metadata, labels: { ...labels, ring } } }
+}
 
 /** Deletes an object, and brings it back when it has gone: what git does when a commit is reverted. */
 async function deleteAndReturn(hands: Hands, object: AnyResource, afterMs: number): Promise<void> {
@@ -98,21 +111,12 @@ const acts = {
     if (device && !device.metadata.deletionTimestamp)
       await deleteAndReturn(hands, device, hands.random.integer(0, hands.random.pick([1000, hourMs])))
   },
-  relabel: async (hands) => {
-    const device = await anyOf(hands, 'Device')
-    if (!device) return
-    const { labels = {} } = device.metadata
-    const ring = labels['ring'] === 'out' ? 'in' : 'out'
-    await hands.store.apply({ ...device, metadata: { ...device.metadata, labels: { ...labels, ring } } })
-  },
-  hold: (hands) =>
-    declareAgain(hands, ({ spec: { hold, ...spec } }) =>
-      hold ? spec : { ...spec, hold: { reason: 'somebody is there' } },
-    ),
+  relabel: (hands) => declareAgain(hands, takeOutOrIn),
+  hold: (hands) => declareAgain(hands, holdOrRelease),
   acceptKeys: (hands) =>
-    declareAgain(hands, ({ metadata, spec }) => {
-      const router = hands.routers.find(({ name }) => name === metadata.name)!
-      return { ...spec, hostKeys: router.state.hostKeys.map(({ line }) => line) }
+    declareAgain(hands, (device) => {
+      const router = hands.routers.find(({ name }) => name === device.metadata.name)!
+      return { ...device, spec: { ...device.spec, hostKeys: router.state.hostKeys.map(({ line }) => line) } }
     }),
   cancel: async (hands) => {
     const operation = await anyOf(hands, 'UpgradeOperation')

@@ -12,7 +12,6 @@ import { drawFault, type FaultKind } from '../../src/simulator/faults.ts'
 import { createFleet, type Fleet as SimulatedFleet } from '../../src/simulator/fleet.ts'
 import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
 import { createMemoryImages } from '../../src/simulator/images.ts'
-import { knownReleases } from '../../src/simulator/release.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 import { countWrites } from '../support/counted-writes.ts'
 import { judgeCounters, judgeProgress } from './at-rest.ts'
@@ -22,10 +21,11 @@ import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.t
 import { coverageOf } from './coverage.ts'
 import { judgePast } from './invariants.ts'
 import { mortal, type Life } from './mortal.ts'
-import { createOperator, type ActName } from './operator.ts'
+import { createOperator, type ActName, type Hands } from './operator.ts'
 import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
 import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
+import { judgePrompt, judgeQuiet } from './quiet.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
 import { troubled } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
@@ -35,7 +35,6 @@ const probeIntervalMs = 15 * minuteMs
 const restingProbeMs = 6 * hourMs
 const sleepyProbeMs = dayMs
 const mostFaults = 10
-const target = knownReleases['24.10.8']
 
 /** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
 type Home = 'Beside' | 'Cluster' | 'Unelected'
@@ -49,6 +48,15 @@ export interface WorldOptions {
   bad?: BadObject
   /** The one thing that goes wrong, once with every router. */
   only?: FaultKind
+  /** Done when everything has come to rest, with all routers on one target. */
+  errand?: Errand
+}
+
+/** What an operator does to have the whole fleet upgraded once more. */
+export interface Errand {
+  /** An hour ahead, without anything that may begin yet. */
+  prepare?: (hands: Hands) => Promise<void>
+  release: (hands: Hands) => Promise<void>
 }
 
 export interface Report {
@@ -152,6 +160,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
   if (home !== 'Beside') await world.advanceUntilSettled(30 * hourMs)
   else await clock.advance(30 * hourMs)
+  if (options.errand) await world.run(options.errand)
   await world.sleepOn(swarm.afterMs)
   const past = await world.end()
   const report = await world.report(past)
@@ -186,6 +195,7 @@ function createWorld(parts: WorldParts) {
   let isCalm = false
   let calmMs = 0
   let asleepMs = 0
+  let errandMs: number | undefined
   const images = createMemoryImages(fleet.files)
   const store = recorder.store(createMemoryStore({ clock }))
   const writes = countWrites()
@@ -316,7 +326,7 @@ function createWorld(parts: WorldParts) {
 
   async function whatIsLeft(): Promise<string[]> {
     const past = await pastNow()
-    return [...judgeProgress(past), ...(isQuiet ? judgeQuiet(past, bad) : [])]
+    return [...judgeProgress(past), ...(isQuiet ? judgeQuiet(past, bad !== undefined) : [])]
   }
 
   async function dump({ rest }: Past): Promise<void> {
@@ -374,6 +384,13 @@ function createWorld(parts: WorldParts) {
       await clock.advance(2 * hourMs)
       while (clock.monotonic() < endsAt && (await whatIsLeft()).length > 0) await clock.advance(hourMs)
     },
+    async run({ prepare, release }: Errand) {
+      await prepare?.(hands)
+      await clock.advance(hourMs)
+      errandMs = clock.monotonic()
+      await release(hands)
+      await clock.advance(2 * hourMs)
+    },
     async sleepOn(ms: number) {
       settings.probeIntervalMs = sleepyProbeMs
       settings.imageRecheckMs = sleepyProbeMs
@@ -391,7 +408,9 @@ function createWorld(parts: WorldParts) {
       for (const object of [...past.rest.devices, ...past.rest.operations, past.rest.policy])
         noteTexts(object.status, notes.texts)
       violations.push(...notes.bugs, ...judgePast(past))
-      if (isQuiet) violations.push(...judgeQuiet(past, bad))
+      if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
+      if (isQuiet && home === 'Beside' && controllers === 1 && notes.deaths.length === 0)
+        violations.push(...judgePrompt(past, errandMs))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump(past)
       return past
     },
@@ -487,17 +506,4 @@ function mortalConnector(connector: Connector, life: Life): Connector {
       return mortal({ ...session, close }, life)
     },
   }
-}
-
-/** Where nothing goes wrong, everything goes right, exactly once. */
-function* judgeQuiet({ routers, rest }: Past, bad: BadObject | undefined): Generator<string> {
-  for (const { name, history } of routers) {
-    const flashes = eventsOf(history, 'FlashWritten').length
-    if (eventsOf(history, 'Booted').at(-1)?.release.revision !== target.revision)
-      yield `quiet: ${name} is not on target`
-    if (flashes !== 1) yield `quiet: ${name} was flashed ${flashes} times`
-  }
-  const succeeded = rest.operations.filter(({ status }) => status.phase === 'Succeeded').length
-  if (succeeded !== routers.length && bad === undefined)
-    yield `quiet: ${succeeded} of ${routers.length} operations succeeded`
 }
