@@ -233,3 +233,33 @@ describe('a restart', () => {
     }
   })
 })
+
+test('nobody is left on a device while the store takes its time to give it back', async () => {
+  const slowMs = 20_000
+  const waits: number[] = []
+  const world = await createToyFleet({
+    routers: 1,
+    decorate: (store, clock) => ({
+      ...store,
+      async saveStatus(object) {
+        const before = await store.get(object.kind, object.metadata)
+        const saved = await store.saveStatus(object)
+        const isFreed =
+          before?.kind === 'Device' &&
+          saved.kind === 'Device' &&
+          before.status.operationRef &&
+          !saved.status.operationRef
+        if (!isFreed) return saved
+        await clock.sleep(slowMs)
+        waits.push(world.sessions())
+        return saved
+      },
+    }),
+  })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.runUntil(() => waits.length > 0, 10 * 60_000)
+  expect(world.router(1).release).toBe('new')
+  expect(waits).toEqual([0])
+  await app.stop()
+})

@@ -51,7 +51,8 @@ export const scenarios: Record<ScenarioName, Scenario> = {
     },
   },
   lost: {
-    options: { policy: { timeouts: { ...defaultTimeouts, reboot: '4s' } } },
+    // Twice as long as the slowest reboot of those that come back.
+    options: { policy: { timeouts: { ...defaultTimeouts, reboot: '8s' } } },
     begin: withFault([{ kind: 'NoReturn' }]),
     ending: 'Stuck',
     firstStays: true,

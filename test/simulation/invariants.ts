@@ -279,13 +279,16 @@ function* judgeSlots(past: Past, limit: Limit): Generator<string> {
   }
 }
 
+/** After a restart the times of starts are known as they are stored, in whole milliseconds. */
+const storedToMs = 1
+
 function* judgeRate(past: Past, limit: Limit): Generator<string> {
   const byPolicy = new Set(past.writes.filter(({ policy }) => policy).map(({ operation }) => operation))
   const times = past.sends
     .filter(({ order }) => limit === 'Governor' || byPolicy.has(order.operation))
     .map(({ atMs }) => atMs)
   for (const [index, atMs] of times.entries()) {
-    const endMs = atMs + minuteMs - past.slackMs
+    const endMs = atMs + minuteMs - past.slackMs - storedToMs
     const most =
       limit === 'Governor' ? past.governor.maxStartsPerMinute : mostOf(past, 'startsPerMinute', [atMs, endMs])
     const later = times[index + most * past.leaders]

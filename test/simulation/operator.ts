@@ -147,6 +147,7 @@ export const actNames = Object.keys(acts) as ActName[]
 export interface Operator {
   /** How often each act was done. */
   done: ReadonlyMap<ActName, number>
+  do(name: ActName): void
   /** Does nothing more but what brings back what was taken away; resolves when that is done. */
   rest(): Promise<void>
 }
@@ -170,18 +171,21 @@ export function createOperator(
     hands.clock.after(hands.random.integer(0, 2 * everyMs), () => {
       if (isOver) return
       count += 1
-      const name = hands.random.pick(names)
-      done.set(name, (done.get(name) ?? 0) + 1)
-      onAct(name)
-      const act = acts[name](hands)
-      underWay.add(act)
-      void act.finally(() => underWay.delete(act))
+      act(hands.random.pick(names))
       next()
     })
+  }
+  function act(name: ActName): void {
+    done.set(name, (done.get(name) ?? 0) + 1)
+    onAct(name)
+    const doing = acts[name](hands)
+    underWay.add(doing)
+    void doing.finally(() => underWay.delete(doing))
   }
   next()
   return {
     done,
+    do: act,
     async rest() {
       isOver = true
       while (underWay.size > 0) await hands.clock.advance(minuteMs)

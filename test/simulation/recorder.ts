@@ -37,8 +37,13 @@ export interface Notes {
   storeWaits: number[]
 }
 
+/** An operation is told, or stored, to be in a phase. */
+export type PhaseListener = (phase: Phase, device: string) => void
+
 export interface Recorder {
   notes: Notes
+  /** Hears of each phase before anything else happens in it. */
+  onPhase: (listener: PhaseListener) => void
   store: (store: DeclaredStore) => DeclaredStore
   connector: (connector: Connector, network: Network) => Connector
   emit: (event: FleetEvent) => void
@@ -62,6 +67,7 @@ export function createRecorder(clock: Clock): Recorder {
     storeErrors: [],
     storeWaits: [],
   }
+  const listeners: PhaseListener[] = []
   const last = new Map<string, { phase: Phase; failureClass: FailureClass | undefined }>()
   const pins = new Map<string, readonly string[]>()
   const claims = new Map<string, string | undefined>()
@@ -110,6 +116,11 @@ export function createRecorder(clock: Clock): Recorder {
       ...(maxUptime !== undefined && { maxUptime }),
       ...(image && { sha256: image.sha256 }),
     })
+    if (before?.phase !== phase && isStoredFirst(phase)) hear(phase, spec.deviceRef.name)
+  }
+
+  function hear(phase: Phase, device: string): void {
+    for (const listener of listeners) listener(phase, device)
   }
 
   function note(object: AnyResource): void {
@@ -144,6 +155,7 @@ export function createRecorder(clock: Clock): Recorder {
 
   return {
     notes,
+    onPhase: (listener) => void listeners.push(listener),
     store: (store) => ({
       ...store,
       async apply(manifest) {
@@ -175,10 +187,15 @@ export function createRecorder(clock: Clock): Recorder {
         )
       else if (event.type === 'Log') notes.texts.add(event.line)
       else if (event.type !== 'Progress') notes.texts.add(event.message)
+      if (event.type === 'Phase' && event.before !== event.phase && !isStoredFirst(event.phase))
+        hear(event.phase, event.device.name)
     },
     halt: (halted) => rule({ halted }),
   }
 }
+
+/** Other phases are told as they begin, and may never be stored. */
+const isStoredFirst = (phase: Phase): boolean => phase === 'Flashing' || phase === 'Rebooting'
 
 interface Watched {
   network: Network

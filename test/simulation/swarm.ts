@@ -2,6 +2,7 @@
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
+import { drawAmbush, type Ambush } from './ambush.ts'
 import { actNames, type ActName } from './operator.ts'
 import { dayMs, minuteMs } from './past.ts'
 import type { StoreTrouble } from './troubled-store.ts'
@@ -22,6 +23,7 @@ export interface Swarm {
     everyMs: number | undefined
   }
   operator: { acts: readonly ActName[]; everyMs: number }
+  ambush: Ambush | undefined
   store: StoreTrouble | undefined
   crashes: number
   /** Controllers that all believe they lead. */
@@ -61,6 +63,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       ...calm,
       faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
       operator: { acts: [], everyMs: Infinity },
+      ambush: undefined,
       store: undefined,
       crashes: 0,
     }
@@ -77,6 +80,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       acts: random.chance(2 / 3) ? some(random, actNames) : [],
       everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
+    ambush: calm.controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined,
     store: random.chance(1 / 6)
       ? {
           errorShare: random.chance(1 / 2) ? random() * 0.2 : 0,
@@ -90,5 +94,5 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
 
 const controllersOf = (random: SeededRandom): number => {
   const draw = random()
-  return draw < 0.02 ? 2 : draw < 0.03 ? 3 : 1
+  return draw < 0.06 ? 2 : draw < 0.08 ? 3 : 1
 }

@@ -16,6 +16,7 @@ import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 import { countWrites } from '../support/counted-writes.ts'
 import { judgeCounters, judgeProgress } from './at-rest.ts'
 import { addBadObject, type BadObject } from './bad-object.ts'
+import type { Ambush } from './ambush.ts'
 import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
@@ -96,6 +97,7 @@ const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
   isQuiet: false,
   faults: { kinds: [kind], share: 1, times: [1], everyMs: undefined },
   operator: { acts: [], everyMs: Infinity },
+  ambush: undefined,
   store: undefined,
   crashes: 0,
   controllers: 1,
@@ -114,6 +116,7 @@ function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): S
   return {
     ...swarm,
     operator: { acts: acts.filter((name) => actsOfCluster.includes(name)), everyMs },
+    ambush: undefined,
     store: undefined,
     afterMs: 0,
   }
@@ -143,6 +146,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   while (others.length + 1 < swarm.controllers) others.push(await world.start(others.length + 1))
   let life = await world.start(0)
   world.begin()
+  if (swarm.ambush?.does.kind === 'Crash' && (await world.diesInAmbush(life))) life = await world.start(0)
   const draws = random.fork('crashes')
   for (let crash = 0; crash < swarm.crashes; crash += 1) {
     await clock.advance(draws.integer(0, draws.pick([20_000, 4 * minuteMs, hourMs])))
@@ -281,6 +285,32 @@ function createWorld(parts: WorldParts) {
     if (draws.chance(1 / 2)) late.inject({ kind: 'RolledBack' })
   }
 
+  function kill(life: Life): void {
+    notes.deaths.push(clock.monotonic())
+    life.die()
+  }
+
+  /** Who dies where an ambush is a crash. */
+  let victim: Life | undefined
+  function lieInWait({ phase, nth, times, afterMs, does }: Ambush, draws: SeededRandom): void {
+    let met = 0
+    const strike = (device: string): void => {
+      if (isCalm) return
+      if (does.kind === 'Crash') {
+        if (victim?.alive()) kill(victim)
+      } else if (does.kind === 'Act') operator!.do(does.name)
+      else fleet.routers.find(({ name }) => name === device)?.inject(drawFault(does.name, draws))
+    }
+    recorder.onPhase((now, device) => {
+      if (now !== phase) return
+      met += 1
+      if (met < nth || met >= nth + times) return
+      // Not even a turn of the event loop later.
+      if (afterMs === 0) strike(device)
+      else clock.after(afterMs, () => strike(device))
+    })
+  }
+
   async function pastNow(): Promise<Past> {
     const all = await devices()
     return {
@@ -359,10 +389,16 @@ function createWorld(parts: WorldParts) {
       operator = createOperator(hands, swarm.operator, (name) =>
         notes.acts.push({ atMs: clock.monotonic(), name }),
       )
+      if (swarm.ambush) lieInWait(swarm.ambush, random.fork('ambush'))
     },
-    kill(life: Life) {
-      notes.deaths.push(clock.monotonic())
-      life.die()
+    kill,
+    /** Whether it has come to where it has to die, and lain dead for a while. */
+    async diesInAmbush(life: Life): Promise<boolean> {
+      victim = life
+      const endsAt = clock.monotonic() + hourMs
+      while (life.alive() && clock.monotonic() < endsAt) await clock.advance(minuteMs)
+      victim = undefined
+      return !life.alive()
     },
     forget: () => beside.forget(),
     /** From here on nothing but what has been set in motion goes wrong. */
@@ -409,7 +445,7 @@ function createWorld(parts: WorldParts) {
         noteTexts(object.status, notes.texts)
       violations.push(...notes.bugs, ...judgePast(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
-      if (isQuiet && home === 'Beside' && controllers === 1 && notes.deaths.length === 0)
+      if (isQuiet && home === 'Beside' && controllers === 1 && notes.deaths.length === 0 && !bad)
         violations.push(...judgePrompt(past, errandMs))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump(past)
       return past

@@ -142,6 +142,7 @@ export async function createToyFleet(options: {
   ]
 
   let connects = 0
+  let sessions = 0
   const start = async (
     process: { probesSince?: number; acknowledgedDate?: string; metrics?: Metrics } = {},
   ) => {
@@ -154,7 +155,11 @@ export async function createToyFleet(options: {
       fleet,
       records,
       secrets: options.secrets ?? { read: async () => ({ username: 'root', password: 'toy' }) },
-      connector: toyConnector(routers, () => (connects += 1)),
+      connector: toyConnector(routers, {
+        onConnect: () => (connects += 1),
+        onOpen: () => (sessions += 1),
+        onClose: () => (sessions -= 1),
+      }),
       upgraders: new Map([['toy', toyUpgrader(routers, clock, options)]]),
       images: {
         fetch: async () => {
@@ -212,6 +217,8 @@ export async function createToyFleet(options: {
     start,
     /** Sessions that were asked for, ever. */
     connects: () => connects,
+    /** Those that are open. */
+    sessions: () => sessions,
     halt: (reason: string | undefined) => {
       halted = reason
     },
@@ -222,7 +229,10 @@ export async function createToyFleet(options: {
   }
 }
 
-function toyConnector(routers: Map<string, ToyRouter>, onConnect: () => void): Connector {
+function toyConnector(
+  routers: Map<string, ToyRouter>,
+  { onConnect, onOpen, onClose }: Record<'onConnect' | 'onOpen' | 'onClose', () => void>,
+): Connector {
   const find = (addresses: readonly string[]): ToyRouter | undefined => routers.get(addresses[0]!)
   return {
     async connect({ addresses }) {
@@ -230,10 +240,15 @@ function toyConnector(routers: Map<string, ToyRouter>, onConnect: () => void): C
       const router = find(addresses)
       if (!router?.up) throw new ReflashError('Unreachable', `${addresses[0]} does not answer`)
       if (router.refuseLogin) throw new ReflashError('AuthFailed', `${addresses[0]} refuses the password`)
+      onOpen()
+      let isOpen = true
       return {
         address: router.address,
         hostKeys: ['ssh-ed25519 AAAA'],
-        close: async () => {},
+        close: async () => {
+          if (isOpen) onClose()
+          isOpen = false
+        },
       } as unknown as Session
     },
     knock: async ({ addresses }) => find(addresses)?.up ?? false,

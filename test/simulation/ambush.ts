@@ -1,0 +1,43 @@
+/** What happens at a given moment of an upgrade: chance alone would seldom bring both together. */
+import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import type { Phase } from '../../src/api/resources.ts'
+import type { FaultKind } from '../../src/simulator/faults.ts'
+import type { ActName } from './operator.ts'
+
+export interface Ambush {
+  phase: Phase
+  /** From the how manieth operation in that phase on. */
+  nth: number
+  /** For how many of them. */
+  times: number
+  afterMs: number
+  does: { kind: 'Crash' } | { kind: 'Act'; name: ActName } | { kind: 'Fault'; name: FaultKind }
+}
+
+const beforeStart: readonly Phase[] = ['Connecting', 'Checking', 'Uploading', 'Testing']
+const crash = { kind: 'Crash' } as const
+const act = (name: ActName) => ({ kind: 'Act', name }) as const
+const fault = (name: FaultKind) => ({ kind: 'Fault', name }) as const
+
+/** What comes to whom when: pairs that a world would otherwise have once in hundreds. */
+const kinds: readonly { phases: readonly Phase[]; does: readonly Ambush['does'][]; most?: number }[] = [
+  { phases: ['Flashing'], does: [crash] },
+  { phases: beforeStart, does: [act('halt'), act('pause'), act('abort'), act('hold'), act('removeDevice')] },
+  { phases: beforeStart, does: [fault('OtherDevice'), fault('Tampered'), fault('TestRefused')] },
+  { phases: ['Flashing'], does: [fault('NoReturn'), fault('LateReturn'), fault('RolledBack')], most: 4 },
+]
+
+/** Around a phase: at its very beginning, or within what it takes. */
+const delays = [0, 100, 5000]
+
+export function drawAmbush(random: SeededRandom): Ambush {
+  const { phases, does, most = 1 } = random.pick(kinds)
+  const longestMs = random.pick(delays)
+  return {
+    phase: random.pick(phases),
+    nth: random.integer(1, 3),
+    times: random.integer(1, most),
+    afterMs: random.integer(0, longestMs),
+    does: random.pick(does),
+  }
+}
