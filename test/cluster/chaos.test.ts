@@ -1,20 +1,16 @@
 /** A controller behind a proxy that does harm: whatever happens on the way, the fleet converges and nothing is flashed twice. */
 import { join } from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/adapters/clock/system-clock.ts'
 import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { startClusterFleet, startController, type ClusterFleet } from '../support/cluster-fleet.ts'
 import { describeCluster } from '../support/cluster-suite.ts'
 import { startHttpFaultProxy, type HttpFaultProxy } from '../support/http-fault-proxy.ts'
-import { recordFigure } from '../support/figures.ts'
 import { mostWithin } from '../support/most-within.ts'
 import { createListener, keepRunning, kubeconfigTo, storedVersions } from '../support/proxied-controller.ts'
 import type { Direction } from '../support/toxics.ts'
-import { secondsToPlay } from '../support/rounds.ts'
 import { until } from '../support/until.ts'
-import { wireHarms } from '../support/wire-harms.ts'
-import { playWire, wireRounds } from './wire-cases.ts'
 
 const limitMs = 180_000
 const convergeMs = 100_000
@@ -221,25 +217,5 @@ describeCluster('trouble on the way to the API server', (cluster) => {
     }
     expect(starts(fleet).length).toBeLessThan(count)
     await converges()
-  })
-
-  // Every harm at every moment takes a while: CI plays those that break a connection, each at one moment.
-  const isNightly = secondsToPlay() > 0
-  const harms = wireHarms.filter(({ breaks }) => isNightly || breaks)
-  const rounds = Array.from({ length: isNightly ? wireRounds : 1 }, (_, round) => round)
-  const played = { cases: 0, partitioned: 0, wrong: 0 }
-  afterAll(() => {
-    const figure = (name: string, value: number, goal?: string): void =>
-      recordFigure({ suite: 'api-server', name, value, ...(goal && { goal }) })
-    figure('cases of whole upgrades', played.cases, `at least ${wireHarms.length * wireRounds}`)
-    figure('starts while partitioned', played.partitioned, '0')
-    figure('wrong ends, or other than one flash', played.wrong, '0')
-  })
-  test.each(rounds)('the harms of a wire, each at a moment of its own: round %i', async (round) => {
-    const { cases, partitioned, wrong } = await playWire(cluster, round, harms)
-    played.cases += cases
-    played.partitioned += partitioned.length
-    played.wrong += wrong.length
-    expect({ partitioned, wrong }).toEqual({ partitioned: [], wrong: [] })
   })
 })

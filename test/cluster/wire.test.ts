@@ -1,0 +1,31 @@
+/** A controller whose wire to the API server does harm at one moment of an upgrade: it ends well, with one flash. */
+import { afterAll, expect, test, vi } from 'vitest'
+import { describeCluster } from '../support/cluster-suite.ts'
+import { recordFigure } from '../support/figures.ts'
+import { secondsToPlay } from '../support/rounds.ts'
+import { wireHarms } from '../support/wire-harms.ts'
+import { playWire, wireRounds } from './wire-cases.ts'
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
+
+describeCluster('the harms of a wire to the API server', (cluster) => {
+  // Every harm at every moment takes a while: CI plays those that break a connection, each at one moment.
+  const isNightly = secondsToPlay() > 0
+  const harms = wireHarms.filter(({ breaks }) => isNightly || breaks)
+  const rounds = Array.from({ length: isNightly ? wireRounds : 1 }, (_, round) => round)
+  const played = { cases: 0, partitioned: 0, wrong: 0 }
+  afterAll(() => {
+    const figure = (name: string, value: number, goal?: string): void =>
+      recordFigure({ suite: 'api-server', name, value, ...(goal && { goal }) })
+    figure('cases of whole upgrades', played.cases, `at least ${harms.length * rounds.length}`)
+    figure('starts while partitioned', played.partitioned, '0')
+    figure('wrong ends, or other than one flash', played.wrong, '0')
+  })
+  test.each(rounds)('each at a moment of its own, round %i', async (round) => {
+    const { cases, partitioned, wrong } = await playWire(cluster, round, harms)
+    played.cases += cases
+    played.partitioned += partitioned.length
+    played.wrong += wrong.length
+    expect({ partitioned, wrong }).toEqual({ partitioned: [], wrong: [] })
+  })
+})
