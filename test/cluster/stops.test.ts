@@ -17,7 +17,7 @@ import { withClusterWorld } from './kill-world.ts'
 
 const limitMs = 300_000
 // Much of it is waiting.
-vi.setConfig({ maxConcurrency: 8, testTimeout: limitMs })
+vi.setConfig({ maxConcurrency: 12, testTimeout: limitMs })
 
 unlessMissing(missingApiServer())('a leader told to start nothing', () => {
   let server: ApiServer
