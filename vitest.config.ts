@@ -8,6 +8,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // Many suites wait for processes and routers: on two cores one worker leaves much of them idle.
+    maxWorkers: 2,
     // Many suites start processes, hundreds of them: each takes what an earlier one has compiled.
     env: {
       NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/reflash-compiled', import.meta.url)),

@@ -19,6 +19,8 @@ import { keepTombstone, recallTombstone } from './tombstones.ts'
 const probeConnectMs = 45_000
 const probeCommandMs = 30_000
 const jitterShare = 0.1
+/** An operation may claim the device until then, which tells where it stands as well. */
+const outdatedMs = 2000
 /** Without a policy nobody says how to treat a device that does not answer. */
 const defaultRecheck = { recheck: '10m', maxRecheck: '12h' }
 
@@ -54,8 +56,20 @@ export async function reconcileDevice(
   const assessment = ports.fleet.assessment(keyString(key))!
   status = withAssessment({ ...device, status }, assessment, now)
   status.observedGeneration = device.metadata.generation
-  if (!sameValue(status, device.status)) await ports.store.saveStatus({ ...device, status })
-  return { after: mended ? 1 : untilNext(status, now) }
+  const nextMs = mended ? 1 : untilNext(status, now)
+  return { after: (await tellStatus(device, status, ports)) ? nextMs : Math.min(outdatedMs, nextMs) }
+}
+
+/** Writes a status that is new. Returns false when something has come meanwhile that it does not tell, as nobody else will. */
+async function tellStatus(device: Device, status: DeviceStatus, ports: Ports): Promise<boolean> {
+  if (sameValue(status, device.status)) return true
+  const { fleet, clock, store } = ports
+  await store.saveStatus({ ...device, status })
+  const key = keyOf(device)
+  const known = fleet.get('Device', key)
+  const assessment = fleet.assessment(keyString(key))
+  if (!known || !assessment) return true
+  return sameValue(withAssessment(known, assessment, clock.now()), known.status)
 }
 
 const isUnready = ({ conditions }: DeviceStatus): boolean =>

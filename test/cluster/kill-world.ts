@@ -6,10 +6,20 @@ import type { Device, Kind, KindMap, Manifest, UpgradeOperation } from '../../sr
 import { apiVersion } from '../../src/api/schema.ts'
 import { isTrue } from '../../src/core/conditions.ts'
 import { isFinished } from '../../src/core/operation.ts'
-import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { FleetOptions } from '../../src/simulator/fleet.ts'
 import { serveFleet } from '../../src/simulator/serve-fleet.ts'
-import { isStopped, startVictim, type Victim } from '../crash/start-victim.ts'
+import {
+  bugsOf,
+  endsWell,
+  said,
+  tell,
+  untilMet,
+  untilOver,
+  watchVictim,
+  type Ended,
+  type Met,
+} from '../crash/running.ts'
+import { startVictim, type Victim } from '../crash/start-victim.ts'
 import {
   createWorldFleet,
   isOnRouter,
@@ -34,8 +44,13 @@ const limitMs = 90_000
 const lookEveryMs = 200
 
 export interface ClusterWorld extends World {
+  readonly startedAtMs: readonly number[]
   /** Runs a leader up to a point, where it stands still until a standby has brought all to rest; woken, it ends. */
   stopAt(point: Point, rest: Rest): Promise<void>
+  /** Runs a leader, beside a standby or alone, up to a point, where it is held. */
+  holdAt(point: Point, beside: 'a standby' | 'nobody'): Promise<Met>
+  /** Annotates the namespace of the controller as `kubectl annotate` does, with nothing to take the annotation away. */
+  annotate(name: string, value: string | null): Promise<void>
   /** Runs a leader that nobody kills until nothing moves any more, and gives the names of what it wrote and ran. */
   namesUntil(rest: Rest): Promise<Set<string>>
 }
@@ -77,7 +92,7 @@ export async function withClusterWorld(
     devices: await list('Device'),
     operations: await list('UpgradeOperation'),
   })
-  const { routers, wrongStarts, setTrap } = watchRouters(fleet.routers, resources)
+  const { routers, wrongStarts, startedAtMs, setTrap } = watchRouters(fleet.routers, resources)
   const served = await serveFleet({ routers, addresses: fleet.addresses })
 
   let processes = 0
@@ -130,25 +145,31 @@ export async function withClusterWorld(
     running = undefined
   }
 
-  /** Runs a leader beside a standby, until the leader has met with something at a point. */
-  const meetAt = async (point: Point, fate: 'killed' | 'stopped'): Promise<Victim> => {
-    const started = await startLeader(point, fate)
+  const startStandby = async (): Promise<void> => {
     running = startHere()
     const url = await running.url
     await until('a standby that reads along', async () => (await fetch(new URL('/readyz', url))).ok, limitMs)
-    const befall = { killed: started.kill, stopped: started.stop }[fate]
-    if (isOnRouter(point)) setTrap({ point, spring: befall })
-    started.child.stdin!.end()
-    const isMet = (): boolean => hasEnded(started) || (fate === 'stopped' && isStopped(started.child))
-    await until(`${nameOfPoint(point)}, ${fate}`, isMet, limitMs).catch((error: Error) => {
-      throw new Error(`${error.message}\n${endOf(started)}`)
-    })
-    return started
+  }
+  const standbyLeads = (): boolean =>
+    running!.events.some((event) => event.type === 'Info' && event.reason === 'LeaderElected')
+  /** Runs a leader until it stands still, or is held, at a point. */
+  const meetAt = async (point: Point, fate: 'stopped' | 'held', hasStandby: boolean): Promise<Met> => {
+    const started = await startLeader(point, fate)
+    if (hasStandby) await startStandby()
+    const meeting = untilMet(started, { point, fate, limitMs }, setTrap)
+    tell(started)
+    return meeting
+  }
+  /** Ends a leader that would go on. */
+  const endLeader = (started: Victim): Promise<Ended> => {
+    started.child.kill('SIGTERM')
+    return endsWell(watchVictim(started), limitMs)
   }
 
   const world: ClusterWorld = {
     fleet,
     wrongStarts,
+    startedAtMs,
     remembers: true,
     resources,
     declare: async ({ without = [], policy } = {}) => {
@@ -163,41 +184,50 @@ export async function withClusterWorld(
       }
     },
     killAt: async (point) => {
-      const killed = await meetAt(point, 'killed')
-      await killed.closed
-      expect(killed.child.signalCode, `${nameOfPoint(point)} was not reached:\n${endOf(killed)}`).toBe(
-        'SIGKILL',
-      )
-      expect(killed.output.stdout).not.toContain('"bug"')
-      expect(leads(running!.events), 'the standby before the kill').toBe(false)
+      const started = await startLeader(point)
+      await startStandby()
+      if (isOnRouter(point)) setTrap({ point, spring: started.kill })
+      tell(started)
+      const ended = await untilOver(watchVictim(started), limitMs)
+      expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
+      expect(bugsOf(ended)).toEqual([])
+      expect(standbyLeads(), 'the standby before the kill').toBe(false)
     },
     stopAt: async (point, rest) => {
-      const stopped = await meetAt(point, 'stopped')
-      expect(hasEnded(stopped), endOf(stopped)).toBe(false)
+      const stopped = await meetAt(point, 'stopped', true)
       await untilAtRest(rest)
-      expect(leads(running!.events)).toBe(true)
-      stopped.child.kill('SIGCONT')
-      await until('the end of who has lost the lead', () => hasEnded(stopped), limitMs)
-      await stopped.closed
-      expect(stopped.output.stdout).not.toContain('"bug"')
-      expect(stopped.output.stdout, endOf(stopped)).toContain('"ending":"Lost"')
+      expect(standbyLeads()).toBe(true)
+      stopped.release()
+      const ended = await untilOver(stopped, limitMs)
+      expect(bugsOf(ended)).toEqual([])
+      expect(ended.lines.at(-1), said(ended)).toEqual({ ended: 'Lost' })
+    },
+    holdAt: (point, beside) => meetAt(point, 'held', beside === 'a standby'),
+    annotate: async (name, value) => {
+      const { status } = await server.request('PATCH', `/api/v1/namespaces/${namespace}`, {
+        body: { metadata: { annotations: { [name]: value } } },
+        contentType: 'application/merge-patch+json',
+      })
+      expect(status).toBe(200)
     },
     comesTo: async (rest) => {
+      if (leader && !hasEnded(leader)) {
+        await untilAtRest(rest)
+        await endLeader(leader)
+        return
+      }
       running ??= startHere()
       await untilAtRest(rest)
-      expect(leads(running.events)).toBe(true)
+      expect(standbyLeads()).toBe(true)
       expect(running.events.filter(({ type }) => type === 'Bug')).toEqual([])
       await endHere()
     },
     namesUntil: async (rest) => {
-      const { child, closed, output } = await startLeader()
-      child.stdin!.end()
+      const started = await startLeader()
+      tell(started)
       await untilAtRest(rest)
-      child.kill('SIGTERM')
-      await closed
-      expect(child.exitCode, output.stderr).toBe(0)
-      const lines = output.stdout.split('\n').filter((line) => line !== '')
-      return new Set(lines.flatMap((line) => (JSON.parse(line) as { name?: string }).name ?? []))
+      const { lines } = await endLeader(started)
+      return new Set(lines.flatMap(({ name }) => name ?? []))
     },
   }
   try {
@@ -210,10 +240,5 @@ export async function withClusterWorld(
   }
 }
 
-const leads = (events: readonly FleetEvent[]): boolean =>
-  events.some((event) => event.type === 'Info' && event.reason === 'LeaderElected')
 const tells = ({ output }: Victim, reason: string): boolean => output.stdout.includes(`"told":"${reason}"`)
 const hasEnded = ({ child }: Victim): boolean => child.exitCode !== null || child.signalCode !== null
-/** For the message of an assertion. */
-const endOf = ({ output }: Victim): string =>
-  [...output.stdout.split('\n').slice(-40), output.stderr].join('\n')

@@ -1,11 +1,10 @@
 /**
  * `reflash controller` as a process that something may befall: KUBECONFIG NAMESPACE IMAGES CACHE [WHEN NAME NTH
- * FATE]. It says when it leads, and does nothing more before its input has ended; then it says each write and each command
- * before and after. Every line is JSON.
+ * FATE]. It says when it leads, and does nothing more before it is told to by a line of input; then it says each write and
+ * each command before and after, and last how it ended. Every line is JSON. SIGTERM ends it in order.
  */
-import { once } from 'node:events'
 import { writeSync } from 'node:fs'
-import { fatefulNotice } from '../crash/fate.ts'
+import { fatefulNotice, nextInput } from '../crash/fate.ts'
 import { lookOnCluster, type Notice } from '../crash/look-on.ts'
 import { startController } from '../support/cluster-fleet.ts'
 import { electionTimes } from './election-times.ts'
@@ -14,10 +13,10 @@ const [kubeconfig = '', namespace = '', images = '', cache = '', ...point] = pro
 // Synchronous, so that what was said before a kill has been said.
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`)
 
-const released = once(process.stdin.resume(), 'end')
+const told = nextInput()
 const meet = fatefulNotice(point, say)
 const notice: Notice = async (...occasion) => {
-  await released
+  await told
   await meet(...occasion)
 }
 
@@ -39,4 +38,4 @@ const controller = startController(
   },
 )
 process.once('SIGTERM', () => void controller.stop())
-say({ ending: await controller.ended })
+say({ ended: await controller.ended })

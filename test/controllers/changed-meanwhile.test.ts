@@ -87,3 +87,29 @@ test.each([hour, -hour])(
     await app.stop()
   },
 )
+
+test('where a device stands is told anew when that changes while its status is written', async () => {
+  let edits = 0
+  /** Pauses the policy while the first standing of the device is on its way. */
+  const withEdit = (store: DeclaredStore): DeclaredStore => ({
+    ...store,
+    async saveStatus<R extends AnyResource>(object: R): Promise<R> {
+      if (object.kind === 'Device' && object.status.blocked?.reason === 'WaitingForSlot' && edits === 0) {
+        edits = 1
+        const [policy] = (await store.list('UpgradePolicy')).items
+        const { name, namespace } = policy!.metadata
+        await store.apply({
+          ...policy!,
+          metadata: { name, namespace },
+          spec: { ...policy!.spec, state: 'Pause' },
+        })
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return store.saveStatus(object)
+    },
+  })
+  const { world, app } = await startHalted({ decorate: withEdit })
+  const [device] = (await world.store.list('Device')).items
+  expect({ edits, reason: device!.status.blocked?.reason }).toEqual({ edits: 1, reason: 'PolicyPaused' })
+  await app.stop()
+})

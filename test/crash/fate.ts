@@ -10,11 +10,17 @@ const meetings: Record<Fate, (say: Say) => Promise<unknown>> = {
     return new Promise(() => {})
   },
   stopped: async () => process.kill(process.pid, 'SIGSTOP'),
-  held: async (say) => {
+  held: (say) => {
     say({ held: true })
-    await once(process.stdin, 'data')
-    process.stdin.destroy()
+    return nextInput()
   },
+}
+
+/** Waits for a line of input; otherwise nobody listens to it, and it keeps no process from ending. */
+export async function nextInput(): Promise<void> {
+  process.stdin.resume()
+  await once(process.stdin, 'data')
+  process.stdin.pause()
 }
 
 /**

@@ -22,6 +22,8 @@ export interface Line {
   message?: string
   bug?: string
   ending?: Ending
+  /** How a controller of a cluster ended. */
+  ended?: 'Stopped' | 'Lost'
 }
 
 /** A process under way. */
@@ -64,7 +66,7 @@ export function watchVictim({ child, closed, output }: Victim): Running {
 /** Waits until a process has come to the point where it is to be stopped or held. */
 export async function untilMet(
   victim: Victim,
-  { point, fate }: { point: Point; fate: Exclude<Fate, 'killed'> },
+  { point, fate, limitMs = 60_000 }: { point: Point; fate: Exclude<Fate, 'killed'>; limitMs?: number },
   setTrap: WatchedRouters['setTrap'],
 ): Promise<Met> {
   const running = watchVictim(victim)
@@ -83,22 +85,37 @@ export async function untilMet(
     (fate === 'stopped'
       ? isStopped(victim.child)
       : isHeld || running.lines().some(({ held }) => held === true))
-  await until(nameOfPoint(point), isMet, 60_000)
+  await untilOf(running, nameOfPoint(point), isMet, limitMs)
   if (running.isOver()) expect.fail(`${nameOfPoint(point)} was not reached:\n${said(await running.ended)}`)
+  let isReleased = false
   const release = (): void => {
+    if (isReleased) return
+    isReleased = true
     if (fate === 'stopped') victim.child.kill('SIGCONT')
     else if (isHeld) released.resolve()
-    else victim.child.stdin!.end('go on\n')
+    else tell(victim)
   }
   return { ...running, release }
 }
 
-/** Waits until it has ended by itself, in order and without a bug. */
-export async function endsWell(running: Running, limitMs = 60_000): Promise<Ended> {
-  await until('it has ended', () => running.isOver(), limitMs).catch((error: Error) => {
+/** What it waits for, as it begins or where it is held. */
+export const tell = ({ child }: Victim): void => void child.stdin!.write('go on\n')
+
+/** Waits until it has ended, in whatever way. */
+export async function untilOver(running: Running, limitMs: number): Promise<Ended> {
+  await untilOf(running, 'it has ended', () => running.isOver(), limitMs)
+  return running.ended
+}
+
+/** A failure tells what it has said. */
+const untilOf = (running: Running, what: string, isSo: () => boolean, limitMs: number): Promise<unknown> =>
+  until(what, isSo, limitMs).catch((error: Error) => {
     throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: '' })}`)
   })
-  const ended = await running.ended
+
+/** Waits until it has ended by itself, in order and without a bug. */
+export async function endsWell(running: Running, limitMs = 60_000): Promise<Ended> {
+  const ended = await untilOver(running, limitMs)
   expect(ended, said(ended)).toMatchObject({ code: 0, signal: null })
   expect(bugsOf(ended)).toEqual([])
   return ended

@@ -35,6 +35,8 @@ export function startVictim(script: string, args: readonly string[], home: strin
   const output = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].on('data', (chunk: Buffer) => void (output[stream] += chunk.toString()))
+  // One that has ended does not listen to what it is told.
+  child.stdin.on('error', () => {})
   const closed = once(child, 'close')
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')

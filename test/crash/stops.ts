@@ -1,52 +1,78 @@
-import { rm, writeFile } from 'node:fs/promises'
 import { expect } from 'vitest'
-import { until } from '../support/until.ts'
-import type { Met, Running } from './running.ts'
-import type { StandaloneWorld } from './standalone-world.ts'
+import type { Figure } from '../support/figures.ts'
+import type { Met } from './running.ts'
+import { expectRest, scenarios } from './scenarios.ts'
+import { nameOfPoint, type Point, type World } from './world.ts'
+
+/** As DESIGN promises. */
+export const latestStartMs = 1000
+
+const stopNames = ['HALT', 'Pause', 'Abort', 'SIGTERM'] as const
+export type StopName = (typeof stopNames)[number]
 
 /** A way to stop all starts while a process is held at a point. */
-interface Stop {
+export interface Stop<W extends World> {
   /** Tells it to stop; resolves when that is in force, with the time by the clock of `performance`. */
-  begin(world: StandaloneWorld, held: Met): Promise<number>
+  begin(world: W, held: Met): Promise<number>
+  /** Waits until nothing moves any more. */
+  rests(world: W, held: Met, sinceMs: number): Promise<unknown>
   /** Allows starts again. */
-  end(world: StandaloneWorld): Promise<void>
+  end(world: W): Promise<unknown>
 }
 
-const haltFileOf = ({ state }: StandaloneWorld): string => `${state}.HALT`
+/** On both sides of the last moment at which a start can be kept from happening. */
+const nearStart = new Set(['test', 'phase Flashing', 'guard'])
 
-/** In force once the revision has been taken up; a process that is held while it takes up another one does that later. */
-const byPolicy = (state: 'Pause' | 'Abort'): Stop => ({
-  begin: async (world, held) => {
-    const taken = revisionsOf(held)
-    await world.declare({ policy: { state } })
-    const isHeldUp = taken === 0
-    if (isHeldUp) held.release()
-    await until('the revision is taken up', () => revisionsOf(held) > taken || held.isOver(), 60_000)
-    return performance.now()
-  },
-  end: (world) => world.declare(),
-})
+/** The ways that are played at each point: all of them near the start, and elsewhere one at one point of three. */
+const stopsAt = (point: Point, index: number): readonly StopName[] => {
+  if (process.env['REFLASH_KILLS'] === 'all') return stopNames
+  if (nearStart.has(point.name)) return point.nth === 1 ? stopNames : []
+  return index % 3 === 0 ? [stopNames[(index / 3) % stopNames.length]!] : []
+}
+export const stopsAmong = (points: readonly Point[]): [StopName, string, Point][] =>
+  points.flatMap((point, index) =>
+    stopsAt(point, index).map((stop): [StopName, string, Point] => [stop, nameOfPoint(point), point]),
+  )
 
-const revisionsOf = (running: Running): number =>
-  running.lines().filter(({ told }) => told === 'RevisionTaken').length
+interface StoppedWorld extends World {
+  readonly startedAtMs: readonly number[]
+}
 
-export const stops = {
-  HALT: {
-    begin: async (world) => {
-      await writeFile(haltFileOf(world), '')
-      return performance.now()
+/** The stops of one home of Reflash, and their figures, whose names end in `where`. */
+export function countStops(where = '') {
+  const latencies: number[] = []
+  let violations = 0
+  return {
+    /** Counts what went wrong: what a test does not get to the end of. */
+    counted: async (play: () => Promise<void>): Promise<void> => {
+      violations += 1
+      await play()
+      violations -= 1
     },
-    end: (world) => rm(haltFileOf(world)),
-  },
-  Pause: byPolicy('Pause'),
-  Abort: byPolicy('Abort'),
-  SIGTERM: {
-    begin: async (_, { child }) => {
-      expect(child.kill('SIGTERM')).toBe(true)
-      return performance.now()
+    /** Stops all starts while a process is held, lets it go on, and then everything come to rest. */
+    play: async <W extends StoppedWorld>(world: W, held: Met, stop: Stop<W>): Promise<void> => {
+      const sinceMs = await stop.begin(world, held)
+      held.release()
+      await stop.rests(world, held, sinceMs)
+      const lateMs = Math.max(0, ...world.startedAtMs.map((atMs) => atMs - sinceMs))
+      expect(lateMs).toBeLessThanOrEqual(latestStartMs)
+      latencies.push(lateMs)
+      // Nothing is left half-done: neither services that are stopped nor a flash that nobody looks after.
+      for (const { name: router, state } of world.fleet.routers)
+        if (state.power === 'Up') expect(state.stoppedServices, router).toEqual([])
+      await stop.end(world)
+      await expectRest(world, scenarios.plain)
     },
-    end: async () => {},
-  },
-} satisfies Record<string, Stop>
-
-export type StopName = keyof typeof stops
+    figures: (): Figure[] => [
+      { suite: 'stops', name: `stops${where}`, value: latencies.length },
+      { suite: 'stops', name: `violations${where}`, value: violations, goal: '0' },
+      {
+        suite: 'stops',
+        name: `worst HALT latency${where}`,
+        value: Math.round(Math.max(0, ...latencies)),
+        unit: 'ms',
+        goal: `at most ${latestStartMs}`,
+      },
+    ],
+  }
+}

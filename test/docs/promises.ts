@@ -274,6 +274,7 @@ export const promises: readonly Promised[] = [
     kept: 'The governor is outside of the directory: upgrades in flight, starts a minute, losses a day. The losses are on disk and stop all starts until a person names their day. HALT stops starts within a second.',
     tests: [
       ['test/crash/stops.test.ts', 'told to start nothing'],
+      ['test/cluster/stops.test.ts', 'a leader told to start nothing'],
       ['test/controllers/governor.test.ts', 'stay latched over restarts and days'],
       [
         'test/controllers/governor.test.ts',

@@ -72,11 +72,17 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'stops',
-    title: 'HALT, Pause, Abort and SIGTERM at each write and each command of the real process',
-    files: ['test/crash/stops.test.ts'],
-    headline: { stops: /^stops$/, 'at the most until nothing starts': /^worst HALT latency$/ },
-    seconds: 55,
-    large: everyPoint(260),
+    title:
+      'HALT, Pause, Abort and SIGTERM at each write and each command, of the real process and of a leader',
+    files: ['test/crash/stops.test.ts', 'test/cluster/stops.test.ts'],
+    headline: {
+      stops: /^stops/,
+      violations: /^violations/,
+      'at the most until nothing starts': /^worst HALT latency$/,
+      'in a cluster': /^worst HALT latency in a cluster$/,
+    },
+    seconds: 110,
+    large: everyPoint(480),
   },
   {
     name: 'power-cut',

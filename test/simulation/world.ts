@@ -324,7 +324,7 @@ function createWorld(parts: WorldParts) {
       governor,
       leaders: home === 'Cluster' ? 1 : controllers,
       // News of a cluster may be as late as its network likes.
-      newsMs: cluster ? Infinity : controllers > 1 ? 5000 : (swarm.store?.slowestMs ?? 0),
+      newsMs: cluster ? Infinity : Math.max(controllers > 1 ? 5000 : 0, swarm.store?.slowestMs ?? 0),
       slackMs: swarm.store ? 2 * swarm.store.slowestMs : 0,
       jumps,
       beginnings,
