@@ -368,6 +368,15 @@ const rows: Row[] = [
     message: /waited longer than 60m to start; queued again/,
   },
   {
+    says: 'parked since this very moment',
+    from: inPhase('Testing', { reason: 'PolicyPaused', times: { Connecting: at(now) } }),
+    world: { hasSession: false, admission: refused() },
+    to: 'Testing',
+    act: 'Wait',
+    durable: false,
+    reason: 'PolicyPaused',
+  },
+  {
     says: 'parked since a time that is still to come, for the wall clock was set back',
     from: inPhase('Testing', { reason: 'PolicyPaused', times: { Connecting: at(now + 1000) } }),
     world: { hasSession: false, admission: refused() },

@@ -311,8 +311,8 @@ describe('a framed answer', () => {
   const frames = (output: string) => Object.fromEntries(readFrames(output))
 
   it('has a frame where a line begins with its name, and nowhere else', () => {
-    expect(frames('before\n@a one \n two\t\n   \n\nx@b\n@c;d\n@e\n@end')).toEqual({
-      a: ['one', 'two', 'x@b', '@c;d'],
+    expect(frames('before\n@a one \n two\t\n   \n\nx@b\n@c;d\n@@f\n@e\n@end')).toEqual({
+      a: ['one', 'two', 'x@b', '@c;d', '@@f'],
       e: [],
       end: [],
     })
