@@ -41,10 +41,12 @@ describe("the guard's answer", () => {
     const silent = { kind: 'Unknown', message: 'the device did not say whether it started' }
     expect(parseGuard('')).toEqual(silent)
     expect(parseGuard('  GUARD 0 \t\n')).toEqual({ kind: 'Started' })
-    expect(parseGuard('GUARD 42')).toEqual({
-      kind: 'Unknown',
-      message: 'the device answered with the unknown code 42',
-    })
+    for (const code of [42, 126])
+      expect(parseGuard(`GUARD ${code}`)).toEqual({
+        kind: 'Unknown',
+        message: `the device answered with the unknown code ${code}`,
+      })
+    expect(parseGuard('GUARD 1260')).toEqual(silent)
   })
 
   it('tells by the text why the test refused, and keeps it printable', () => {
