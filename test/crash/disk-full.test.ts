@@ -11,7 +11,7 @@ import { recordFigure } from '../support/figures.ts'
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 import { until } from '../support/until.ts'
 import { points } from './points.ts'
-import { bugsOf, endsWell, type Running } from './running.ts'
+import { bugsOf, endsWell, untilOf, type Running } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
 import { withWorld, type StandaloneWorld } from './standalone-world.ts'
 import { startVictim } from './start-victim.ts'
@@ -68,7 +68,7 @@ describe
         const held = await world.meetAt(point, 'held')
         disk.fill()
         held.release()
-        await until('it says so', () => held.isOver() || saysSo(held), 60_000)
+        await untilOf(held, 'it says so', () => held.isOver() || saysSo(held), 60_000)
         await until('flashes under way are over', () => world.fleet.routers.every(isSettled), 60_000)
         // With nothing left to write it may have ended.
         if (!held.isOver()) expect(bugsOf({ lines: held.lines() })).toEqual([])

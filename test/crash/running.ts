@@ -107,8 +107,13 @@ export async function untilOver(running: Running, limitMs: number): Promise<Ende
   return running.ended
 }
 
-/** A failure tells what it has said. */
-const untilOf = (running: Running, what: string, isSo: () => boolean, limitMs: number): Promise<unknown> =>
+/** Waits until something is so; a failure tells what the process has said. */
+export const untilOf = (
+  running: Running,
+  what: string,
+  isSo: () => boolean,
+  limitMs: number,
+): Promise<unknown> =>
   until(what, isSo, limitMs).catch((error: Error) => {
     throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: '' })}`)
   })

@@ -24,7 +24,7 @@ export function printReport(run: Run, output: string): void {
   say(`\n${counts.join(', ')}`)
 }
 
-const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join('\n')
+export const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join('\n')
 
 const rowsOf = ({ suite, result, seconds, figures }: Outcome): string[][] => [
   [suite, result, `${seconds} s`, ''],

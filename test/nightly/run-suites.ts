@@ -1,4 +1,4 @@
-import { tell } from './report.ts'
+import { indented, tell } from './report.ts'
 import { runSuite, type Outcome } from './run-suite.ts'
 import { lastSeconds, limitSeconds, sizeOf } from './shares.ts'
 import type { Suite } from './suites.ts'
@@ -29,6 +29,7 @@ export async function runSuites(
       showing(place, seconds, () => runSuite(suite, { env, signal })),
     )
     tell(`${place}: ${outcome.result.toLowerCase()} after ${outcome.seconds} s`)
+    if (outcome.result === 'Failed') tell(indented(outcome.why))
     outcomes.push(outcome)
   }
   clearTimeout(timer)

@@ -27,8 +27,8 @@ export function sizeOf(
   return { env: { REFLASH_SECONDS: String(playSeconds) }, seconds: seconds + turns * playSeconds }
 }
 
-/** When a suite that has not ended is taken for one that hangs. */
-export const limitSeconds = (expected: number): number => 3 * expected + 120
+/** When a suite that has not ended is taken for one that hangs: after its own tests, which know what they wait for. */
+export const limitSeconds = (expected: number): number => 3 * expected + 150
 
 /** When the whole run ends, whatever is still to be done. */
 export const lastSeconds = (minutes: number): number => minutes * 60 * 1.2 + 60

@@ -60,7 +60,7 @@ const casesOf = (round: number): Case[] => {
 const nameOfCase = ({ harm, phase, direction }: Case): string => `${harm.name} ${direction} at ${phase}`
 
 /** No upgrade takes longer unless it hangs: after a failed first look a device is left alone for ten minutes. */
-const hangMs = 240_000
+const hangMs = 150_000
 /** What a busy machine may take longer than a deadline. */
 const slackMs = 10_000
 
