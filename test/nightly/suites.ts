@@ -59,7 +59,7 @@ export const suites: readonly Suite[] = [
     title: 'The harms of a wire between controller and API server, at every moment of an upgrade',
     files: ['test/cluster/wire.test.ts'],
     headline: { cases: /^cases /, 'starts while partitioned': /^starts while/, 'wrong ends': /^wrong ends/ },
-    seconds: 205,
+    seconds: 50,
     large: nightly(600),
   },
   {
@@ -129,14 +129,14 @@ export const suites: readonly Suite[] = [
       'test/cluster/secrets-nowhere.test.ts',
     ],
     headline: { 'behaviours survived': /behaviours .*survived$/, 'wrong Secrets': /^Secrets of/ },
-    seconds: 42,
+    seconds: 25,
   },
   {
     name: 'bad-inputs',
     title: 'Thirty kinds of bad input, through validate and through a running directory',
     files: ['test/bad-inputs'],
     headline: { cases: /^cases/, 'starts because of them': /^starts/ },
-    seconds: 42,
+    seconds: 30,
   },
   {
     name: 'cluster-simulation',

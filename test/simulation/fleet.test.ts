@@ -62,7 +62,7 @@ async function playAll(): Promise<void> {
   const isGoingOn = (): boolean => total.seeds < seeds || performance.now() < endsAt
   while (isGoingOn()) {
     const left = seeds - total.seeds
-    const count = secondsToPlay() === 0 ? left : left > 0 ? Math.min(left, batch) : batch
+    const count = left > 0 ? left : batch
     for (const report of await runSeeds({ first: first + total.seeds, count })) {
       // REFLASH_SEED=<seed> REFLASH_SEEDS=1 plays a failing world alone.
       expect(report.violations, `seed ${report.seed}`).toEqual([])
