@@ -8,7 +8,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // Many suites wait for processes and routers: on two cores one worker leaves much of them idle.
+    // One leaves two cores idle while it waits for processes and routers; with more of them the limits of real time get tight.
     maxWorkers: 2,
     // Many suites start processes, hundreds of them: each takes what an earlier one has compiled.
     env: {

@@ -12,7 +12,7 @@ import { categoryKeyOf, deviceKeyOf, policyKeyOf, type Change, type Fleet } from
 import { pruneDevice } from './history.ts'
 import type { Ports, Requeue } from './ports.ts'
 import { reconcileBuild, reconcileCategory } from './reconcile-build.ts'
-import { reconcileDevice } from './reconcile-device.ts'
+import { reconcileDevice, settleDelayMs } from './reconcile-device.ts'
 import { reconcileImage } from './reconcile-image.ts'
 import { reconcileOperation } from './reconcile-operation.ts'
 import { reconcilePolicyStatus } from './reconcile-policy.ts'
@@ -28,8 +28,6 @@ import { createWorkQueue, type WorkQueue } from './work-queue.ts'
 const assessDelayMs = 50
 /** Status of a policy is written at most this often. */
 const statusDelayMs = 500
-/** An operation claims its device within this; then the device needs no write of its own. */
-const settleDelayMs = 2000
 /** Old history and unused images cost nothing but room. */
 const choresEveryMs = 60 * 60_000
 const choresKey = 'all/chores'

@@ -356,8 +356,9 @@ export async function putBackAtExit(run: OperationRun, ports: Ports): Promise<vo
 async function release(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<Requeue> {
   if (act.startedToNothing) await clearStart(run, ports)
   if (act.undo) await undo({ keepImage: act.again !== undefined }, run, ports)
-  // Whoever has the device next should not find us there because the store takes its time.
-  await Promise.all([run.session?.close(), freeDevice(act, run, ports)])
+  // Whoever has the device next should not find us there.
+  await run.session?.close()
+  await freeDevice(act, run, ports)
   return act.again === undefined ? done : { after: act.again }
 }
 

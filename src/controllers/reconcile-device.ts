@@ -19,8 +19,8 @@ import { keepTombstone, recallTombstone } from './tombstones.ts'
 const probeConnectMs = 45_000
 const probeCommandMs = 30_000
 const jitterShare = 0.1
-/** An operation may claim the device until then, which tells where it stands as well. */
-const outdatedMs = 2000
+/** An operation claims its device within this, which tells where it stands as well: then it needs no write of its own. */
+export const settleDelayMs = 2000
 /** Without a policy nobody says how to treat a device that does not answer. */
 const defaultRecheck = { recheck: '10m', maxRecheck: '12h' }
 
@@ -57,10 +57,13 @@ export async function reconcileDevice(
   status = withAssessment({ ...device, status }, assessment, now)
   status.observedGeneration = device.metadata.generation
   const nextMs = mended ? 1 : untilNext(status, now)
-  return { after: (await tellStatus(device, status, ports)) ? nextMs : Math.min(outdatedMs, nextMs) }
+  return { after: (await tellStatus(device, status, ports)) ? nextMs : Math.min(settleDelayMs, nextMs) }
 }
 
-/** Writes a status that is new. Returns false when something has come meanwhile that it does not tell, as nobody else will. */
+/**
+ * Writes a status that is new. Returns false when it does not tell how the device is judged by now: nobody else will, as
+ * whoever judged it anew meanwhile compares with that judgement and not with what is written.
+ */
 async function tellStatus(device: Device, status: DeviceStatus, ports: Ports): Promise<boolean> {
   if (sameValue(status, device.status)) return true
   const { fleet, clock, store } = ports

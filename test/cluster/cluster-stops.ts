@@ -6,7 +6,7 @@ import type { BlockedReason } from '../../src/core/reasons.ts'
 import { endsWell } from '../crash/running.ts'
 import { latestStartMs, type Stop, type StopName } from '../crash/stops.ts'
 import { until } from '../support/until.ts'
-import type { ClusterWorld } from './kill-world.ts'
+import type { ClusterWorld } from './cluster-world.ts'
 
 const limitMs = 90_000
 /** Whoever waits for the end of HALT has looked again by then. */
@@ -37,11 +37,11 @@ const byPolicy = (
   reason?: BlockedReason,
 ): Stop<ClusterWorld> => ({
   begin: async (world) => {
-    await world.declare({ policy: { state } })
+    await world.steer({ state })
     return performance.now()
   },
   rests: whileLeading(reason),
-  end: (world) => world.declare(),
+  end: (world) => world.steer({}),
 })
 
 export const clusterStops: Record<StopName, Stop<ClusterWorld>> = {

@@ -8,12 +8,13 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { clusterPoints, coalesced, type ScenarioName } from '../crash/points.ts'
 import { expectRest, scenarios } from '../crash/scenarios.ts'
+import { countViolations } from '../crash/violations.ts'
 import { nameOfPoint, type Point, type World } from '../crash/world.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { recordFigure } from '../support/figures.ts'
 import { installCrds } from '../support/crds.ts'
 import { unlessMissing } from '../support/requires.ts'
-import { withClusterWorld } from './kill-world.ts'
+import { withClusterWorld } from './cluster-world.ts'
 
 const limitMs = 300_000
 // Much of it is waiting for leases that expire.
@@ -46,18 +47,13 @@ unlessMissing(missingApiServer())('a leader that is killed, or stands still', ()
   }, limitMs)
   afterAll(() => server?.stop())
 
-  let [kills, pauses, violations] = [0, 0, 0]
-  /** Counts what went wrong: what a test does not get to the end of. */
-  const counted = async (play: () => Promise<void>): Promise<void> => {
-    violations += 1
-    await play()
-    violations -= 1
-  }
+  let [kills, pauses] = [0, 0]
+  const { counted, violations } = countViolations()
   afterAll(() => {
     const points = names.reduce((sum, name) => sum + clusterPoints[name].length, 0)
     recordFigure({ suite: 'crash', name: 'points of a cluster', value: points })
     recordFigure({ suite: 'crash', name: 'kills in a cluster', value: kills })
-    recordFigure({ suite: 'crash', name: 'violations in a cluster', value: violations, goal: '0' })
+    recordFigure({ suite: 'crash', name: 'violations in a cluster', value: violations(), goal: '0' })
     recordFigure({ suite: 'pause', name: 'leaders stopped in a cluster', value: pauses })
   })
 

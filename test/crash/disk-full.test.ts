@@ -15,6 +15,7 @@ import { bugsOf, endsWell, untilOf, type Running } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
 import { withWorld, type StandaloneWorld } from './standalone-world.ts'
 import { startVictim } from './start-victim.ts'
+import { countViolations } from './violations.ts'
 import { nameOfPoint, type Point } from './world.ts'
 
 const limitMs = 120_000
@@ -39,28 +40,28 @@ describe
   .runIf(process.getuid?.() === 0)
   .concurrent('a disk that is full (needs root, to mount a small one)', () => {
     let fullDisks = 0
-    let violations = 0
+    const { counted, violations } = countViolations()
     afterAll(() => {
       const suite = 'disk-full'
       recordFigure({ suite, name: 'full disks', value: fullDisks })
-      recordFigure({ suite, name: 'starts without intent and lost verdicts', value: violations, goal: '0' })
+      recordFigure({ suite, name: 'starts without intent and lost verdicts', value: violations(), goal: '0' })
     })
 
     async function onSmallDisk(
       body: (world: StandaloneWorld, disk: SmallDisk) => Promise<void>,
     ): Promise<void> {
       let disk: SmallDisk
-      violations += 1
-      await withWorld(
-        {},
-        (world) => body(world, disk),
-        async (home) => {
-          disk = await mountSmallDisk(home, diskBytes)
-          return () => disk.unmount()
-        },
+      await counted(() =>
+        withWorld(
+          {},
+          (world) => body(world, disk),
+          async (home) => {
+            disk = await mountSmallDisk(home, diskBytes)
+            return () => disk.unmount()
+          },
+        ),
       )
       fullDisks += 1
-      violations -= 1
     }
 
     test.each(cases)('from %s', { timeout: limitMs }, async (_, point) => {

@@ -10,6 +10,7 @@ import { optionsOf, restarts, type RestartName } from './restarts.ts'
 import { said } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
 import { withWorld } from './standalone-world.ts'
+import { countViolations } from './violations.ts'
 import { nameOfPoint, type Point } from './world.ts'
 
 const names = Object.keys(points) as ScenarioName[]
@@ -39,23 +40,23 @@ const cases = all.flatMap(([name, point], index) =>
 
 describe.concurrent('killed and restarted', () => {
   let kills = 0
-  let violations = 0
+  const { counted, violations } = countViolations()
   afterAll(() => {
     const suite = 'crash'
     recordFigure({ suite, name: 'points of the standalone program', value: all.length })
     recordFigure({ suite, name: 'kills of the standalone program', value: kills })
-    recordFigure({ suite, name: 'violations', value: violations, goal: '0' })
+    recordFigure({ suite, name: 'violations', value: violations(), goal: '0' })
   })
 
-  test.each(cases)('%s: %s, %s', { timeout: limitMs }, async (restart, name, _, point) => {
+  test.each(cases)('%s: %s, %s', { timeout: limitMs }, (restart, name, _, point) => {
     const scenario = scenarios[name]
-    violations += 1
-    await withWorld(optionsOf(restart, scenario), async (world) => {
-      await restarts[restart](world, scenario, point)
-      kills += 1
-      await expectRest(world, scenario)
-    })
-    violations -= 1
+    return counted(() =>
+      withWorld(optionsOf(restart, scenario), async (world) => {
+        await restarts[restart](world, scenario, point)
+        kills += 1
+        await expectRest(world, scenario)
+      }),
+    )
   })
 })
 

@@ -11,6 +11,7 @@ import { points } from './points.ts'
 import { endsWell } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
 import { withWorld } from './standalone-world.ts'
+import { countViolations } from './violations.ts'
 import { defaultTimeouts, nameOfPoint, type Point } from './world.ts'
 
 const limitMs = 120_000
@@ -32,51 +33,51 @@ const cases = points.plain.filter(chosen).map((point): [string, Point] => [nameO
 
 describe.concurrent('stopped for a while', () => {
   let pauses = 0
-  let violations = 0
+  const { counted, violations } = countViolations()
   afterAll(() => {
     const suite = 'pause'
     recordFigure({ suite, name: 'pauses of the standalone program', value: pauses })
-    recordFigure({ suite, name: 'double starts and wrong verdicts', value: violations, goal: '0' })
+    recordFigure({ suite, name: 'double starts and wrong verdicts', value: violations(), goal: '0' })
   })
 
   const options = { policy: { timeouts: { ...defaultTimeouts, flash, reboot } } }
 
   test.each(cases)('%s', { timeout: limitMs }, async (_, point) => {
-    violations += 1
-    await withWorld(options, async (world) => {
-      const stopped = await world.meetAt(point, 'stopped')
-      const sinceMs = performance.now()
-      await until('all limits have passed', () => performance.now() - sinceMs > standsStillMs)
-      stopped.release()
-      await endsWell(stopped)
-      const { operations } = await world.resources()
-      expect(operations.map(({ status }) => status.phase)).toEqual(['Succeeded', 'Succeeded'])
-      await expectRest(world, scenarios.plain)
-    })
+    await counted(() =>
+      withWorld(options, async (world) => {
+        const stopped = await world.meetAt(point, 'stopped')
+        const sinceMs = performance.now()
+        await until('all limits have passed', () => performance.now() - sinceMs > standsStillMs)
+        stopped.release()
+        await endsWell(stopped)
+        const { operations } = await world.resources()
+        expect(operations.map(({ status }) => status.phase)).toEqual(['Succeeded', 'Succeeded'])
+        await expectRest(world, scenarios.plain)
+      }),
+    )
     pauses += 1
-    violations -= 1
   })
 
   test('while it knocks at a router that is away', { timeout: limitMs }, async () => {
-    violations += 1
-    await withWorld({ ...options, count: 1 }, async (world) => {
-      const [router] = world.fleet.routers
-      const stopped = await world.stopWhen(
-        'the router is down',
-        () => eventsOf(router!.history, 'WentDown').length > 0,
-      )
-      const sinceMs = performance.now()
-      await until('all limits have passed', () => performance.now() - sinceMs > standsStillMs)
-      stopped.release()
-      await endsWell(stopped)
-      const { operations } = await world.resources()
-      // Lost for a moment would be wrong as well: five of those stop a fleet.
-      expect(operations.map(({ status }) => [status.phase, status.times?.Failed])).toEqual([
-        ['Succeeded', undefined],
-      ])
-      await expectRest(world, scenarios.plain)
-    })
+    await counted(() =>
+      withWorld({ ...options, count: 1 }, async (world) => {
+        const [router] = world.fleet.routers
+        const stopped = await world.stopWhen(
+          'the router is down',
+          () => eventsOf(router!.history, 'WentDown').length > 0,
+        )
+        const sinceMs = performance.now()
+        await until('all limits have passed', () => performance.now() - sinceMs > standsStillMs)
+        stopped.release()
+        await endsWell(stopped)
+        const { operations } = await world.resources()
+        // Lost for a moment would be wrong as well: five of those stop a fleet.
+        expect(operations.map(({ status }) => [status.phase, status.times?.Failed])).toEqual([
+          ['Succeeded', undefined],
+        ])
+        await expectRest(world, scenarios.plain)
+      }),
+    )
     pauses += 1
-    violations -= 1
   })
 })

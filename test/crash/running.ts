@@ -31,6 +31,7 @@ export interface Running {
   child: Victim['child']
   /** What it has said until now. */
   lines(): Line[]
+  stderr(): string
   /** Whether it has ended. */
   isOver(): boolean
   ended: Promise<Ended>
@@ -53,6 +54,7 @@ export function watchVictim({ child, closed, output }: Victim): Running {
   return {
     child,
     lines,
+    stderr: () => output.stderr,
     isOver: () => child.exitCode !== null || child.signalCode !== null,
     ended: closed.then(() => ({
       signal: child.signalCode,
@@ -93,13 +95,13 @@ export async function untilMet(
     isReleased = true
     if (fate === 'stopped') victim.child.kill('SIGCONT')
     else if (isHeld) released.resolve()
-    else tell(victim)
+    else goOn(victim)
   }
   return { ...running, release }
 }
 
-/** What it waits for, as it begins or where it is held. */
-export const tell = ({ child }: Victim): void => void child.stdin!.write('go on\n')
+/** Says what it waits for, as it begins or where it is held. */
+export const goOn = ({ child }: Victim): void => void child.stdin!.write('go on\n')
 
 /** Waits until it has ended, in whatever way. */
 export async function untilOver(running: Running, limitMs: number): Promise<Ended> {
@@ -115,7 +117,7 @@ export const untilOf = (
   limitMs: number,
 ): Promise<unknown> =>
   until(what, isSo, limitMs).catch((error: Error) => {
-    throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: '' })}`)
+    throw new Error(`${error.message}\n${said({ lines: running.lines(), stderr: running.stderr() })}`)
   })
 
 /** Waits until it has ended by itself, in order and without a bug. */

@@ -15,7 +15,7 @@ import { slowTest } from './world.ts'
 vi.setConfig({ maxConcurrency: 10, testTimeout: 120_000 })
 
 describe.concurrent('told to start nothing', () => {
-  const { counted, play, figures } = countStops()
+  const { counted, play, figures } = countStops(points.plain)
   afterAll(() => {
     for (const figure of figures()) recordFigure(figure)
   })

@@ -2,9 +2,10 @@ import { expect } from 'vitest'
 import type { Figure } from '../support/figures.ts'
 import type { Met } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
+import { countViolations } from './violations.ts'
 import { nameOfPoint, type Point, type World } from './world.ts'
 
-/** As DESIGN promises. */
+/** When the last start may come after a stop: a promise to every operator. */
 export const latestStartMs = 1000
 
 const stopNames = ['HALT', 'Pause', 'Abort', 'SIGTERM'] as const
@@ -38,25 +39,20 @@ interface StoppedWorld extends World {
   readonly startedAtMs: readonly number[]
 }
 
-/** The stops of one home of Reflash, and their figures, whose names end in `where`. */
-export function countStops(where = '') {
+/** The stops of one home of Reflash at some of its points, and their figures, whose names end in `where`. */
+export function countStops(points: readonly Point[], where = '') {
   const latencies: number[] = []
-  let violations = 0
+  const { counted, violations } = countViolations()
   return {
-    /** Counts what went wrong: what a test does not get to the end of. */
-    counted: async (play: () => Promise<void>): Promise<void> => {
-      violations += 1
-      await play()
-      violations -= 1
-    },
+    counted,
     /** Stops all starts while a process is held, lets it go on, and then everything come to rest. */
     play: async <W extends StoppedWorld>(world: W, held: Met, stop: Stop<W>): Promise<void> => {
       const sinceMs = await stop.begin(world, held)
       held.release()
       await stop.rests(world, held, sinceMs)
       const lateMs = Math.max(0, ...world.startedAtMs.map((atMs) => atMs - sinceMs))
-      expect(lateMs).toBeLessThanOrEqual(latestStartMs)
       latencies.push(lateMs)
+      expect(lateMs).toBeLessThanOrEqual(latestStartMs)
       // Nothing is left half-done: neither services that are stopped nor a flash that nobody looks after.
       for (const { name: router, state } of world.fleet.routers)
         if (state.power === 'Up') expect(state.stoppedServices, router).toEqual([])
@@ -64,8 +60,9 @@ export function countStops(where = '') {
       await expectRest(world, scenarios.plain)
     },
     figures: (): Figure[] => [
+      { suite: 'stops', name: `points${where}`, value: points.length },
       { suite: 'stops', name: `stops${where}`, value: latencies.length },
-      { suite: 'stops', name: `violations${where}`, value: violations, goal: '0' },
+      { suite: 'stops', name: `violations${where}`, value: violations(), goal: '0' },
       {
         suite: 'stops',
         name: `worst HALT latency${where}`,

@@ -37,10 +37,14 @@ const argumentsOf = (command: string, words: number): string[] =>
     .map((word) => word.replaceAll("'", ''))
 
 const blockedBy = (fleet: ServedFleet, reason: string, count: number): Promise<unknown> =>
-  until(`${count} wait: ${reason}`, async () => {
-    const devices = await fleet.stored('Device')
-    return devices.filter(({ status }) => status.blocked?.reason === reason).length === count
-  })
+  until(
+    `${count} wait: ${reason}`,
+    async () => {
+      const devices = await fleet.stored('Device')
+      return devices.filter(({ status }) => status.blocked?.reason === reason).length === count
+    },
+    30_000,
+  )
 
 test('every command of these pages is one that is run here', () => {
   const commands = [...readme, ...kubectlPage].map(({ command }) => command)
@@ -117,7 +121,7 @@ describe('the README: six routers, two upgraded at once', () => {
     })
     // Whoever answers first has a slot: the other four have to wait.
     for (const router of fleet.routers.filter(({ name }) => !upgraded.includes(name)))
-      router.inject({ kind: 'LateDelivery', command: 'probe', ms: 2000 })
+      router.inject({ kind: 'LateDelivery', command: 'probe', ms: 5000 })
     controller = await startServedApi(fleet)
     await blockedBy(fleet, 'WaitingForSlot', fleet.routers.length - upgraded.length)
     await until('two that reboot in silence', async () => {

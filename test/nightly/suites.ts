@@ -48,17 +48,27 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'wire',
-    title: 'Whole upgrades through every harm of a wire, in every phase, both ways',
+    title: 'Whole upgrades through the harms of a wire, in each phase, both ways',
     files: ['test/ssh/upgrades.test.ts', 'test/ssh/faults.test.ts'],
-    headline: { cases: /^cases /, hangs: /^hangs$/, 'wrong ends': /^wrong ends/ },
+    headline: {
+      cases: /^cases /,
+      'in the whole matrix': /^the whole matrix$/,
+      hangs: /^hangs$/,
+      'wrong ends': /^wrong ends/,
+    },
     seconds: 20,
     large: nightly(50),
   },
   {
     name: 'api-server',
-    title: 'The harms of a wire between controller and API server, at every moment of an upgrade',
+    title: 'The harms of a wire between controller and API server, at the moments of an upgrade',
     files: ['test/cluster/wire.test.ts'],
-    headline: { cases: /^cases /, 'starts while partitioned': /^starts while/, 'wrong ends': /^wrong ends/ },
+    headline: {
+      cases: /^cases /,
+      'in the whole matrix': /^the whole matrix$/,
+      'starts while partitioned': /^starts while/,
+      'wrong ends': /^wrong ends/,
+    },
     seconds: 50,
     large: nightly(600),
   },
@@ -73,9 +83,10 @@ export const suites: readonly Suite[] = [
   {
     name: 'stops',
     title:
-      'HALT, Pause, Abort and SIGTERM at each write and each command, of the real process and of a leader',
+      'HALT, Pause, Abort and SIGTERM at the writes and the commands of the real process, and of a leader',
     files: ['test/crash/stops.test.ts', 'test/cluster/stops.test.ts'],
     headline: {
+      points: /^points/,
       stops: /^stops/,
       violations: /^violations/,
       'at the most until nothing starts': /^worst HALT latency$/,
@@ -97,7 +108,7 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'disk-full',
-    title: 'The disk of the state, full at each write',
+    title: 'The disk of the state, full from one point of an upgrade after the other',
     files: ['test/crash/disk-full.test.ts'],
     headline: { 'full disks': /^full disks$/, 'starts without intent or lost verdicts': /^starts without/ },
     seconds: 27,
@@ -113,7 +124,7 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'cluster-kills',
-    title: 'The leader of a cluster, killed or stopped at each write and each command',
+    title: 'The leader of a cluster, killed or stopped at its writes and its commands',
     files: ['test/cluster/kill.test.ts'],
     headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
     seconds: 130,

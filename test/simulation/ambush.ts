@@ -6,9 +6,9 @@ import type { ActName } from './operator.ts'
 
 export interface Ambush {
   phase: Phase
-  /** From the how manieth operation in that phase on. */
+  /** From this entry into the phase on, of all that there are. */
   nth: number
-  /** For how many of them. */
+  /** At so many of them. */
   times: number
   afterMs: number
   does: { kind: 'Crash' } | { kind: 'Act'; name: ActName } | { kind: 'Fault'; name: FaultKind }

@@ -1,5 +1,5 @@
 /** Controllers of a cluster over a network that loses, doubles, delays and refuses what they ask and hear. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { recordFigure } from '../support/figures.ts'
 import { networkFaults, type NetworkFault } from './unreliable-network.ts'
 import { runWorld } from './world.ts'
@@ -19,10 +19,21 @@ test.each([
   const [which, home, count] = of
   const seeds = Math.ceil(count * share)
   const faults = new Set<NetworkFault>()
-  let [terms, flashes, crashes, harms] = [0, 0, 0, 0]
+  let [bad, terms, flashes, crashes, harms] = [0, 0, 0, 0, 0]
+  const record = (name: string, value: number, goal?: string): void =>
+    recordFigure({
+      suite: 'cluster-simulation',
+      name: `${name} of controllers ${which}`,
+      value,
+      ...(goal !== undefined && { goal }),
+    })
+  onTestFinished(() => {
+    record('violations', bad, '0')
+  })
   for (let seed = first; seed < first + seeds; seed += 1) {
     const controllers = home === 'Cluster' ? 1 + (seed % 3) : 2 + (seed % 2)
     const { violations, network, ...report } = await runWorld(seed, { controllers, home })
+    bad += violations.length
     // REFLASH_SEED=<seed> REFLASH_SEEDS=1 runs a failing world alone.
     expect(violations, `seed ${seed}`).toEqual([])
     const asked = network!.mostUnanswered
@@ -38,15 +49,7 @@ test.each([
     flashes += report.flashes
     crashes += report.crashes
   }
-  const record = (name: string, value: number, goal?: string): void =>
-    recordFigure({
-      suite: 'cluster-simulation',
-      name: `${name} of controllers ${which}`,
-      value,
-      ...(goal !== undefined && { goal }),
-    })
   record('worlds', seeds)
-  record('violations', 0, '0')
   record('harms of the network', harms)
   record('flashes', flashes)
   record('crashes', crashes)

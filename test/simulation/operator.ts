@@ -1,7 +1,15 @@
 /** What operators do to a world, at any time. */
 import type { ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
-import type { AnyResource, Build, Device, Kind, Manifest, UpgradePolicy } from '../../src/api/resources.ts'
+import type {
+  AnyResource,
+  Build,
+  Device,
+  Kind,
+  Manifest,
+  UpgradeOperation,
+  UpgradePolicy,
+} from '../../src/api/resources.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { declare } from '../../src/simulator/manifest.ts'
 import type { Router } from '../../src/simulator/router.ts'
@@ -14,6 +22,8 @@ export interface Hands {
   routers: readonly Router[]
   setHalted: (halted: boolean) => void
   jump: (ms: number) => void
+  /** The name of the one that is meant; any of them unless it is given. */
+  device?: string
 }
 
 const namespace = 'default'
@@ -38,10 +48,15 @@ async function declareAgain(hands: Hands, change: (device: Device) => Device): P
   if (device) await hands.store.apply(change(device))
 }
 
-async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random }: Hands, kind: K) {
+/** One of them, or that of the device which is meant. */
+async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random, device }: Hands, kind: K) {
   const { items } = await store.list(kind)
-  return items.length === 0 ? undefined : random.pick(items)
+  const meant = items.filter((item) => device === undefined || deviceNameOf(item) === device)
+  return meant.length === 0 ? undefined : random.pick(meant)
 }
+
+const deviceNameOf = (object: Device | UpgradeOperation): string =>
+  object.kind === 'Device' ? object.metadata.name : object.spec.deviceRef.name
 
 export const isNewest = ({ spec }: Build): boolean => spec.version === '24.10.8'
 
@@ -147,7 +162,8 @@ export const actNames = Object.keys(acts) as ActName[]
 export interface Operator {
   /** How often each act was done. */
   done: ReadonlyMap<ActName, number>
-  do(name: ActName): void
+  /** Does it to a device, or to any of them. */
+  do(name: ActName, device?: string): void
   /** Does nothing more but what brings back what was taken away; resolves when that is done. */
   rest(): Promise<void>
 }
@@ -175,10 +191,10 @@ export function createOperator(
       next()
     })
   }
-  function act(name: ActName): void {
+  function act(name: ActName, device?: string): void {
     done.set(name, (done.get(name) ?? 0) + 1)
     onAct(name)
-    const doing = acts[name](hands)
+    const doing = acts[name](device === undefined ? hands : { ...hands, device })
     underWay.add(doing)
     void doing.finally(() => underWay.delete(doing))
   }

@@ -298,7 +298,7 @@ function createWorld(parts: WorldParts) {
       if (isCalm) return
       if (does.kind === 'Crash') {
         if (victim?.alive()) kill(victim)
-      } else if (does.kind === 'Act') operator!.do(does.name)
+      } else if (does.kind === 'Act') operator!.do(does.name, device)
       else fleet.routers.find(({ name }) => name === device)?.inject(drawFault(does.name, draws))
     }
     recorder.onPhase((now, device) => {

@@ -88,6 +88,8 @@ export async function createToyFleet(options: {
   fetchMs?: number
   /** How long the old system still answers after a start, and shows its log; 0 unless told. */
   lingerMs?: number
+  /** How long it takes to close a session; 0 unless told. */
+  closeMs?: number
   settings?: Partial<Settings>
   /** Wraps the store as the controllers see it. */
   decorate?: (store: DeclaredStore, clock: ManualClock) => DeclaredStore
@@ -159,6 +161,9 @@ export async function createToyFleet(options: {
         onConnect: () => (connects += 1),
         onOpen: () => (sessions += 1),
         onClose: () => (sessions -= 1),
+        goodbye: async () => {
+          if (options.closeMs) await clock.sleep(options.closeMs)
+        },
       }),
       upgraders: new Map([['toy', toyUpgrader(routers, clock, options)]]),
       images: {
@@ -231,7 +236,12 @@ export async function createToyFleet(options: {
 
 function toyConnector(
   routers: Map<string, ToyRouter>,
-  { onConnect, onOpen, onClose }: Record<'onConnect' | 'onOpen' | 'onClose', () => void>,
+  {
+    onConnect,
+    onOpen,
+    onClose,
+    goodbye,
+  }: Record<'onConnect' | 'onOpen' | 'onClose', () => void> & { goodbye: () => Promise<void> },
 ): Connector {
   const find = (addresses: readonly string[]): ToyRouter | undefined => routers.get(addresses[0]!)
   return {
@@ -246,6 +256,7 @@ function toyConnector(
         address: router.address,
         hostKeys: ['ssh-ed25519 AAAA'],
         close: async () => {
+          await goodbye()
           if (isOpen) onClose()
           isOpen = false
         },

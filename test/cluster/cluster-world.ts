@@ -2,7 +2,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { kindInfo } from '../../src/api/kinds.ts'
-import type { Device, Kind, KindMap, Manifest, UpgradeOperation } from '../../src/api/resources.ts'
+import type {
+  Device,
+  Kind,
+  KindMap,
+  Manifest,
+  UpgradeOperation,
+  UpgradePolicySpec,
+} from '../../src/api/resources.ts'
 import { apiVersion } from '../../src/api/schema.ts'
 import { isTrue } from '../../src/core/conditions.ts'
 import { isFinished } from '../../src/core/operation.ts'
@@ -12,7 +19,7 @@ import {
   bugsOf,
   endsWell,
   said,
-  tell,
+  goOn,
   untilMet,
   untilOver,
   watchVictim,
@@ -47,6 +54,8 @@ export interface ClusterWorld extends World {
   readonly startedAtMs: readonly number[]
   /** Runs a leader up to a point, where it stands still until a standby has brought all to rest; woken, it ends. */
   stopAt(point: Point, rest: Rest): Promise<void>
+  /** Declares the policy anew, and nothing else, with what is changed in it; resolves when the API server has taken it. */
+  steer(policy: Partial<UpgradePolicySpec>): Promise<void>
   /** Runs a leader, beside a standby or alone, up to a point, where it is held. */
   holdAt(point: Point, beside: 'a standby' | 'nobody'): Promise<Met>
   /** Annotates the namespace of the controller as `kubectl annotate` does, with nothing to take the annotation away. */
@@ -157,13 +166,22 @@ export async function withClusterWorld(
     const started = await startLeader(point, fate)
     if (hasStandby) await startStandby()
     const meeting = untilMet(started, { point, fate, limitMs }, setTrap)
-    tell(started)
+    goOn(started)
     return meeting
   }
   /** Ends a leader that would go on. */
   const endLeader = (started: Victim): Promise<Ended> => {
     started.child.kill('SIGTERM')
     return endsWell(watchVictim(started), limitMs)
+  }
+
+  const declareHere = (
+    written: (typeof fleet.declared)[number]['written'],
+    changed: object = {},
+  ): Promise<unknown> => {
+    const { metadata, spec } = written
+    const here = { ...written, metadata: { ...metadata, namespace }, spec: { ...spec, ...changed } }
+    return declare(server, here as Manifest)
   }
 
   const world: ClusterWorld = {
@@ -175,19 +193,20 @@ export async function withClusterWorld(
     declare: async ({ without = [], policy } = {}) => {
       for (const { written } of fleet.declared) {
         const { kind, metadata } = written
-        if (kind === 'Device' && without.includes(metadata.name)) {
+        if (kind === 'Device' && without.includes(metadata.name))
           await server.request('DELETE', `${pathOf(kind)}/${metadata.name}`)
-          continue
-        }
-        const spec = kind === 'UpgradePolicy' ? { ...written.spec, ...policy } : written.spec
-        await declare(server, { ...written, metadata: { ...metadata, namespace }, spec } as Manifest)
+        else await declareHere(written, kind === 'UpgradePolicy' ? policy : {})
       }
+    },
+    steer: async (policy) => {
+      for (const { written } of fleet.declared)
+        if (written.kind === 'UpgradePolicy') await declareHere(written, policy)
     },
     killAt: async (point) => {
       const started = await startLeader(point)
       await startStandby()
       if (isOnRouter(point)) setTrap({ point, spring: started.kill })
-      tell(started)
+      goOn(started)
       const ended = await untilOver(watchVictim(started), limitMs)
       expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
       expect(bugsOf(ended)).toEqual([])
@@ -224,7 +243,7 @@ export async function withClusterWorld(
     },
     namesUntil: async (rest) => {
       const started = await startLeader()
-      tell(started)
+      goOn(started)
       await untilAtRest(rest)
       const { lines } = await endLeader(started)
       return new Set(lines.flatMap(({ name }) => name ?? []))
