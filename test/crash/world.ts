@@ -87,7 +87,8 @@ export const defaultTimeouts = {
 
 const policy: NonNullable<FleetOptions['policy']> = {
   limits: { maxConcurrent: 2, startsPerMinute: 10_000 },
-  retry: { preFlash: 10, backoff: '500ms', maxBackoff: '1s', quarantine: '24h' },
+  // Longer than a start that nobody remembers keeps a router to itself: two minutes, as the routers live.
+  retry: { preFlash: 30, backoff: '500ms', maxBackoff: '1s', quarantine: '24h' },
   offline: { action: 'Wait', recheck: '500ms', maxRecheck: '1s', expireAfter: '0s' },
   timeouts: defaultTimeouts,
 }
@@ -144,14 +145,20 @@ export function watchRouters(
     trap = undefined
     await spring()
   }
+  /** Of each router: how often it was told what, since the trap was set. */
+  const counts = new Map<string, Map<string, number>>()
+  const count = (router: string, name: string): number => {
+    const known = counts.get(router) ?? new Map<string, number>()
+    const nth = (known.get(name) ?? 0) + 1
+    counts.set(router, known.set(name, nth))
+    return nth
+  }
   const watched = (router: Router): Router => {
-    const counts = new Map<string, number>()
     const open = (): Link => {
       const link = router.open()
       const run: Link['run'] = async (command, stdin) => {
         const name = nameOf(command) ?? 'unknown'
-        const nth = (counts.get(name) ?? 0) + 1
-        counts.set(name, nth)
+        const nth = count(router.name, name)
         if (name === 'guard') {
           startedAtMs.push(performance.now())
           const known = await Promise.all(homes.map((resources) => resources()))
@@ -173,7 +180,11 @@ export function watchRouters(
     }
     return { ...router, open }
   }
-  return { routers: routers.map(watched), wrongStarts, startedAtMs, setTrap: (next) => void (trap = next) }
+  const setTrap: WatchedRouters['setTrap'] = (next) => {
+    counts.clear()
+    trap = next
+  }
+  return { routers: routers.map(watched), wrongStarts, startedAtMs, setTrap }
 }
 
 /** A start has to find its intent where that is kept, and the device claimed for it. */
