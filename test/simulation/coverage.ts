@@ -6,6 +6,7 @@ import type { ActName } from './operator.ts'
 import { dayMs, type Past, type PhaseWrite } from './past.ts'
 import type { Notes } from './recorder.ts'
 import { latches } from './stops.ts'
+import type { Trouble } from './troubled-store.ts'
 
 /** A world that has ended. */
 export interface Seen {
@@ -76,6 +77,11 @@ const actedIn =
       ({ phase }) => phases.has(phase),
     )
 
+const troubledInFlight =
+  (trouble: Trouble) =>
+  ({ past, notes }: Seen) =>
+    isAny(past, notes.storeTrouble[trouble], ({ phase }) => inFlight.has(phase) || inFlash.has(phase))
+
 const succeeded = ({ phase, reason }: PhaseWrite): boolean =>
   phase === 'Succeeded' && reason !== 'AlreadyOnTarget'
 
@@ -125,10 +131,9 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
       past.jumps.map(({ atMs }) => atMs),
       ({ phase }) => inFlash.has(phase),
     ),
-  'store failed in flight': ({ past, notes }) =>
-    isAny(past, notes.storeErrors, ({ phase }) => inFlight.has(phase) || inFlash.has(phase)),
-  'store slow in flight': ({ past, notes }) =>
-    isAny(past, notes.storeWaits, ({ phase }) => inFlight.has(phase) || inFlash.has(phase)),
+  'store failed in flight': troubledInFlight('Error'),
+  'disk full in flight': troubledInFlight('Full'),
+  'store slow in flight': troubledInFlight('Slow'),
 }
 
 export const coverageOf = (seen: Seen): string[] =>

@@ -121,6 +121,7 @@ function past(): Forged {
     governor: { maxInFlight: 1, maxStartsPerMinute: 1, maxLostPerDay: 1 },
     leaders: 1,
     newsMs: 0,
+    haltNewsMs: 0,
     slackMs: 0,
     jumps: [],
     beginnings: [0],

@@ -4,11 +4,18 @@ export interface Life {
   die(): void
   /** Does this when it dies, as the kernel closes what a process held; what is returned takes that back. */
   atDeath(action: () => void): () => void
+  /** Does this right before, or right after, the n-th call from here on of what is in its hands. */
+  atCall(nth: number, side: Side, action: () => void): void
+  /** It calls something. */
+  calls(side: Side): void
 }
+
+export type Side = 'before' | 'after'
 
 export function createLife(): Life {
   let alive = true
   const actions = new Set<() => void>()
+  let trap: { left: number; side: Side; action: () => void } | undefined
   return {
     alive: () => alive,
     die() {
@@ -18,6 +25,17 @@ export function createLife(): Life {
     atDeath(action) {
       actions.add(action)
       return () => actions.delete(action)
+    },
+    atCall(nth, side, action) {
+      trap = { left: nth, side, action }
+    },
+    calls(side) {
+      if (trap?.side !== side) return
+      trap.left -= 1
+      if (trap.left > 0) return
+      const { action } = trap
+      trap = undefined
+      action()
     },
   }
 }
@@ -43,7 +61,13 @@ function method(target: object, name: string, life: Life): (...args: unknown[]) 
     return (ms, action) =>
       life.alive() ? call(ms, () => life.alive() && (action as () => void)()) : () => {}
   }
-  return (...args) => (life.alive() ? settle(call.apply(target, args), life) : never())
+  return (...args) => {
+    if (life.alive()) life.calls('before')
+    if (!life.alive()) return never()
+    const result = call.apply(target, args)
+    life.calls('after')
+    return settle(result, life)
+  }
 }
 
 function settle(result: unknown, life: Life): unknown {

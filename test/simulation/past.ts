@@ -96,6 +96,8 @@ export interface Past {
   leaders: number
   /** How late a controller may hear of an order. */
   newsMs: number
+  /** How long after the last look at HALT a start may be sent: as long as its intent is on its way. */
+  haltNewsMs: number
   /** By how much less than a minute starts may lie apart, where the store takes its time. */
   slackMs: number
   /** Of the wall clock: by how much, and when. */

@@ -15,6 +15,7 @@ import type { Network } from '../../src/simulator/connector.ts'
 import { orderOf } from '../../src/simulator/guard.ts'
 import type { ActName } from './operator.ts'
 import type { KnownImage, PhaseWrite, Rules, Send, Upload } from './past.ts'
+import type { Trouble } from './troubled-store.ts'
 
 /** What a recorder has noted so far. */
 export interface Notes {
@@ -33,8 +34,8 @@ export interface Notes {
   /** Controllers whose writes were accepted, by their places. */
   writers: Set<number>
   acts: { atMs: number; name: ActName }[]
-  storeErrors: number[]
-  storeWaits: number[]
+  /** When the store was in what kind of trouble. */
+  storeTrouble: Record<Trouble, number[]>
 }
 
 /** An operation is told, or stored, to be in a phase. */
@@ -64,8 +65,7 @@ export function createRecorder(clock: Clock): Recorder {
     lostClaims: 0,
     writers: new Set(),
     acts: [],
-    storeErrors: [],
-    storeWaits: [],
+    storeTrouble: { Error: [], Full: [], Slow: [] },
   }
   const listeners: PhaseListener[] = []
   const last = new Map<string, { phase: Phase; failureClass: FailureClass | undefined }>()

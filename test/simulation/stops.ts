@@ -6,27 +6,33 @@ const graceMs = 1000
 
 interface Stop {
   what: string
+  /** How late a start may be that knew nothing of it. */
+  newsMs: number
   fromMs: number
   toMs: number
 }
 
 /** The stretches in which something was so in the orders of operators. */
-function stretches(rules: readonly Rules[], what: string, isSo: (rule: Rules) => boolean): Stop[] {
+function stretches(
+  rules: readonly Rules[],
+  { what, newsMs }: Pick<Stop, 'what' | 'newsMs'>,
+  isSo: (rule: Rules) => boolean,
+): Stop[] {
   const found: Stop[] = []
   let since: number | undefined
   for (const rule of rules) {
     if (isSo(rule)) since ??= rule.fromMs
     else if (since !== undefined) {
-      found.push({ what, fromMs: since, toMs: rule.fromMs })
+      found.push({ what, newsMs, fromMs: since, toMs: rule.fromMs })
       since = undefined
     }
   }
-  if (since !== undefined) found.push({ what, fromMs: since, toMs: Infinity })
+  if (since !== undefined) found.push({ what, newsMs, fromMs: since, toMs: Infinity })
   return found
 }
 
 /** From the loss that is one too many on its day until that day is acknowledged. */
-export function latches({ writes, governor, acknowledged }: Past): Stop[] {
+export function latches({ writes, governor, acknowledged, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
   /** Losses that count, and since when they are too many, by day. */
   const days = new Map<string, { lost: number; sinceMs: number | undefined }>()
@@ -39,7 +45,7 @@ export function latches({ writes, governor, acknowledged }: Past): Stop[] {
   const facts = [...losses, ...acknowledged.map((each) => ({ ...each, isLoss: false }))]
   const close = (date: string, toMs: number): void => {
     const fromMs = days.get(date)?.sinceMs
-    if (fromMs !== undefined) stops.push({ what: `the losses of ${date}`, fromMs, toMs })
+    if (fromMs !== undefined) stops.push({ what: `the losses of ${date}`, newsMs, fromMs, toMs })
     days.delete(date)
   }
   for (const { atMs, date, isLoss } of facts.toSorted((a, b) => a.atMs - b.atMs)) {
@@ -59,23 +65,23 @@ export function latches({ writes, governor, acknowledged }: Past): Stop[] {
 export const dateOf = (wallMs: number): string => new Date(wallMs).toISOString().slice(0, 10)
 
 export function* judgeStop(past: Past): Generator<string> {
-  const { rules, leaders, newsMs } = past
+  const { rules, leaders, newsMs, haltNewsMs } = past
   const all = [
-    ...stretches(rules, 'HALT', ({ halted }) => halted),
+    ...stretches(rules, { what: 'HALT', newsMs: haltNewsMs }, ({ halted }) => halted),
     // Each of several that all lead knows what it has seen itself.
     ...(leaders === 1 ? latches(past) : []),
   ]
   const ofPolicy = [
-    ...stretches(rules, 'Pause', ({ state }) => state === 'Pause' || state === 'Plan'),
-    ...stretches(rules, 'Abort', ({ state }) => state === 'Abort'),
+    ...stretches(rules, { what: 'Pause', newsMs }, ({ state }) => state === 'Pause' || state === 'Plan'),
+    ...stretches(rules, { what: 'Abort', newsMs }, ({ state }) => state === 'Abort'),
   ]
   const intents = new Map<string, PhaseWrite>()
   for (const write of past.writes) intents.set(write.operation, write)
   for (const { atMs, order } of past.sends) {
     const write = intents.get(order.operation)
     const stops = write?.policy === undefined ? all : [...all, ...ofPolicy]
-    for (const { what, fromMs, toMs } of stops)
-      if (atMs > fromMs + graceMs + newsMs && atMs < toMs)
+    for (const { what, fromMs, toMs, newsMs: lateMs } of stops)
+      if (atMs > fromMs + graceMs + lateMs && atMs < toMs)
         yield `${order.operation} was started ${atMs - fromMs} ms after ${what}`
     const build = write?.build
     if (build === undefined) continue

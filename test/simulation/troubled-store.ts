@@ -3,8 +3,11 @@ import { ReflashError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 
+/** Full: it says that its disk is. */
+export type Trouble = 'Error' | 'Full' | 'Slow'
+
 export interface StoreTrouble {
-  /** Of the writes; of half of them the store does keep what it says it does not. */
+  /** Of the writes. A third fails as the disk is full; of the others the store keeps half, though nobody is told. */
   errorShare: number
   slowShare: number
   slowestMs: number
@@ -18,7 +21,7 @@ export function troubled(
     clock: Clock
     random: SeededRandom
     isOver: () => boolean
-    onTrouble: (what: 'Error' | 'Slow') => void
+    onTrouble: (what: Trouble) => void
   },
 ): DeclaredStore {
   const { trouble, clock, random, isOver, onTrouble } = options
@@ -32,8 +35,12 @@ export function troubled(
   async function write<T>(action: () => Promise<T>): Promise<T> {
     await slowly()
     const fails = !isOver() && random.chance(trouble.errorShare)
-    const isKept = fails && random.chance(1 / 2)
-    const result = fails && !isKept ? undefined : await action()
+    if (fails && random.chance(1 / 3)) {
+      onTrouble('Full')
+      throw new ReflashError('StateFull', 'the disk is full')
+    }
+    const isKept = !fails || random.chance(1 / 2)
+    const result = isKept ? await action() : undefined
     if (fails) {
       onTrouble('Error')
       throw new ReflashError('ServerUnavailable', 'the store gives no answer')

@@ -28,13 +28,15 @@ import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
-import { troubled } from './troubled-store.ts'
+import { troubled, type Trouble } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
 
 const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 6 * hourMs
 const sleepyProbeMs = dayMs
+/** How long the write of an intent may be under way to an API server: as long as any request. */
+const clusterWriteMs = 30_000
 const mostFaults = 10
 
 /** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
@@ -149,8 +151,14 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   if (swarm.ambush?.does.kind === 'Crash' && (await world.diesInAmbush(life))) life = await world.start(0)
   const draws = random.fork('crashes')
   for (let crash = 0; crash < swarm.crashes; crash += 1) {
+    // Between two turns of the event loop, or in the midst of one.
+    if (draws.chance(1 / 2)) {
+      const nth = draws.integer(1, draws.pick([10, 100, 1000]))
+      const dying = life
+      dying.atCall(nth, draws.pick(['before', 'after']), () => world.kill(dying))
+    }
     await clock.advance(draws.integer(0, draws.pick([20_000, 4 * minuteMs, hourMs])))
-    world.kill(life)
+    if (life.alive()) world.kill(life)
     await clock.advance(draws.integer(0, draws.pick([1000, minuteMs, 20 * minuteMs])))
     life = await world.start(0, draws.chance(1 / 3))
   }
@@ -203,8 +211,7 @@ function createWorld(parts: WorldParts) {
   const images = createMemoryImages(fleet.files)
   const store = recorder.store(createMemoryStore({ clock }))
   const writes = countWrites()
-  const onTrouble = (what: 'Error' | 'Slow'): unknown =>
-    (what === 'Error' ? notes.storeErrors : notes.storeWaits).push(clock.monotonic())
+  const onTrouble = (what: Trouble): unknown => notes.storeTrouble[what].push(clock.monotonic())
   const isOver = (): boolean => isCalm
   const trouble = swarm.store && {
     trouble: swarm.store,
@@ -313,6 +320,7 @@ function createWorld(parts: WorldParts) {
 
   async function pastNow(): Promise<Past> {
     const all = await devices()
+    const storeMs = Math.max(controllers > 1 ? 5000 : 0, swarm.store?.slowestMs ?? 0)
     return {
       routers: fleet.routers,
       images: notes.images,
@@ -324,7 +332,8 @@ function createWorld(parts: WorldParts) {
       governor,
       leaders: home === 'Cluster' ? 1 : controllers,
       // News of a cluster may be as late as its network likes.
-      newsMs: cluster ? Infinity : Math.max(controllers > 1 ? 5000 : 0, swarm.store?.slowestMs ?? 0),
+      newsMs: cluster ? Infinity : storeMs,
+      haltNewsMs: cluster ? clusterWriteMs : storeMs,
       slackMs: swarm.store ? 2 * swarm.store.slowestMs : 0,
       jumps,
       beginnings,

@@ -7,7 +7,7 @@ import type { Connector, Session } from '../../src/ports/connector.ts'
 import { nameOf } from '../../src/simulator/command.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { recordFigure } from '../support/figures.ts'
-import { playRounds, secondsToPlay } from '../support/rounds.ts'
+import { secondsToPlay } from '../support/rounds.ts'
 import type { Direction } from '../support/toxics.ts'
 import { until } from '../support/until.ts'
 import { type WireHarm, wireHarms } from '../support/wire-harms.ts'
@@ -190,7 +190,7 @@ test(
     const late: string[] = []
     // The nightly run plays the whole matrix, whatever its time.
     const rounds = secondsToPlay() > 0 ? parts : 1
-    await playRounds(rounds, async (round) => {
+    for (let round = 0; round < rounds; round += 1) {
       const cases = casesOf(round)
       const { decorate, told, struck, errors } = createConductor(cases)
       const fleet = await startWiredFleet(cases.length, decorate)
@@ -230,7 +230,7 @@ test(
       totals.cases += cases.length
       totals.worstOverrunMs = Math.max(totals.worstOverrunMs, told.worstOverrunMs)
       late.push(...told.late)
-    })
+    }
     const figure = (name: string, value: number, more: { unit?: string; goal?: string } = {}): void =>
       recordFigure({ suite: 'wire', name, value, ...more })
     figure('cases of whole upgrades', totals.cases)

@@ -1,5 +1,5 @@
 /**
- * Plays rounds 0, 1, 2…, one after the other: `count` of them, or `REFLASH_ROUNDS`; with `REFLASH_SECONDS` those and as
+ * Plays rounds 0, 1, 2…, one after the other: `count` of them, or `REFLASH_ROUNDS`; with `REFLASH_SECONDS` those and then as
  * many more as begin within so many seconds.
  * @returns How many were played.
  */
@@ -8,9 +8,10 @@ export async function playRounds(
   round: (index: number) => Promise<void> | void,
 ): Promise<number> {
   const atLeast = Number(process.env['REFLASH_ROUNDS'] ?? count)
-  const endsAt = performance.now() + secondsToPlay() * 1000
   let index = 0
-  for (; index < atLeast || performance.now() < endsAt; index += 1) await round(index)
+  for (; index < atLeast; index += 1) await round(index)
+  const endsAt = performance.now() + secondsToPlay() * 1000
+  for (; performance.now() < endsAt; index += 1) await round(index)
   return index
 }
 
