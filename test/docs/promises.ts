@@ -93,7 +93,7 @@ export const promises: readonly Promised[] = [
     number: 8,
     title: 'A damaged state decides nothing',
     promise: 'A bit that flipped in a row that decides is found, and nothing starts because of it.',
-    kept: 'Each row carries a checksum of its own, compared whenever it is read; SQLite finds the rest. After an error of the disk the file is not trusted again, and the process ends with exit code 74.',
+    kept: 'Each row carries a checksum of its own, compared whenever it is read; SQLite finds the rest. A torn or damaged end of its log reads as the state of an earlier commit, which is that of promise 9. After an error of the disk the file is not trusted again, and the process ends with exit code 74.',
     tests: [
       ['test/stores/damaged-files.test.ts', 'whatever happens to a state file is found, or changes nothing'],
       ['test/stores/corruption.test.ts', 'anywhere in the file is found, or changes nothing'],
@@ -107,6 +107,7 @@ export const promises: readonly Promised[] = [
     kept: 'What a router runs decides, not what is remembered of it. The marker that the guard left on the router names the last upgrade begun there: one that fell back is `RolledBack`, whatever the state says.',
     tests: [
       ['test/crash/kill-again.test.ts', 'killed, and the state file deleted'],
+      ['test/crash/kill.test.ts', 'killed and restarted'],
       [
         'test/end-to-end/namespace-routers.test.ts',
         'are not flashed again when the state is lost and one has fallen back',
@@ -122,6 +123,8 @@ export const promises: readonly Promised[] = [
     tests: [
       ['test/simulation/cluster.test.ts', 'flash nothing twice and miss nothing'],
       ['test/cluster/fence.test.ts', 'controllers without an election'],
+      ['test/cluster/wire.test.ts', 'the harms of a wire to the API server'],
+      ['test/cluster/chaos.test.ts', 'trouble on the way to the API server'],
     ],
   },
   {
@@ -156,7 +159,11 @@ export const promises: readonly Promised[] = [
     promise:
       'A write that does not fit fails whole: nothing starts without it, and what was written before stays.',
     kept: 'The store refuses what could not be written. A flash in flight is looked at again when there is room, and the router itself says what came of it.',
-    tests: [['test/stores/failing-disk.test.ts', 'loses the write that did not fit, and nothing else']],
+    tests: [
+      ['test/stores/failing-disk.test.ts', 'loses the write that did not fit, and nothing else'],
+      ['test/crash/disk-full.test.ts', 'a disk that is full'],
+      ['test/cluster/disk-full.test.ts', 'starts nothing, says why, and ends well with room'],
+    ],
   },
   {
     number: 14,
