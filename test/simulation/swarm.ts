@@ -11,7 +11,11 @@ export interface Swarm {
   /** Nothing goes wrong, so that exact counts can be asked for. */
   isQuiet: boolean
   routers: number
-  limits: { maxConcurrent: number; startsPerMinute: number }
+  limits: { maxConcurrent: number; startsPerMinute: number; upload?: { maxConcurrent: number } }
+  /** Finished operations that are kept of a device. */
+  operationsPerDevice: number
+  /** Of the links to the routers. */
+  uploadBytesPerSecond: number
   governor: GovernorSettings
   faults: {
     kinds: readonly FaultKind[]
@@ -32,6 +36,7 @@ export interface Swarm {
   afterMs: number
 }
 
+const fastLink = 1_000_000
 const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
 
 /** A few of them: mostly not all that there is. */
@@ -57,18 +62,30 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       }
     : generous
   const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
-  const calm = { isQuiet, routers, limits: own, governor, afterMs, controllers: controllersOf(random) }
+  const calm = { isQuiet, routers, governor, afterMs, controllers: controllersOf(random) }
+  const link = random.fork('link')
   if (isQuiet)
     return {
       ...calm,
+      limits: own,
+      operationsPerDevice: 10,
+      uploadBytesPerSecond: fastLink,
       faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
       operator: { acts: [], everyMs: Infinity },
       ambush: undefined,
       store: undefined,
       crashes: 0,
     }
+  const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
+    limits: link.chance(1 / 3) ? { ...own, upload: { maxConcurrent: link.integer(1, 2) } } : own,
+    // Whoever comes back to a build that nobody remembers may flash it again.
+    operationsPerDevice: acts.some((name) => name === 'rollBack' || name === 'rollForward')
+      ? 10
+      : link.integer(1, 2),
+    // An image takes less than a second, three, or minutes: longer than a start may wait.
+    uploadBytesPerSecond: link.pick([fastLink, fastLink, 20_000, 300]),
     faults: {
       kinds: some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
@@ -77,7 +94,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
     },
     operator: {
-      acts: random.chance(2 / 3) ? some(random, actNames) : [],
+      acts,
       everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
     ambush: calm.controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined,

@@ -21,6 +21,7 @@ import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
 import { judgePast } from './invariants.ts'
+import { judgeHistory } from './history.ts'
 import { mortal, type Life } from './mortal.ts'
 import { createOperator, type ActName, type Hands } from './operator.ts'
 import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
@@ -137,8 +138,10 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     count: swarm.routers,
     seed,
     clock,
+    timings: { uploadBytesPerSecond: swarm.uploadBytesPerSecond },
     policy: {
       limits: swarm.limits,
+      history: { operationsPerDevice: swarm.operationsPerDevice, keepFor: '90d' },
       selector: { matchExpressions: [{ key: 'ring', operator: 'NotIn', values: ['out'] }] },
     },
   })
@@ -453,6 +456,7 @@ function createWorld(parts: WorldParts) {
       for (const object of [...past.rest.devices, ...past.rest.operations, past.rest.policy])
         noteTexts(object.status, notes.texts)
       violations.push(...notes.bugs, ...judgePast(past))
+      if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
       if (isQuiet && home === 'Beside' && controllers === 1 && notes.deaths.length === 0 && !bad)
         violations.push(...judgePrompt(past, errandMs))
