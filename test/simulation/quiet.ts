@@ -6,12 +6,15 @@ import { minuteMs, type Past } from './past.ts'
 const target = knownReleases['24.10.8']
 
 /** @param hasBadObject One that will never be upgraded. */
-export function* judgeQuiet({ routers, rest }: Past, hasBadObject: boolean): Generator<string> {
+export function* judgeQuiet({ routers, rest, leaders }: Past, hasBadObject: boolean): Generator<string> {
   for (const { name, history } of routers) {
     const flashes = eventsOf(history, 'FlashWritten').length
     if (eventsOf(history, 'Booted').at(-1)?.release.revision !== target.revision)
       yield `quiet: ${name} is not on target`
     if (flashes !== 1) yield `quiet: ${name} was flashed ${flashes} times`
+    const refused = eventsOf(history, 'Guard').filter(({ verdict }) => verdict !== 0)
+    if (refused.length > 0 && leaders === 1)
+      yield `quiet: ${name} refused ${refused.length} starts, the first with ${refused[0]!.verdict}`
   }
   const succeeded = rest.operations.filter(({ status }) => status.phase === 'Succeeded').length
   if (succeeded !== routers.length && !hasBadObject)

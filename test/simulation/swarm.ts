@@ -36,7 +36,6 @@ export interface Swarm {
   afterMs: number
 }
 
-const fastLink = 1_000_000
 const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
 
 /** A few of them: mostly not all that there is. */
@@ -62,14 +61,21 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       }
     : generous
   const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
-  const calm = { isQuiet, routers, governor, afterMs, controllers: controllersOf(random) }
   const link = random.fork('link')
+  const calm = {
+    isQuiet,
+    routers,
+    // An image takes less than a second, two, or minutes: longer than a start may wait.
+    uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, 300]),
+    governor,
+    afterMs,
+    controllers: controllersOf(random),
+  }
   if (isQuiet)
     return {
       ...calm,
       limits: own,
       operationsPerDevice: 10,
-      uploadBytesPerSecond: fastLink,
       faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
       operator: { acts: [], everyMs: Infinity },
       ambush: undefined,
@@ -84,8 +90,6 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     operationsPerDevice: acts.some((name) => name === 'rollBack' || name === 'rollForward')
       ? 10
       : link.integer(1, 2),
-    // An image takes less than a second, three, or minutes: longer than a start may wait.
-    uploadBytesPerSecond: link.pick([fastLink, fastLink, 20_000, 300]),
     faults: {
       kinds: some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
