@@ -264,6 +264,14 @@ describe('I16', () => {
       forge: (f) => delete deviceOf(f).status.release,
       finds: 'ap-1 runs r2, and is said to run undefined',
     },
+    {
+      says: 'a release of a router that never ran',
+      forge: (f) => {
+        f.routers[0]!.history = []
+        delete deviceOf(f).status.bootId
+      },
+      finds: 'ap-1 runs undefined, and is said to run r2',
+    },
   ])('$says', ({ forge, finds }) => {
     expect(found(judgeExplain, forge)).toEqual([finds])
   })
@@ -280,9 +288,10 @@ describe('I16', () => {
     },
     {
       says: 'wanted to run nothing, and not known',
-      forge: ({ rest }) => {
-        delete rest.devices[0]!.status.desiredBuildRef
-        delete rest.devices[0]!.status.buildRef
+      forge: (f) => {
+        off(f, 'NoPolicy')
+        delete deviceOf(f).status.desiredBuildRef
+        delete deviceOf(f).status.buildRef
       },
     },
     {

@@ -367,6 +367,13 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
         f.writes.splice(3, 0, write(11_500, another), write(12_000, { phase: 'Queued' }))
       },
     },
+    {
+      says: 'queued again while the flash runs, beside a router that never did anything',
+      forge: (f) => {
+        f.writes.splice(3, 0, write(12_000, { phase: 'Queued', ...told }))
+        f.routers.unshift({ name: 'ap-0', history: [] })
+      },
+    },
     { says: 'queued again at once', forge: (f) => takenBack(f, 9000) },
     {
       says: 'queued again in the second in which a start is still possible',
@@ -613,6 +620,11 @@ const allowed: Row[] = [
   },
   { says: 'an intent stored in the moment of the start', forge: (f) => void (f.writes[1]!.atMs = 10_000) },
   {
+    says: 'all steps before the flash in one moment',
+    forge: (f) =>
+      void f.writes.splice(0, 1, write(9000, { phase: 'Connecting' }), write(9000, { phase: 'Testing' })),
+  },
+  {
     says: 'an image written as soon as it is started',
     forge: (f) => void (f.routers[0]!.history[2]!.atMs = 10_000),
   },
@@ -842,6 +854,17 @@ const innocent: (Row & { of: keyof typeof invariants })[] = [
       happened(f, started(80_000, { operation: 'x-1', sha256: other }))
     },
   },
+  {
+    of: 'I2',
+    says: 'two flashes by hand after one that was not',
+    forge: (f) => {
+      flashedAgain(f, 'by-hand', { byHand: true })
+      happened(f, started(210_000, { operation: 'another-by-hand' }, 'boot-2'))
+      const byHand = write(209_000, { operation: 'another-by-hand', phase: 'Flashing' })
+      delete byHand.policy
+      f.writes.push(byHand)
+    },
+  },
   ...[10_000, 20_000].map((atMs) => ({
     of: 'I4' as const,
     says: `a second start after a proof that came at ${atMs} ms, as one of the two starts did`,
@@ -865,6 +888,14 @@ const innocent: (Row & { of: keyof typeof invariants })[] = [
     forge: (f) => {
       f.governor.maxLostPerDay = 2
       otherLost(f, 800)
+    },
+  },
+  {
+    of: 'I12',
+    says: 'a start of nobody knows what, before anything was ordered',
+    forge: (f) => {
+      f.sends[0]!.order.operation = 'x-1'
+      f.rules = [rule(20_000)]
     },
   },
   {
