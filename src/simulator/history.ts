@@ -55,8 +55,8 @@ export const eventsOf = <T extends RouterFact['type']>(
 export const bootAt = (history: readonly RouterEvent[], atMs: number): EventOf<'Booted'> | undefined =>
   eventsOf(history, 'Booted').findLast((boot) => boot.atMs <= atMs)
 
-/** One number for everything that happened to these routers, in order: equal seeds give equal hashes. */
-export const hashHistories = (histories: Iterable<readonly RouterEvent[]>): string => {
+/** One number for everything that happened, to routers or others, in order: equal seeds give equal hashes. */
+export const hashHistories = (histories: Iterable<readonly object[]>): string => {
   const hash = createHash('sha256')
   for (const history of histories) hash.update(JSON.stringify(history)).update('\n')
   return hash.digest('hex')

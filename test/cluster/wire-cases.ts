@@ -41,11 +41,12 @@ interface WireCase {
   moment: (typeof moments)[number]
   direction: Direction
 }
-const casesOf = (round: number, harms: readonly WireHarm[]): WireCase[] =>
+export const wireCases = (round: number, harms: readonly WireHarm[]): WireCase[] =>
   harms.map((harm, row) => ({
     harm,
     moment: moments[(row + round) % moments.length]!,
-    direction: (row + round) % 2 === 0 ? 'upstream' : 'downstream',
+    // Other than with the moment: neither a moment nor a harm keeps to one direction.
+    direction: (Math.floor(row / 2) + round) % 2 === 0 ? 'upstream' : 'downstream',
   }))
 
 interface Played {
@@ -58,7 +59,7 @@ interface Played {
 
 /** Plays each harm once, at moments that differ from round to round, side by side in namespaces of their own. */
 export async function playWire(cluster: Cluster, round: number, harms: readonly WireHarm[]): Promise<Played> {
-  const cases = casesOf(round, harms)
+  const cases = wireCases(round, harms)
   const played: Played = { cases: cases.length, partitioned: [], wrong: [] }
   await Promise.all(cases.map((each, index) => playCase(cluster, each, `wire-${round}-${index}`, played)))
   return played

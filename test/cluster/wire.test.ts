@@ -4,9 +4,22 @@ import { describeCluster } from '../support/cluster-suite.ts'
 import { recordFigure } from '../support/figures.ts'
 import { secondsToPlay } from '../support/rounds.ts'
 import { wireHarms } from '../support/wire-harms.ts'
-import { playWire, wireRounds } from './wire-cases.ts'
+import { playWire, wireCases, wireRounds } from './wire-cases.ts'
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
+
+test.each([
+  ['every harm', wireHarms],
+  ['every harm that breaks a connection', wireHarms.filter(({ breaks }) => breaks)],
+])('%s meets each moment once, and all of them meet both directions', (_, harms) => {
+  const cases = Array.from({ length: wireRounds }, (__, round) => wireCases(round, harms)).flat()
+  const pairs = new Set(cases.map(({ harm, moment }) => `${harm.name} at ${moment}`))
+  expect(pairs.size).toBe(wireRounds * harms.length)
+  const directed = new Set(
+    cases.flatMap(({ harm, moment, direction }) => [`${harm.name} ${direction}`, `${moment} ${direction}`]),
+  )
+  expect(directed.size).toBe(2 * (harms.length + wireRounds))
+})
 
 describeCluster('the harms of a wire to the API server', (cluster) => {
   // Every harm at every moment takes a while: CI plays those that break a connection, each at one moment.

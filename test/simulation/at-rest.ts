@@ -16,7 +16,12 @@ interface Counted {
   reason: string | undefined
   /** The latest attempt at what its policy wants. */
   latest: UpgradeOperation | undefined
+  /** Whether it is off its target, and an operation or a turn is all that it waits for. */
+  isInLine: boolean
 }
+
+/** Others have to finish first, and nothing else is wrong. */
+const turns: readonly (string | undefined)[] = ['WaitingForSlot', 'WaitingForStart']
 
 const failedAs = ({ latest, reason, isOnTarget }: Counted, failureClass: string): boolean =>
   latest?.status.phase === 'Failed' && !isOnTarget
@@ -24,10 +29,14 @@ const failedAs = ({ latest, reason, isOnTarget }: Counted, failureClass: string)
     : reason === failureClass
 
 /** Counts that a person would make by going through the devices, one by one. */
-const recounts: Partial<Record<CountName, (of: Counted) => boolean>> = {
+const recounts: Record<CountName, (of: Counted) => boolean> = {
   matched: () => true,
+  eligible: ({ isOnTarget, isInLine }) => isOnTarget || isInLine,
   onTarget: ({ isOnTarget }) => isOnTarget,
+  queued: ({ device, isInLine }) => isInLine && device.status.operationRef === undefined,
   inFlight: ({ device }) => device.status.operationRef !== undefined,
+  succeeded: ({ latest }) =>
+    latest?.status.phase === 'Succeeded' && latest.status.reason !== 'AlreadyOnTarget',
   offline: ({ reason }) => reason === 'Unreachable',
   quarantined: ({ reason }) => reason === 'Quarantined',
   held: ({ reason }) => reason === 'Held' || reason === 'Pinned',
@@ -64,8 +73,13 @@ function countedOf(device: Device, { rest, images }: Past): Counted {
     .filter(({ metadata }) => stem !== undefined && metadata.name.startsWith(stem))
     .toSorted((a, b) => attemptOf(a) - attemptOf(b))
     .at(-1)
-  const { buildRef, blocked } = device.status
-  return { device, isOnTarget: buildRef?.name === build, reason: blocked?.reason, latest }
+  const isOnTarget = device.status.buildRef?.name === build
+  const reason = device.status.blocked?.reason
+  const isAtWork = rest.operations.some(
+    (operation) => operation.spec.deviceRef.name === name && isUnfinished(operation),
+  )
+  const isInLine = !isOnTarget && (isAtWork || turns.includes(reason))
+  return { device, isOnTarget, reason, latest, isInLine }
 }
 
 const attemptOf = ({ metadata }: UpgradeOperation): number => Number(metadata.name.split('-').at(-1))

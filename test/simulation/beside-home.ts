@@ -21,6 +21,7 @@ export interface BesideHomeOptions {
   governor: GovernorSettings
   /** Shared by all of them; it may be changed while they run. */
   settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs?: number }
+  /** Called when the controller at that place has taken an operation out of its queue. */
   onWrite: (place: number) => void
 }
 
@@ -44,7 +45,7 @@ export function createBesideHome(options: BesideHomeOptions): BesideHome {
       ...store,
       async saveStatus(object) {
         const saved = await store.saveStatus(object)
-        onWrite(place)
+        if (saved.kind === 'UpgradeOperation' && saved.status.phase === 'Connecting') onWrite(place)
         return saved
       },
     }

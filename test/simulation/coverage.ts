@@ -99,7 +99,7 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'guard refuses while an upgrade runs (96)': refusals(96),
   'guard refuses what sysupgrade refuses (97)': refusals(97),
   'guard refuses when it cannot write its marker (98)': refusals(98),
-  'two leaders at work': ({ notes }) => notes.writers.size > 1,
+  'two leaders each take an operation': ({ notes }) => notes.writers.size > 1,
   'claim lost to somebody else': ({ notes }) => notes.lostClaims > 0,
   'lost, then Succeeded': healed(({ phase }) => phase === 'Succeeded'),
   'lost, then RolledBack': healed(({ failureClass }) => failureClass === 'RolledBack'),

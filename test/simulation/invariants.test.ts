@@ -1,185 +1,39 @@
-/** Each invariant can fail: a past in which all is well, and what each term of them says when it is forged. */
+/** Each invariant can fail: what each term of them says when a past in which all is well is forged. */
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { revisionOf, operationStem } from '../../src/core/names.ts'
-import type { RouterEvent, RouterFact, StartOrder } from '../../src/simulator/history.ts'
-import { device, operation, policy } from '../support/core-objects.ts'
+import type { Phase } from '../../src/api/resources.ts'
+import { transitions } from '../../src/core/transitions.ts'
+import type { RouterEvent, StartOrder } from '../../src/simulator/history.ts'
+import { knownReleases } from '../../src/simulator/release.ts'
+import {
+  at,
+  booted,
+  bootOf,
+  counts,
+  deviceOf,
+  died,
+  happened,
+  lastWrite,
+  name,
+  old,
+  order,
+  other,
+  past,
+  rule,
+  sha256,
+  started,
+  startOf,
+  statusOf,
+  stem,
+  target,
+  told,
+  write,
+  type Forged,
+  type Row,
+} from './forged-past.ts'
 import { type invariants, judgePast, provenElsewhere, twinInvariants } from './invariants.ts'
-import { judgePrompt } from './quiet.ts'
-import { dayMs, hourMs, minuteMs, type Past, type PhaseWrite, type Rules } from './past.ts'
-
-type Mutable<T> = T extends string | number | boolean | undefined
-  ? T
-  : T extends ReadonlyMap<infer K, infer V>
-    ? Map<K, Mutable<V>>
-    : T extends ReadonlySet<infer V>
-      ? Set<V>
-      : { -readonly [P in keyof T]: Mutable<T[P]> }
-type Forged = Mutable<Past>
-
-const epochMs = Date.parse('2026-03-01T00:00:00Z')
-const sha256 = 'a'.repeat(64)
-const other = 'b'.repeat(64)
-const revision = revisionOf('new', [sha256])
-const stem = operationStem('ap-1', revision, '')
-const name = `${stem}-1`
-const order: StartOrder = {
-  operation: name,
-  bootId: 'boot-0',
-  board: 'board',
-  revision: 'r1',
-  maxUptimeSeconds: 90,
-  sha256,
-}
-const old = { distribution: 'OpenWrt', version: '1', revision: 'r1' }
-const target = { distribution: 'OpenWrt', version: '2', revision: 'r2' }
-
-const at = (atMs: number, fact: RouterFact): RouterEvent => ({ ...fact, atMs, wallMs: epochMs + atMs })
-const booted = (atMs: number, bootId: string, release = target, board = 'board'): RouterEvent =>
-  at(atMs, { type: 'Booted', bootId, board, release })
-const started = (atMs: number, changes: Partial<StartOrder> = {}, bootId = 'boot-0'): RouterEvent =>
-  at(atMs, {
-    type: 'FlashStarted',
-    bootId,
-    board: 'board',
-    uptimeSeconds: Math.floor(atMs / 1000),
-    release: old,
-    imageBoards: ['board'],
-    order: { ...order, bootId, ...changes },
-  })
-const died = (atMs: number): RouterEvent => at(atMs, { type: 'FlashDied', operation: name, bootId: 'boot-0' })
-
-const write = (atMs: number, changes: Partial<PhaseWrite>): PhaseWrite => ({
-  atMs,
-  wallMs: epochMs + atMs,
-  operation: name,
-  uid: changes.operation ?? name,
-  device: 'ap-1',
-  policy: 'all',
-  build: 'new',
-  phase: 'Queued',
-  sha256,
-  ...changes,
-})
-const told = { bootIdBefore: 'boot-0', maxUptime: 90 }
-const rule = (fromMs: number, changes: Partial<Mutable<Rules>> = {}): Mutable<Rules> => ({
-  fromMs,
-  state: 'Run',
-  maxConcurrent: 1,
-  startsPerMinute: 1,
-  retryToken: '',
-  build: 'new',
-  recalled: [],
-  halted: false,
-  ...changes,
-})
-
-const counts = {
-  matched: 1,
-  eligible: 1,
-  onTarget: 1,
-  queued: 0,
-  inFlight: 0,
-  succeeded: 1,
-  failed: 0,
-  lost: 0,
-  rolledBack: 0,
-  offline: 0,
-  quarantined: 0,
-  held: 0,
-  unsupported: 0,
-  unknown: 0,
-}
-
-/** One router, upgraded once. */
-function past(): Forged {
-  const restMs = 2 * hourMs
-  const nextProbeTime = new Date(epochMs + restMs + hourMs).toISOString()
-  const forged: Past = {
-    routers: [
-      {
-        name: 'ap-1',
-        history: [
-          booted(0, 'boot-0', old),
-          started(10_000),
-          at(70_000, { type: 'FlashWritten', operation: name, sha256, release: target, bootId: 'boot-0' }),
-          booted(100_000, 'boot-1'),
-        ],
-      },
-    ],
-    images: new Map([[sha256, { build: 'new', boards: ['board'], revision: 'r2' }]]),
-    writes: [
-      write(1000, { phase: 'Connecting' }),
-      write(9000, { phase: 'Flashing', ...told }),
-      write(11_000, { phase: 'Rebooting', ...told }),
-      write(101_000, { phase: 'Succeeded', ...told, bootIdAfter: 'boot-1' }),
-    ],
-    sends: [{ atMs: 9500, device: 'ap-1', order }],
-    uploads: [{ atMs: 2000, device: 'ap-1', shown: ['key'], pins: ['key'] }],
-    rules: [rule(0)],
-    acknowledged: [],
-    governor: { maxInFlight: 1, maxStartsPerMinute: 1, maxLostPerDay: 1 },
-    leaders: 1,
-    newsMs: 0,
-    haltNewsMs: 0,
-    slackMs: 0,
-    jumps: [],
-    beginnings: [0],
-    texts: new Set(['runs OpenWrt 2 r2']),
-    canaries: ['canary'],
-    load: { mostSessions: 1, mostSessionsOfOne: 1, writes: 10, deviceDays: 1 },
-    rest: {
-      atMs: restMs,
-      wallMs: epochMs + restMs,
-      longestWaitMs: dayMs,
-      slowestProbeMs: minuteMs,
-      devices: [
-        device(
-          {},
-          {
-            board: 'board',
-            bootId: 'boot-1',
-            release: target,
-            buildRef: { name: 'new' },
-            desiredBuildRef: { name: 'new' },
-            policyRef: { name: 'all' },
-            nextProbeTime,
-          },
-        ),
-      ],
-      operations: [operation(name, { phase: 'Succeeded', reason: 'Succeeded' })],
-      policy: { ...policy(), status: { counts } },
-      reachable: [{ name: 'ap-1', stoppedServices: [] }],
-    },
-  }
-  return structuredClone(forged) as Forged
-}
-
-interface Row {
-  says: string
-  forge: (forged: Forged) => void
-}
-
-/** Puts events into the history of the router, in the order of their times. */
-function happened({ routers }: Forged, ...events: RouterEvent[]): void {
-  const history = routers[0]!.history as RouterEvent[]
-  history.push(...events)
-  history.sort((a, b) => a.atMs - b.atMs)
-}
-
-const startOf = ({ routers }: Forged) =>
-  routers[0]!.history[1] as Mutable<ReturnType<typeof started>> & {
-    order: Mutable<StartOrder>
-    board: string
-    imageBoards: string[]
-    uptimeSeconds: number
-    bootId: string
-  }
-const bootOf = ({ routers }: Forged) =>
-  routers[0]!.history[3] as Mutable<RouterEvent> & { bootId: string; board: string; release: typeof old }
-const lastWrite = ({ writes }: Forged) => writes.at(-1)!
-const deviceOf = ({ rest }: Forged) => rest.devices[0]!
-const statusOf = ({ rest }: Forged) => rest.operations[0]!.status
+import { judgePrompt, judgeQuiet } from './quiet.ts'
+import { dayMs, hourMs, minuteMs, type Past, type PhaseWrite } from './past.ts'
 
 /** A second operation in flight beside the first one. */
 const twoInFlight = (forged: Forged): void => {
@@ -218,6 +72,46 @@ const otherLost = (forged: Forged, atMs: number): void => {
   )
 }
 
+/** Once more, by another operation. */
+function flashedAgain(forged: Forged, operation: string, { byHand = false } = {}): void {
+  happened(
+    forged,
+    started(110_000, { operation, maxUptimeSeconds: 200 }, 'boot-1'),
+    booted(200_000, 'boot-2'),
+  )
+  const second = { operation, bootIdBefore: 'boot-1', maxUptime: 200 }
+  const writes = [
+    write(103_000, { ...second, phase: 'Connecting' }),
+    write(109_000, { ...second, phase: 'Flashing' }),
+    write(201_000, { ...second, phase: 'Succeeded', bootIdAfter: 'boot-2' }),
+  ]
+  if (byHand) for (const each of writes) delete each.policy
+  forged.writes.push(...writes)
+  deviceOf(forged).status.bootId = 'boot-2'
+}
+/** Told to start, and queued again, without a start. */
+function takenBack(forged: Forged, atMs: number, history: RouterEvent[] = [booted(0, 'boot-0', old)]): void {
+  forged.routers[0]!.history = []
+  happened(forged, ...history)
+  forged.writes.splice(2, 2, write(atMs, { phase: 'Queued' }))
+  deviceOf(forged).status.bootId = 'boot-x'
+}
+const refusal = (atMs: number, changes: Partial<StartOrder> = {}, verdict = 93): RouterEvent =>
+  at(atMs, {
+    type: 'Guard',
+    verdict,
+    bootId: 'boot-0',
+    uptimeSeconds: Math.floor(atMs / 1000),
+    order: { ...order, ...changes },
+  })
+/** A start that is by hand, and so of no policy. */
+function sentByHand(forged: Forged, atMs: number): void {
+  const byHand = write(0, { operation: 'by-hand', device: 'ap-2' })
+  delete byHand.policy
+  forged.writes.unshift(byHand)
+  forged.sends.push({ atMs, device: 'ap-2', order: { ...order, operation: 'by-hand' } })
+}
+
 const violated: { [Id in keyof typeof invariants]: Row[] } = {
   I1: [
     {
@@ -230,6 +124,10 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
     { says: 'a board that the image is not for', forge: (f) => void (startOf(f).board = 'x') },
     { says: 'an image on the router for other boards', forge: (f) => void (startOf(f).imageBoards = ['x']) },
     {
+      says: 'an image written without a start',
+      forge: (f) => void f.routers[0]!.history.splice(1, 1),
+    },
+    {
       says: 'another image written than started',
       forge: (f) => void Object.assign(f.routers[0]!.history[2]!, { sha256: other }),
     },
@@ -237,8 +135,41 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
   I2: [
     { says: 'two flashes for one operation', forge: (f) => happened(f, started(110_000, {}, 'boot-1')) },
     {
+      says: 'two flashes for one operation, with two images',
+      forge: (f) => happened(f, started(110_000, { sha256: other }, 'boot-1')),
+    },
+    {
       says: 'two flashes with one image, by attempts of one stem',
       forge: (f) => happened(f, started(110_000, { operation: `${stem}-2` }, 'boot-1')),
+    },
+    {
+      says: 'two flashes for one stem, with two images, beside a flash by hand',
+      forge: (f) => {
+        sentByHand(f, 1000)
+        happened(f, started(110_000, { operation: `${stem}-2`, sha256: other }, 'boot-1'))
+      },
+    },
+    {
+      says: 'two flashes with one image, for one of which another device has an order',
+      forge: (f) => {
+        flashedAgain(f, 'ap-1-other-1')
+        sentByHand(f, 1000)
+      },
+    },
+    {
+      says: 'two flashes with one image, for one of which there is an order of another image',
+      forge: (f) => {
+        flashedAgain(f, 'ap-1-other-1')
+        sentByHand(f, 1000)
+        Object.assign(f.writes[0]!, { device: 'ap-1', sha256: other })
+      },
+    },
+    {
+      says: 'two flashes for one operation, of which the first is still remembered',
+      forge: (f) => {
+        flashedAgain(f, `${stem}-2`)
+        f.jumps.push({ atMs: 102_000, byMs: 90 * dayMs - 1 })
+      },
     },
     {
       says: 'two flashes with one image and one token',
@@ -247,6 +178,17 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
   ],
   I3: [
     { says: 'no intent', forge: (f) => void f.writes.splice(1, 1) },
+    { says: 'what an intent holds, in a phase before', forge: (f) => void (f.writes[1]!.phase = 'Testing') },
+    {
+      says: 'a start taken back of which there is no intent',
+      forge: (f) =>
+        void f.writes.splice(
+          1,
+          3,
+          write(11_000, { phase: 'Rebooting', ...told }),
+          write(12_000, { phase: 'Queued', ...told }),
+        ),
+    },
     { says: 'an intent that came later', forge: (f) => void (f.writes[1]!.atMs = 10_500) },
     { says: 'an intent for another boot', forge: (f) => void (f.writes[1]!.bootIdBefore = 'boot-x') },
     { says: 'an intent with another latest uptime', forge: (f) => void (f.writes[1]!.maxUptime = 91) },
@@ -266,6 +208,27 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       forge: (f) => {
         happened(f, died(12_000), started(20_000))
         f.writes.splice(3, 0, lostAt(15_000))
+      },
+    },
+    {
+      says: 'a second start when the first one was taken back while it ran',
+      forge: (f) => {
+        happened(f, started(20_000))
+        f.writes.splice(3, 0, write(15_000, {}))
+      },
+    },
+    ...(['Flashing', 'Rebooting', 'Verifying'] as const).map((phase) => ({
+      says: `a second start after one that came to nothing, and was ${phase}`,
+      forge: (f: Forged) => {
+        happened(f, died(12_000), started(20_000))
+        f.writes.splice(3, 0, write(15_000, { phase, ...told }))
+      },
+    })),
+    {
+      says: 'a second start after one that came to nothing, when only another operation was taken back',
+      forge: (f) => {
+        happened(f, died(12_000), started(20_000))
+        f.writes.splice(3, 0, write(15_000, { operation: 'ap-2-1', device: 'ap-2' }))
       },
     },
   ],
@@ -313,6 +276,23 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       },
     },
     {
+      says: 'three starts in a minute, where two leaders may each start one',
+      forge: (f) => {
+        twoStarts(f)
+        f.sends.push({ atMs: 69_100, device: 'ap-1', order })
+        f.leaders = 2
+      },
+    },
+    ...[[], [0, 200_000]].map((beginnings) => ({
+      says: `two starts in a minute, the wall clock set forward in between, by controllers of ${beginnings.join()}`,
+      forge: (f: Forged) => {
+        twoStarts(f)
+        f.governor.maxStartsPerMinute = 2
+        f.jumps.push({ atMs: 20_000, byMs: hourMs })
+        f.beginnings = beginnings
+      },
+    })),
+    {
       says: 'two starts in a minute, the wall clock having been set forward before the first',
       forge: (f) => {
         twoStarts(f)
@@ -337,6 +317,7 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
         delete f.writes[2]!.policy
       },
     },
+    { says: 'two starts in a minute, of which one is by hand', forge: (f) => sentByHand(f, 69_000) },
     {
       says: 'two starts in a minute, whatever the policy allows',
       forge: (f) => {
@@ -355,6 +336,7 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
     },
     { says: 'success before the new boot', forge: (f) => void (lastWrite(f).atMs = 99_000) },
     { says: 'success of a device that is not there', forge: (f) => void (lastWrite(f).device = 'x') },
+    { says: 'success of a router that never booted', forge: (f) => void (f.routers[0]!.history = []) },
     { says: 'success with an image that nobody declared', forge: (f) => f.images.clear() },
     {
       says: 'already on the target, by a lie in the boot of the start',
@@ -369,6 +351,48 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       says: 'queued again while the flash runs',
       forge: (f) => void f.writes.splice(3, 0, write(12_000, { phase: 'Queued', ...told })),
     },
+    ...(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'] as const).map((phase) => ({
+      says: `back to ${phase} while the flash runs`,
+      forge: (f: Forged) => void f.writes.splice(2, 0, write(10_500, { phase })),
+    })),
+    {
+      says: 'queued again when it was verified while the flash ran',
+      forge: (f) =>
+        void f.writes.splice(3, 0, write(11_500, { phase: 'Verifying' }), write(12_000, { phase: 'Queued' })),
+    },
+    {
+      says: 'queued again while the flash runs, and another one begins',
+      forge: (f) => {
+        const another = { operation: 'ap-2-1', device: 'ap-2', phase: 'Flashing' } as const
+        f.writes.splice(3, 0, write(11_500, another), write(12_000, { phase: 'Queued' }))
+      },
+    },
+    {
+      says: 'queued again while the flash runs, beside a router that never did anything',
+      forge: (f) => {
+        f.writes.splice(3, 0, write(12_000, { phase: 'Queued', ...told }))
+        f.routers.unshift({ name: 'ap-0', history: [] })
+      },
+    },
+    { says: 'queued again at once', forge: (f) => takenBack(f, 9000) },
+    {
+      says: 'queued again in the second in which a start is still possible',
+      forge: (f) => takenBack(f, 90_000),
+    },
+    {
+      says: 'queued again when a late start is possible, by the uptime',
+      forge: (f) => takenBack(f, 93_000, [booted(5000, 'boot-0', old)]),
+    },
+    ...[
+      ['later', refusal(13_000)],
+      ['of another operation', refusal(10_000, { operation: 'x-1' })],
+      ['of another boot', refusal(10_000, { bootId: 'boot-x' })],
+      ['of another latest uptime', refusal(10_000, { maxUptimeSeconds: 80 })],
+      ['that was none', refusal(10_000, {}, 0)],
+    ].map(([what, guard]) => ({
+      says: `queued again with a refusal ${what as string}`,
+      forge: (f: Forged) => takenBack(f, 12_000, [booted(0, 'boot-0', old), guard as RouterEvent]),
+    })),
     {
       says: 'queued again when a late start is still possible',
       forge: (f) => {
@@ -427,6 +451,17 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
   ],
   I12: [
     { says: 'a start after HALT', forge: (f) => void f.rules.push(rule(8000, { halted: true })) },
+    {
+      says: 'a start after HALT that was lifted later',
+      forge: (f) => void f.rules.push(rule(8000, { halted: true }), rule(20_000)),
+    },
+    {
+      says: 'a start after HALT that nobody has written down',
+      forge: (f) => {
+        f.rules.push(rule(8000, { halted: true }))
+        f.sends[0]!.order.operation = 'x-1'
+      },
+    },
     { says: 'a start after Pause', forge: (f) => void f.rules.push(rule(8000, { state: 'Pause' })) },
     { says: 'a start after Plan', forge: (f) => void f.rules.push(rule(8000, { state: 'Plan' })) },
     { says: 'a start after Abort', forge: (f) => void f.rules.push(rule(8000, { state: 'Abort' })) },
@@ -435,6 +470,25 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       forge: (f) => void f.rules.push(rule(8000, { recalled: ['new'] })),
     },
     { says: 'a start after a loss too many', forge: (f) => otherLost(f, 800) },
+    {
+      says: 'a start after two losses, of which the second is too many',
+      forge: (f) => {
+        f.governor.maxLostPerDay = 2
+        otherLost(f, 800)
+        f.writes.splice(
+          2,
+          0,
+          write(900, { operation: 'ap-3-1', device: 'ap-3', phase: 'Failed', failureClass: 'Lost' }),
+        )
+      },
+    },
+    {
+      says: 'a start after a loss on a day that had been acknowledged before',
+      forge: (f) => {
+        otherLost(f, 800)
+        f.acknowledged.push({ atMs: 500, date: '2026-03-01' })
+      },
+    },
     {
       says: 'a start after a loss that was acknowledged with another day',
       forge: (f) => {
@@ -450,15 +504,13 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
       },
     },
   ],
-  I15: Object.keys(counts)
-    .filter((count) => !['eligible', 'queued', 'succeeded'].includes(count))
-    .map((count) => ({
-      says: `one too many ${count}`,
-      forge: ({ rest }: Forged) => {
-        const told_ = rest.policy.status.counts!
-        rest.policy.status.counts = { ...told_, [count]: told_[count as 'matched'] + 1 }
-      },
-    })),
+  I15: Object.keys(counts).map((count) => ({
+    says: `one too many ${count}`,
+    forge: ({ rest }: Forged) => {
+      const told_ = rest.policy.status.counts!
+      rest.policy.status.counts = { ...told_, [count]: told_[count as 'matched'] + 1 }
+    },
+  })),
   I16: [
     { says: 'off its target for no reason', forge: (f) => void (deviceOf(f).status.buildRef!.name = 'old') },
     {
@@ -527,6 +579,8 @@ describe.each(Object.entries(violated))('%s', (id, rows) => {
     const forged = past()
     forge(forged)
     expect(idsOf(forged)).toContain(id)
+    // It begins with what it is about, and says what is wrong with it.
+    for (const found of judgePast(forged as Past)) expect(found).toMatch(/^I\d+ \w+: ["\w].*\w/)
   })
 })
 
@@ -537,20 +591,169 @@ const allowed: Row[] = [
   {
     says: 'two flashes with two tokens',
     forge: (f) => {
-      happened(
-        f,
-        started(110_000, { operation: 'ap-1-other-1', maxUptimeSeconds: 200 }, 'boot-1'),
-        booted(200_000, 'boot-2'),
-      )
+      flashedAgain(f, 'ap-1-other-1')
       f.rules.push(rule(102_000, { retryToken: 'again' }))
-      const second = { operation: 'ap-1-other-1', bootIdBefore: 'boot-1', maxUptime: 200 }
-      f.writes.push(
-        write(103_000, { ...second, phase: 'Connecting' }),
-        write(109_000, { ...second, phase: 'Flashing' }),
-      )
-      deviceOf(f).status.bootId = 'boot-2'
     },
   },
+  { says: 'two flashes, the second one by hand', forge: (f) => flashedAgain(f, 'by-hand', { byHand: true }) },
+  {
+    says: 'two flashes by hand, whose names differ by a number',
+    forge: (f) => {
+      for (const each of f.writes) delete each.policy
+      flashedAgain(f, `${stem}-2`, { byHand: true })
+    },
+  },
+  {
+    says: 'two flashes, the first so long ago that nobody remembers it',
+    forge: (f) => {
+      flashedAgain(f, `${stem}-2`)
+      f.jumps.push({ atMs: 102_000, byMs: 90 * dayMs })
+    },
+  },
+  {
+    says: 'a small jump of the wall clock',
+    forge: (f) => void f.jumps.push({ atMs: 102_000, byMs: hourMs }),
+  },
+  {
+    says: 'a start in the last second that its order allows',
+    forge: (f) => void (startOf(f).uptimeSeconds = 90),
+  },
+  { says: 'an intent stored in the moment of the start', forge: (f) => void (f.writes[1]!.atMs = 10_000) },
+  {
+    says: 'all steps before the flash in one moment',
+    forge: (f) =>
+      void f.writes.splice(0, 1, write(9000, { phase: 'Connecting' }), write(9000, { phase: 'Testing' })),
+  },
+  {
+    says: 'an image written as soon as it is started',
+    forge: (f) => void (f.routers[0]!.history[2]!.atMs = 10_000),
+  },
+  {
+    says: 'already on the target',
+    forge: (f) => {
+      f.routers[0]!.history = []
+      happened(f, booted(0, 'boot-1'))
+      f.sends = []
+      f.writes.splice(1, 3, write(2000, { phase: 'Succeeded', reason: 'AlreadyOnTarget' }))
+      statusOf(f).reason = 'AlreadyOnTarget'
+      f.rest.policy.status.counts!.succeeded = 0
+    },
+  },
+  {
+    says: 'a second start, beside a router that never did anything',
+    forge: (f) => {
+      startedTwice(f)
+      f.routers.unshift({ name: 'ap-0', history: [] })
+    },
+  },
+  ...[0, 1].map((index) => ({
+    says: `two in flight within a second after the limit was ${['lowered', 'raised'][index]!}`,
+    forge: (f: Forged) => {
+      twoInFlight(f)
+      f.governor.maxInFlight = 2
+      f.rules = [rule(0, { maxConcurrent: 2 - index }), rule(9500, { maxConcurrent: 1 + index })]
+    },
+  })),
+  {
+    says: 'two in flight under a limit that was lowered later',
+    forge: (f) => {
+      twoInFlight(f)
+      f.governor.maxInFlight = 2
+      f.rules = [rule(0, { maxConcurrent: 2 }), rule(12_000)]
+      f.writes.splice(4, 0, write(60_000, { phase: 'Verifying', ...told }))
+    },
+  },
+  {
+    says: 'two in flight, of which one is by hand',
+    forge: (f) => {
+      twoInFlight(f)
+      delete f.writes[2]!.policy
+      f.governor.maxInFlight = 2
+    },
+  },
+  ...(['Queued', 'Cancelled', 'Failed'] as const).map((phase) => ({
+    says: `one in flight, after one that is ${phase}`,
+    forge: (f: Forged) => {
+      const before = { operation: 'ap-2-1', device: 'ap-2' }
+      f.writes.unshift(write(100, { ...before, phase: 'Connecting' }), write(500, { ...before, phase }))
+    },
+  })),
+  {
+    says: 'two leaders that each do as much as one may',
+    forge: (f) => {
+      f.leaders = 2
+      twoInFlight(f)
+      twoStarts(f)
+      Object.assign(f.load, { mostSessions: 116, mostSessionsOfOne: 4, writes: 1600 })
+    },
+  },
+  {
+    says: 'two starts in a minute, of which one is by hand',
+    forge: (f) => {
+      f.governor.maxStartsPerMinute = 2
+      sentByHand(f, 69_000)
+    },
+  },
+  ...[0, 1000].map((slackMs) => ({
+    says: `two starts a minute apart, and ${slackMs} ms less`,
+    forge: (f: Forged) => {
+      f.slackMs = slackMs
+      f.sends.push({ atMs: 9500 + minuteMs - slackMs - 1, device: 'ap-1', order })
+    },
+  })),
+  ...[
+    [9500, 30_000],
+    [30_000, 30_000],
+    [20_000, 69_000],
+  ].map(([jumpMs, beginMs]) => ({
+    says: `two starts, with a jump at ${jumpMs} ms before a controller that began at ${beginMs} ms`,
+    forge: (f: Forged) => {
+      twoStarts(f)
+      f.jumps.push({ atMs: jumpMs!, byMs: hourMs })
+      f.beginnings.push(beginMs!)
+    },
+  })),
+  {
+    says: 'queued again in a new boot',
+    forge: (f) => takenBack(f, 12_000, [booted(0, 'boot-0', old), booted(10_500, 'boot-1', old)]),
+  },
+  { says: 'queued again of a router that never booted', forge: (f) => takenBack(f, 12_000, []) },
+  {
+    says: 'queued again in the moment of the refusal',
+    forge: (f) => takenBack(f, 12_000, [booted(0, 'boot-0', old), refusal(12_000)]),
+  },
+  {
+    says: 'a phase that is told twice, with another class',
+    forge: (f) =>
+      void f.writes.splice(1, 0, write(1500, { phase: 'Connecting', failureClass: 'Unreachable' })),
+  },
+  {
+    says: 'a failure that is told twice',
+    forge: (f) => {
+      const rolledBack = { phase: 'Failed', failureClass: 'RolledBack', ...told } as const
+      f.writes.splice(3, 1, write(80_000, rolledBack), write(81_000, rolledBack))
+    },
+  },
+  { says: 'one of two shown keys is pinned', forge: (f) => void f.uploads[0]!.shown.unshift('another') },
+  { says: 'a start a second after HALT', forge: (f) => void f.rules.push(rule(8500, { halted: true })) },
+  {
+    says: 'a start in the moment in which HALT is lifted',
+    forge: (f) => void f.rules.push(rule(1000, { halted: true }), rule(9500)),
+  },
+  {
+    says: 'a start after HALT of which there has been no news',
+    forge: (f) => {
+      f.newsMs = 5000
+      f.rules.push(rule(4000, { halted: true }))
+    },
+  },
+  ...[0, 5000].map((newsMs) => ({
+    says: `a start of a build that was recalled just now, of which news take ${newsMs} ms`,
+    forge: (f: Forged) => {
+      f.newsMs = newsMs
+      f.rules.push(rule(9000 - newsMs, { recalled: ['new'] }))
+    },
+  })),
   {
     says: 'a limit that is lowered below what is in flight',
     forge: (f) => {
@@ -633,6 +836,156 @@ test.each(allowed)('allowed: $says', ({ forge }) => {
   expect(judgePast(forged as Past)).toEqual([])
 })
 
+/** What violates much, and not this. */
+const innocent: (Row & { of: keyof typeof invariants })[] = [
+  {
+    of: 'I1',
+    says: 'another image, started in another boot before this one was written',
+    forge: (f) => {
+      f.images.set(other, { build: 'new', boards: ['board'], revision: 'r2' })
+      happened(f, started(60_000, { sha256: other }, 'boot-x'))
+    },
+  },
+  {
+    of: 'I1',
+    says: 'another image, started in the same boot when this one had been written',
+    forge: (f) => {
+      f.images.set(other, { build: 'new', boards: ['board'], revision: 'r2' })
+      happened(f, started(80_000, { operation: 'x-1', sha256: other }))
+    },
+  },
+  {
+    of: 'I2',
+    says: 'two flashes by hand after one that was not',
+    forge: (f) => {
+      flashedAgain(f, 'by-hand', { byHand: true })
+      happened(f, started(210_000, { operation: 'another-by-hand' }, 'boot-2'))
+      const byHand = write(209_000, { operation: 'another-by-hand', phase: 'Flashing' })
+      delete byHand.policy
+      f.writes.push(byHand)
+    },
+  },
+  ...[10_000, 20_000].map((atMs) => ({
+    of: 'I4' as const,
+    says: `a second start after a proof that came at ${atMs} ms, as one of the two starts did`,
+    forge: (f: Forged) => {
+      happened(f, died(10_000), started(20_000))
+      f.writes.splice(3, 0, write(atMs, {}))
+    },
+  })),
+  {
+    of: 'I12',
+    says: 'a start after a loss that is written twice',
+    forge: (f) => {
+      f.governor.maxLostPerDay = 2
+      otherLost(f, 700)
+      otherLost(f, 800)
+    },
+  },
+  {
+    of: 'I12',
+    says: 'a start after a loss that is not too many',
+    forge: (f) => {
+      f.governor.maxLostPerDay = 2
+      otherLost(f, 800)
+    },
+  },
+  {
+    of: 'I12',
+    says: 'a start of nobody knows what, before anything was ordered',
+    forge: (f) => {
+      f.sends[0]!.order.operation = 'x-1'
+      f.rules = [rule(20_000)]
+    },
+  },
+  {
+    of: 'I12',
+    says: 'a start of one of two leaders after a loss that the other one has seen',
+    forge: (f) => {
+      f.leaders = 2
+      otherLost(f, 800)
+    },
+  },
+]
+
+test.each(innocent)('not $of: $says', ({ of, forge }) => {
+  const forged = past()
+  forge(forged)
+  expect(idsOf(forged)).not.toContain(of)
+})
+
+test.each<Row & { finds: string }>([
+  {
+    says: 'boards',
+    forge: (f) => void (f.images.get(sha256)!.boards = ['x', 'y']),
+    finds: `I1 rightImage: ap-1, a board, was started with ${sha256}, declared for x, y`,
+  },
+  {
+    says: 'boards of an image',
+    forge: (f) => void (startOf(f).imageBoards = ['x', 'y']),
+    finds: `I1 rightImage: ap-1, a board, was started with ${sha256}, and held one for x, y`,
+  },
+  {
+    says: 'keys',
+    forge: (f) => void Object.assign(f.uploads[0]!, { shown: ['a', 'b'], pins: ['c', 'd'] }),
+    finds: 'I24 hostKey: an image was sent to ap-1, which showed a | b, pinned c | d',
+  },
+  {
+    says: 'HALT',
+    forge: (f) => void f.rules.push(rule(8000, { halted: true })),
+    finds: `I12 stop: ${name} was started 1500 ms after HALT`,
+  },
+  {
+    says: 'Pause',
+    forge: (f) => void f.rules.push(rule(8000, { state: 'Pause' })),
+    finds: `I12 stop: ${name} was started 1500 ms after Pause`,
+  },
+  {
+    says: 'Abort',
+    forge: (f) => void f.rules.push(rule(8000, { state: 'Abort' })),
+    finds: `I12 stop: ${name} was started 1500 ms after Abort`,
+  },
+  {
+    says: 'losses',
+    forge: (f) => otherLost(f, 800),
+    finds: `I12 stop: ${name} was started 8700 ms after the losses of 2026-03-01`,
+  },
+])('the words tell $says', ({ forge, finds }) => {
+  const forged = past()
+  forge(forged)
+  expect(judgePast(forged as Past)).toContain(finds)
+})
+
+/** Whether an operation may be seen in these two phases, one after the other. */
+function mayFollow(from: Phase, to: Phase): boolean {
+  const steps: Phase[] = ['Connecting', 'Checking', 'Uploading', 'Testing']
+  const flash: Phase[] = ['Flashing', 'Rebooting', 'Verifying']
+  const isOver = !['Queued', ...steps, ...flash].includes(from)
+  if (from === to) return true
+  if (isOver || (from === 'Verifying' && to === 'Queued')) return false
+  if (from === 'Queued') return ['Connecting', 'Failed', 'Cancelled'].includes(to)
+  // Who has been told to start is not cancelled, and nothing is sent to it any more.
+  if (flash.includes(from))
+    return flash.includes(to)
+      ? flash.indexOf(to) > flash.indexOf(from)
+      : ['Queued', 'Succeeded', 'Failed'].includes(to)
+  return to !== 'Rebooting' && to !== 'Verifying'
+}
+
+const phases = Object.keys(transitions) as Phase[]
+test.each(phases)('I11: what may follow %s', (from) => {
+  const violates = (to: Phase): boolean => {
+    const forged = past()
+    // How it came to be there is another matter.
+    forged.writes = [
+      write(0, { phase: from, failureClass: 'Rejected' }),
+      write(1000, { phase: to, failureClass: 'Rejected' }),
+    ]
+    return judgePast(forged as Past).some((found) => found.endsWith(`went from ${from} to ${to}`))
+  }
+  expect(phases.filter((to) => !violates(to))).toEqual(phases.filter((to) => mayFollow(from, to)))
+})
+
 describe('I17', () => {
   const differs = (forge: (forged: Forged) => void): number => {
     const forged = past()
@@ -644,13 +997,37 @@ describe('I17', () => {
     expect(differs(startedTwice)).toBe(0)
   })
 
+  test('the same end, after something else happened', () => {
+    expect(differs((f) => happened(f, at(150_000, { type: 'Fault', kind: 'Lies' })))).toBe(0)
+  })
+
+  test('the words tell which of the two differs', () => {
+    const forged = past()
+    bootOf(forged).release = old
+    expect([...twinInvariants.I17.judge(forged as Past, past() as Past)]).toEqual([
+      'without crashes: ap-1 runs r2',
+      'with crashes: ap-1 runs r1',
+    ])
+  })
+
   test.each<Row>([
     { says: 'another release', forge: (f) => void (bootOf(f).release = old) },
+    {
+      says: 'another release, since a third boot',
+      forge: (f) => happened(f, booted(150_000, 'boot-2', old)),
+    },
+    { says: 'a router that never booted', forge: (f) => void (f.routers[0]!.history = []) },
+    { says: 'nothing known of what it runs', forge: (f) => delete deviceOf(f).status.buildRef },
+    { says: 'an operation without a build', forge: ({ rest }) => delete rest.operations[0]!.spec.buildRef },
     {
       says: 'another reason',
       forge: (f) => void (deviceOf(f).status.blocked = { reason: 'Held', message: 'x' }),
     },
     { says: 'another end', forge: (f) => void (statusOf(f).phase = 'Failed') },
+    {
+      says: 'the same end of one operation more',
+      forge: ({ rest }) => void rest.operations.push(structuredClone(rest.operations[0]!)),
+    },
     { says: 'other counts', forge: ({ rest }) => void (rest.policy.status.counts!.onTarget = 0) },
   ])('$says', ({ forge }) => {
     expect(differs(forge)).toBeGreaterThan(0)
@@ -664,6 +1041,15 @@ describe('I19', () => {
     return [...twinInvariants.I19.judge(forged as Past, past() as Past)].length
   }
 
+  test('the words tell which of the two differs', () => {
+    const forged = past()
+    startOf(forged).order.sha256 = other
+    expect([...twinInvariants.I19.judge(forged as Past, past() as Past)]).toEqual([
+      `without a bad object: ap-1 was started with ${sha256}`,
+      `with a bad object: ap-1 was started with ${other}`,
+    ])
+  })
+
   test('one router more is none of the others', () => {
     const bad = { name: 'bad', history: [booted(0, 'b'), started(5)] } as Forged['routers'][number]
     expect(differs(({ routers }) => void routers.push(bad))).toBe(0)
@@ -672,9 +1058,55 @@ describe('I19', () => {
   test.each<Row>([
     { says: 'a start less', forge: ({ routers }) => void routers[0]!.history.splice(1) },
     { says: 'a start more', forge: (f) => happened(f, started(50_000, { sha256: other })) },
+    { says: 'a start more, with the same image', forge: (f) => happened(f, started(50_000)) },
     { says: 'another image', forge: (f) => void (startOf(f).order.sha256 = other) },
   ])('$says', ({ forge }) => {
     expect(differs(forge)).toBeGreaterThan(0)
+  })
+})
+
+describe('quiet', () => {
+  const { revision } = knownReleases['24.10.8']
+  const found = (forge: (forged: Forged) => void, hasBadObject = false): string[] => {
+    const forged = past()
+    bootOf(forged).release = { ...target, revision }
+    forge(forged)
+    return [...judgeQuiet(forged as Past, hasBadObject)]
+  }
+
+  test.each<Row & { finds: string[] }>([
+    { says: 'all is well', forge: () => {}, finds: [] },
+    {
+      says: 'another release',
+      forge: (f) => void (bootOf(f).release = old),
+      finds: ['quiet: ap-1 is not on target'],
+    },
+    {
+      says: 'another release, since a third boot',
+      forge: (f) => happened(f, booted(150_000, 'boot-2', old)),
+      finds: ['quiet: ap-1 is not on target'],
+    },
+    {
+      says: 'no flash',
+      forge: (f) => void f.routers[0]!.history.splice(2, 1),
+      finds: ['quiet: ap-1 was flashed 0 times'],
+    },
+    {
+      says: 'a router that never booted',
+      forge: (f) => void (f.routers[0]!.history = []),
+      finds: ['quiet: ap-1 is not on target', 'quiet: ap-1 was flashed 0 times'],
+    },
+    {
+      says: 'an operation that failed',
+      forge: (f) => void (statusOf(f).phase = 'Failed'),
+      finds: ['quiet: 0 of 1 operations succeeded'],
+    },
+  ])('$says', ({ forge, finds }) => {
+    expect(found(forge)).toEqual(finds)
+  })
+
+  test('a bad object is never upgraded', () => {
+    expect(found((f) => void (statusOf(f).phase = 'Failed'), true)).toEqual([])
   })
 })
 
@@ -690,7 +1122,35 @@ describe('prompt', () => {
 
   test.each<Row>([
     { says: 'one upgrade, at once', forge: () => {} },
+    { says: 'a first upgrade just in time', forge: ({ writes }) => void (writes[0]!.atMs = 5000) },
+    { says: 'a verdict just in time', forge: (f) => void (bootOf(f).atMs = 96_000) },
+    { says: 'a verdict in the moment of the boot', forge: (f) => void (bootOf(f).atMs = 101_000) },
+    {
+      says: 'a verdict beside a router that booted long ago',
+      forge: ({ routers }) => {
+        const history = structuredClone(routers[0]!.history.slice(0, 1))
+        routers.unshift({ name: 'ap-0', history })
+      },
+    },
     { says: 'the next one as soon as its slot is free', forge: (f) => another(f, 101_900) },
+    ...(['maxConcurrent', 'maxInFlight'] as const).map((limit) => ({
+      says: `the next one as soon as its slot is free, when two are allowed but for ${limit}`,
+      forge: (f: Forged) => {
+        f.rules[0]!.maxConcurrent = limit === 'maxConcurrent' ? 1 : 2
+        f.governor.maxInFlight = limit === 'maxInFlight' ? 1 : 2
+        another(f, 101_900)
+      },
+    })),
+    ...(['startsPerMinute', 'maxStartsPerMinute'] as const).map((limit) => ({
+      says: `the next one as soon as its minute has come, when two are allowed but for ${limit}`,
+      forge: (f: Forged) => {
+        f.rules[0]!.maxConcurrent = 2
+        f.governor.maxInFlight = 2
+        f.rules[0]!.startsPerMinute = limit === 'startsPerMinute' ? 1 : 2
+        f.governor.maxStartsPerMinute = limit === 'maxStartsPerMinute' ? 1 : 2
+        another(f, 61_900)
+      },
+    })),
     {
       says: 'the next one as soon as its minute has come',
       forge: (f) => {
@@ -706,6 +1166,20 @@ describe('prompt', () => {
   test.each<Row>([
     { says: 'a first upgrade that has waited', forge: ({ writes }) => void (writes[0]!.atMs = 5001) },
     { says: 'a verdict long after its boot', forge: (f) => void (bootOf(f).atMs = 95_999) },
+    {
+      says: 'a first upgrade that has waited in the queue',
+      forge: ({ writes }) => {
+        writes[0]!.atMs = 5001
+        writes.unshift(write(0, {}))
+      },
+    },
+    {
+      says: 'a verdict long after its boot, and before another one',
+      forge: (f) => {
+        bootOf(f).atMs = 95_999
+        happened(f, booted(150_000, 'boot-2'))
+      },
+    },
     { says: 'a slot left empty', forge: (f) => another(f, 102_001) },
     {
       says: 'a minute that was over',
@@ -717,6 +1191,20 @@ describe('prompt', () => {
     },
   ])('$says', ({ forge }) => {
     expect(late(forge)).toBe(1)
+  })
+
+  test('the words tell what might have been', () => {
+    const forged = past()
+    bootOf(forged).atMs = 95_999
+    another(forged, 102_001)
+    expect([...judgePrompt(forged as Past)]).toEqual([
+      'prompt: ap-1 booted at 95999 ms, its verdict came at 101000 ms',
+      'prompt: an upgrade began at 102001 ms, and might have by 102000 ms',
+    ])
+  })
+
+  test('what was in the moment asked for is judged', () => {
+    expect(late((f) => void (bootOf(f).atMs = 95_999), 101_000)).toBe(1)
   })
 
   test('what was before the moment asked for is not judged', () => {

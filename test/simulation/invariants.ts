@@ -319,8 +319,7 @@ function* judgeSuccesses(past: Past): Generator<string> {
       continue
     }
     // Told to start, it may have come to nothing, and somebody else may have brought it to the target.
-    const isTold = write.bootIdBefore !== undefined
-    if (isTold && write.bootIdBefore === boot.bootId) yield `${what} was still in the boot of its start`
+    if (write.bootIdBefore === boot.bootId) yield `${what} was still in the boot of its start`
     if (write.reason !== 'AlreadyOnTarget' && write.bootIdAfter === write.bootIdBefore)
       yield `${what} was judged in the boot of its start`
     if (boot.release.revision !== image?.revision && !liesAt(router, write.atMs))
@@ -388,7 +387,7 @@ function* judgePhases(past: Past): Generator<string> {
     last.set(write.uid, write)
     const from = before?.phase ?? 'Queued'
     const wasLost = before?.failureClass === 'Lost'
-    const isCorrected = wasLost && (write.phase === 'Succeeded' || write.phase === 'Failed')
+    const isCorrected = wasLost && write.phase === 'Succeeded'
     if (from === write.phase) {
       if (final.has(from) && before?.failureClass !== write.failureClass && !wasLost)
         yield `${write.operation} was ${before?.failureClass} and became ${write.failureClass}`

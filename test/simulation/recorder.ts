@@ -13,6 +13,7 @@ import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Network } from '../../src/simulator/connector.ts'
 import { orderOf } from '../../src/simulator/guard.ts'
+import { textsIn } from '../support/texts-in.ts'
 import type { ActName } from './operator.ts'
 import type { KnownImage, PhaseWrite, Rules, Send, Upload } from './past.ts'
 import type { Trouble } from './troubled-store.ts'
@@ -31,7 +32,7 @@ export interface Notes {
   deaths: number[]
   /** Claims that somebody else was first with. */
   lostClaims: number
-  /** Controllers whose writes were accepted, by their places. */
+  /** Controllers that took an operation out of its queue, by their places. */
   writers: Set<number>
   acts: { atMs: number; name: ActName }[]
   /** When the store was in what kind of trouble. */
@@ -171,6 +172,7 @@ export function createRecorder(clock: Clock): Recorder {
         notes.load.writes += 1
         try {
           const saved = await store.saveStatus(object)
+          for (const text of textsIn(saved.status)) notes.texts.add(text)
           if (saved.kind !== 'UpgradePolicy') note(saved)
           return saved
         } catch (error) {

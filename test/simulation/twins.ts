@@ -18,18 +18,28 @@ const endOf = ({ rest, routers }: Past): string[] => [
   `counts: ${JSON.stringify(rest.policy.status.counts)}`,
 ]
 
-/** What only one of them has. */
+/** What one of them has more often than the other. */
 function* differences(
   without: readonly string[],
   withIt: readonly string[],
   what: string,
 ): Generator<string> {
-  for (const line of without) if (!withIt.includes(line)) yield `without ${what}: ${line}`
-  for (const line of withIt) if (!without.includes(line)) yield `with ${what}: ${line}`
+  for (const line of surplus(without, withIt)) yield `without ${what}: ${line}`
+  for (const line of surplus(withIt, without)) yield `with ${what}: ${line}`
+}
+
+/** Lines of the first that have no counterpart of their own in the second. */
+function surplus(lines: readonly string[], others: readonly string[]): string[] {
+  const left = [...others]
+  return lines.filter((line) => {
+    const index = left.indexOf(line)
+    if (index >= 0) left.splice(index, 1)
+    return index < 0
+  })
 }
 
 export const judgeSameEnd = (withCrashes: Past, without: Past): Iterable<string> =>
-  differences(endOf(without).toSorted(), endOf(withCrashes).toSorted(), 'crashes')
+  differences(endOf(without), endOf(withCrashes), 'crashes')
 
 export function judgeIsolation(withBad: Past, without: Past): Iterable<string> {
   const shared = new Set(without.routers.map(({ name }) => name))

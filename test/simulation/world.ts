@@ -487,7 +487,7 @@ function createWorld(parts: WorldParts) {
         writes: past.load.writes,
         virtualDays: past.load.deviceDays,
         convergedMs: Math.max(0, (notes.writes.findLast(({ atMs }) => atMs <= asleepMs)?.atMs ?? 0) - calmMs),
-        hash: hashHistories(fleet.routers.map(({ history }) => history)),
+        hash: hashHistories([...fleet.routers.map(({ history }) => history), notes.writes]),
         ...(cluster && {
           network: {
             faults: cluster.faults,
