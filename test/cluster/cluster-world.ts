@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import { kindInfo } from '../../src/api/kinds.ts'
+import { kindInfo, kinds } from '../../src/api/kinds.ts'
 import type {
   Device,
   Kind,
@@ -29,6 +29,9 @@ import {
 import { startVictim, type Victim } from '../crash/start-victim.ts'
 import {
   createWorldFleet,
+  isAnyUnseen,
+  isBack,
+  isHeld,
   isOnRouter,
   nameOfPoint,
   pointArguments,
@@ -51,6 +54,16 @@ const limitMs = 90_000
 const lookEveryMs = 200
 
 export interface ClusterWorld extends World {
+  /** Runs a leader up to a point, where it has to die; nobody is there to go on, and its lease is left to run out. */
+  killAlone(point: Point): Promise<void>
+  /** Lets every later leader see a wall clock that is ahead of ours. */
+  setClockAhead(aheadMs: number): void
+  /** Lets a leader that starts nothing see the devices, and copies what is known then; what is returned puts it back. */
+  backUp(): Promise<() => Promise<void>>
+  /** Makes every object as if it had just been declared, and takes away the operations and the records. */
+  forget(): Promise<void>
+  /** Takes away the records alone. */
+  forgetRecords(): Promise<void>
   readonly startedAtMs: readonly number[]
   /** Runs a leader up to a point, where it stands still until a standby has brought all to rest; woken, it ends. */
   stopAt(point: Point, rest: Rest): Promise<void>
@@ -62,6 +75,11 @@ export interface ClusterWorld extends World {
   annotate(name: string, value: string | null): Promise<void>
   /** Runs a leader that nobody kills until nothing moves any more, and gives the names of what it wrote and ran. */
   namesUntil(rest: Rest): Promise<Set<string>>
+}
+
+interface ConfigMap {
+  metadata: { name: string; labels: object }
+  data: object
 }
 
 let worlds = 0
@@ -91,6 +109,17 @@ export async function withClusterWorld(
 
   const pathOf = (kind: Kind): string =>
     `/apis/${apiVersion}/namespaces/${namespace}/${kindInfo(kind).plural}`
+  /** What takes something away may find that it is gone. */
+  const send = async (
+    method: string,
+    path: string,
+    options: Parameters<ApiServer['request']>[2] = {},
+  ): Promise<unknown> => {
+    const { status, body: answer } = await server.request(method, path, options)
+    if (status >= 300 && !(method === 'DELETE' && status === 404))
+      throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`)
+    return answer
+  }
   const list = async <K extends Kind>(kind: K): Promise<KindMap[K][]> => {
     const { body: answer } = await server.request('GET', pathOf(kind))
     const { items } = answer as { items: KindMap[K][] }
@@ -104,6 +133,8 @@ export async function withClusterWorld(
   const { routers, wrongStarts, startedAtMs, setTrap } = watchRouters(fleet.routers, resources)
   const served = await serveFleet({ routers, addresses: fleet.addresses })
 
+  let clockAheadMs = 0
+  let remembers = true
   let processes = 0
   /** Each has a cache of its own, as pods do. */
   const nextCache = (): string => join(folder, `cache-${(processes += 1)}`)
@@ -119,7 +150,7 @@ export async function withClusterWorld(
   /** It leads, and has done nothing yet. */
   const startLeader = async (point?: Point, fate?: Fate): Promise<Victim> => {
     const args = [kubeconfig, namespace, folder, nextCache(), ...pointArguments(point, fate)]
-    const started = startVictim(victim, args, folder)
+    const started = startVictim(victim, args, folder, clockAheadMs)
     leader = started
     await until('a leader', () => tells(started, 'LeaderElected') || hasEnded(started), limitMs)
     return started
@@ -130,7 +161,8 @@ export async function withClusterWorld(
     const { devices, operations } = await resources()
     return (
       policy!.status.counts?.matched === devices.length &&
-      operations.every(isFinished) &&
+      operations.every((operation) => isFinished(operation) || (!remembers && isHeld(operation))) &&
+      (remembers || (fleet.routers.every(isBack) && !isAnyUnseen(fleet, devices))) &&
       devices.every(
         ({ metadata, status }) =>
           status.operationRef === undefined &&
@@ -146,7 +178,12 @@ export async function withClusterWorld(
         ...(await list('Device')),
         ...(await list('UpgradeOperation')),
       ].map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`)
-      const events = running?.events.slice(-40).map((event) => JSON.stringify(event)) ?? []
+      const events =
+        running?.events
+          .slice(-40)
+          .map((event) =>
+            event.type === 'Bug' ? `Bug: ${event.key}: ${String(event.error)}` : JSON.stringify(event),
+          ) ?? []
       throw new Error([error.message, ...statuses, ...events].join('\n'))
     })
   const endHere = async (): Promise<void> => {
@@ -175,6 +212,46 @@ export async function withClusterWorld(
     return endsWell(watchVictim(started), limitMs)
   }
 
+  const runTo = async (point: Point, prepare: () => Promise<void>): Promise<void> => {
+    const started = await startLeader(point)
+    await prepare()
+    if (isOnRouter(point)) setTrap({ point, spring: started.kill })
+    goOn(started)
+    const ended = await untilOver(watchVictim(started), limitMs)
+    expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
+    expect(bugsOf(ended)).toEqual([])
+  }
+
+  const configMaps = `/api/v1/namespaces/${namespace}/configmaps`
+  const listRecords = async (): Promise<ConfigMap[]> => {
+    const answer = await send('GET', `${configMaps}?labelSelector=reflash.dev/record`)
+    return (answer as { items: ConfigMap[] }).items
+  }
+  const forgetRecords = async (): Promise<void> => {
+    for (const { metadata } of await listRecords()) await send('DELETE', `${configMaps}/${metadata.name}`)
+  }
+  const freeOfFinalizers = (path: string): Promise<unknown> =>
+    send('PATCH', path, {
+      body: { metadata: { finalizers: null } },
+      contentType: 'application/merge-patch+json',
+    })
+  const forgetOperations = async (): Promise<void> => {
+    for (const { metadata } of await list('UpgradeOperation')) {
+      const path = `${pathOf('UpgradeOperation')}/${metadata.name}`
+      await freeOfFinalizers(path)
+      await send('DELETE', path)
+    }
+  }
+  /** In the name of Reflash, whose fields they are in a backup of etcd too. */
+  const putStatus = async ({ kind, metadata }: KindMap[Kind], status: object): Promise<void> => {
+    const { name } = metadata
+    const known = Object.keys(status).length === 0 ? {} : { status }
+    await send('PATCH', `${pathOf(kind)}/${name}/status?fieldManager=reflash&force=true`, {
+      body: { apiVersion, kind, metadata: { name, namespace }, ...known },
+      contentType: 'application/apply-patch+yaml',
+    })
+  }
+
   const declareHere = (
     written: (typeof fleet.declared)[number]['written'],
     changed: object = {},
@@ -188,7 +265,9 @@ export async function withClusterWorld(
     fleet,
     wrongStarts,
     startedAtMs,
-    remembers: true,
+    get remembers() {
+      return remembers
+    },
     resources,
     declare: async ({ without = [], policy } = {}) => {
       for (const { written } of fleet.declared) {
@@ -203,15 +282,48 @@ export async function withClusterWorld(
         if (written.kind === 'UpgradePolicy') await declareHere(written, policy)
     },
     killAt: async (point) => {
-      const started = await startLeader(point)
-      await startStandby()
-      if (isOnRouter(point)) setTrap({ point, spring: started.kill })
-      goOn(started)
-      const ended = await untilOver(watchVictim(started), limitMs)
-      expect(ended.signal, `${nameOfPoint(point)} was not reached:\n${said(ended)}`).toBe('SIGKILL')
-      expect(bugsOf(ended)).toEqual([])
+      await runTo(point, startStandby)
       expect(standbyLeads(), 'the standby before the kill').toBe(false)
     },
+    killAlone: (point) => runTo(point, async () => {}),
+    setClockAhead: (aheadMs) => void (clockAheadMs = aheadMs),
+    backUp: async () => {
+      await world.steer({ state: 'Pause' })
+      running = startHere()
+      const isSeen = async (): Promise<boolean> =>
+        (await list('Device')).every(({ status }) => status.blocked?.reason === 'PolicyPaused')
+      await until('all devices seen', isSeen, limitMs, lookEveryMs)
+      await endHere()
+      const devices = await list('Device')
+      const records = await listRecords()
+      return async () => {
+        remembers = false
+        await forgetOperations()
+        const known = new Map(devices.map(({ metadata, status }) => [metadata.name, status]))
+        for (const device of await list('Device'))
+          await putStatus(device, known.get(device.metadata.name) ?? {})
+        await forgetRecords()
+        for (const { metadata, data } of records) {
+          const { name, labels } = metadata
+          await post(configMaps, {
+            apiVersion: 'v1',
+            kind: 'ConfigMap',
+            metadata: { name, labels },
+            data,
+          })
+        }
+      }
+    },
+    forget: async () => {
+      await forgetOperations()
+      for (const { kind } of kinds)
+        for (const object of await list(kind)) {
+          await freeOfFinalizers(`${pathOf(kind)}/${object.metadata.name}`)
+          await putStatus(object, {})
+        }
+      await forgetRecords()
+    },
+    forgetRecords,
     stopAt: async (point, rest) => {
       const stopped = await meetAt(point, 'stopped', true)
       await untilAtRest(rest)
@@ -233,6 +345,14 @@ export async function withClusterWorld(
       if (leader && !hasEnded(leader)) {
         await untilAtRest(rest)
         await endLeader(leader)
+        return
+      }
+      if (clockAheadMs !== 0) {
+        // This process has the clock that it has.
+        const ahead = await startLeader()
+        goOn(ahead)
+        await untilAtRest(rest)
+        await endLeader(ahead)
         return
       }
       running ??= startHere()

@@ -1,12 +1,14 @@
 /**
- * The leader, killed with SIGKILL at one point after the other while a standby reads along: that takes over, brings the
- * fleet to rest, and no router is flashed twice. The points are those of the standalone program that there are here.
- * Of each write and command one instant is taken, and of the start of a flash every one; REFLASH_KILLS=all takes all.
+ * The leader, killed with SIGKILL at one point after the other: whoever leads next, and whatever the cluster still knows,
+ * that brings the fleet to rest and no router is flashed twice. The points are those of the standalone program that there
+ * are here. Of each write and command one instant is taken with one of the restarts, and of the start of a flash every
+ * instant with every restart; REFLASH_KILLS=all plays every restart at each point.
  * Around the start the leader is also stopped, as by SIGSTOP, until another one has done its work: woken, it starts nothing.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { clusterPoints, coalesced, type ScenarioName } from '../crash/points.ts'
+import { optionsOf } from '../crash/restarts.ts'
 import { expectRest, scenarios } from '../crash/scenarios.ts'
 import { countViolations } from '../crash/violations.ts'
 import { nameOfPoint, type Point, type World } from '../crash/world.ts'
@@ -14,6 +16,7 @@ import { missingApiServer, startApiServer, type ApiServer } from '../support/api
 import { recordFigure } from '../support/figures.ts'
 import { installCrds } from '../support/crds.ts'
 import { unlessMissing } from '../support/requires.ts'
+import { clusterRestarts, type ClusterRestartName } from './cluster-restarts.ts'
 import { withClusterWorld } from './cluster-world.ts'
 
 const limitMs = 300_000
@@ -31,13 +34,29 @@ const stopNames = new Set([
   'before phase Succeeded',
 ])
 
+const restartNames = Object.keys(clusterRestarts) as ClusterRestartName[]
+const isAll = process.env['REFLASH_KILLS'] === 'all'
+
 const chosen = (points: readonly Point[]): readonly Point[] => {
-  if (process.env['REFLASH_KILLS'] === 'all') return points
+  if (isAll) return points
   const instants = Map.groupBy(points, ({ name, nth = 1 }) => `${name} ${nth}`)
   return [...instants.values()].flatMap((each, index) =>
     each[0]!.name === 'guard' ? each : [each[index % each.length]!],
   )
 }
+const all = names.flatMap((name) => chosen(clusterPoints[name]).map((point) => ({ name, point })))
+/** Every restart where the flash of an upgrade starts or all are asked for, and elsewhere one after the other. */
+const cases = all.flatMap(({ name, point }, index) =>
+  (isAll || (name === 'plain' && point.name === 'guard')
+    ? restartNames
+    : [restartNames[index % restartNames.length]!]
+  ).map((restart): [ClusterRestartName, ScenarioName, string, Point] => [
+    restart,
+    name,
+    nameOfPoint(point),
+    point,
+  ]),
+)
 
 unlessMissing(missingApiServer())('a leader that is killed, or stands still', () => {
   let server: ApiServer
@@ -58,9 +77,7 @@ unlessMissing(missingApiServer())('a leader that is killed, or stands still', ()
   })
 
   describe.concurrent('stopped', () => {
-    const stops = clusterPoints.plain.filter(
-      (point) => process.env['REFLASH_KILLS'] === 'all' || stopNames.has(nameOfPoint(point)),
-    )
+    const stops = clusterPoints.plain.filter((point) => isAll || stopNames.has(nameOfPoint(point)))
     test.each(stops.map((point): [string, Point] => [nameOfPoint(point), point]))('%s', (_, point) =>
       counted(() =>
         withClusterWorld(server, {}, async (world) => {
@@ -73,24 +90,19 @@ unlessMissing(missingApiServer())('a leader that is killed, or stands still', ()
     )
   })
 
-  for (const name of names) {
-    const scenario = scenarios[name]
-    describe.concurrent(name, () => {
-      test.each(chosen(clusterPoints[name]).map((point): [string, Point] => [nameOfPoint(point), point]))(
-        '%s',
-        (_, point) =>
-          counted(() =>
-            withClusterWorld(server, scenario.options ?? {}, async (world) => {
-              await scenario.begin?.(world)
-              await world.killAt(point)
-              kills += 1
-              await expectRest(world, scenario)
-              await expectNoneLost(world)
-            }),
-          ),
+  describe.concurrent('killed', () => {
+    test.each(cases)('%s: %s, %s', (restart, name, _, point) => {
+      const scenario = scenarios[name]
+      return counted(() =>
+        withClusterWorld(server, optionsOf(restart, scenario), async (world) => {
+          await clusterRestarts[restart](world, scenario, point)
+          kills += 1
+          await expectRest(world, scenario)
+          if (world.remembers) await expectNoneLost(world)
+        }),
       )
     })
-  }
+  })
 
   describe.concurrent('the list of points', () => {
     const listed = new Set(names.flatMap((name) => clusterPoints[name].map((point) => point.name)))

@@ -8,7 +8,7 @@ import { slowReboot, type Point } from './world.ts'
 /** What befalls a process at a point, and what it is restarted with. */
 export type Restart = (world: StandaloneWorld, scenario: Scenario, point: Point) => Promise<void>
 
-const twoHoursMs = 2 * 3_600_000
+export const twoHoursMs = 2 * 3_600_000
 
 const killed: Restart = async (world, scenario, point) => {
   await scenario.begin?.(world)
@@ -62,5 +62,5 @@ export const restarts = {
 export type RestartName = keyof typeof restarts
 
 /** What the routers of a world are like, for a restart to be worth it. */
-export const optionsOf = (restart: RestartName, { options = {} }: Scenario): Partial<FleetOptions> =>
+export const optionsOf = (restart: string, { options = {} }: Scenario): Partial<FleetOptions> =>
   restart.startsWith('with a clock') ? { ...options, ...slowReboot } : options

@@ -5,7 +5,7 @@ import type { FleetOptions } from '../../src/simulator/fleet.ts'
 import { knownReleases } from '../../src/simulator/release.ts'
 import { until } from '../support/until.ts'
 import type { ScenarioName } from './points.ts'
-import { defaultTimeouts, flashesOf, target, type Rest, type World } from './world.ts'
+import { defaultTimeouts, flashesOf, isHeld, target, type Rest, type World } from './world.ts'
 
 export interface Scenario {
   options?: Partial<FleetOptions>
@@ -127,10 +127,9 @@ export async function expectRest(world: World, scenario: Scenario): Promise<void
   }
   const { devices, operations } = await world.resources()
   expect(devices.flatMap(({ status }) => status.operationRef ?? [])).toEqual([])
-  // One that was made before its device told that it has fallen back is held by that, and says so.
-  const isHeld = ({ status }: UpgradeOperation): boolean =>
-    !world.remembers && status.phase === 'Queued' && status.reason === 'RolledBack'
-  const unfinished = operations.filter((operation) => !isFinished(operation) && !isHeld(operation))
+  const isOver = (operation: UpgradeOperation): boolean =>
+    isFinished(operation) || (!world.remembers && isHeld(operation))
+  const unfinished = operations.filter((operation) => !isOver(operation))
   expect(unfinished.map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`)).toEqual([])
   await scenario.end?.(world)
 }

@@ -6,8 +6,6 @@ import { expect } from 'vitest'
 import { readState } from '../../src/adapters/sqlite/state.ts'
 import type { Ending } from '../../src/app.ts'
 import type { Fleet, FleetOptions } from '../../src/simulator/fleet.ts'
-import { eventsOf } from '../../src/simulator/history.ts'
-import type { Router } from '../../src/simulator/router.ts'
 import { serveFleet } from '../../src/simulator/serve-fleet.ts'
 import { until } from '../support/until.ts'
 import { runOnce } from './run-once.ts'
@@ -15,6 +13,8 @@ import { bugsOf, endsWell, said, untilMet, watchVictim, type Ended, type Line, t
 import { startVictim, type Victim } from './start-victim.ts'
 import {
   createWorldFleet,
+  isAnyUnseen,
+  isBack,
   isOnRouter,
   nameOfPoint,
   pointArguments,
@@ -179,27 +179,13 @@ function openWorld(
         if (remembers) return false
         // One that is away right now would look like one that has been seen.
         await until('whoever comes back is up', () => fleet.routers.every(isBack), 60_000)
-        return ending.kind !== rest || (await isAnyUnseen(fleet, state))
+        return ending.kind !== rest || isAnyUnseen(fleet, (await resourcesIn(state)).devices)
       }
       for (let runs = 1; runs < runsWithoutState && (await mayKnowMore()); runs += 1) ending = await finish()
       expect(ending.kind, JSON.stringify(ending)).toBe(rest)
     },
     resources: () => resourcesIn(state),
   }
-}
-
-/** Up, or down for good. */
-const isBack = ({ state, history }: Router): boolean =>
-  state.power === 'Up' || eventsOf(history, 'Fault').some(({ kind }) => kind === 'NoReturn')
-
-/** Whether a router is up that was away when it was asked. */
-async function isAnyUnseen({ routers }: Fleet, state: string): Promise<boolean> {
-  const { devices } = await resourcesIn(state)
-  const unseen = devices.filter(({ status }) =>
-    ['NeverProbed', 'Unreachable'].includes(status.blocked?.reason ?? ''),
-  )
-  const names = new Set(unseen.map(({ metadata }) => metadata.name))
-  return routers.some((router) => router.state.power === 'Up' && names.has(router.name))
 }
 
 const resourcesIn = async (state: string): Promise<Resources> =>

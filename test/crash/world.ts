@@ -222,3 +222,20 @@ export function flashesOf({ history }: Router): {
     written: count(eventsOf(history, 'FlashWritten').map(({ operation }) => operation)),
   }
 }
+
+/** Up, or down for good. */
+export const isBack = ({ state, history }: Router): boolean =>
+  state.power === 'Up' || eventsOf(history, 'Fault').some(({ kind }) => kind === 'NoReturn')
+
+/** Whether a router is up that was away when it was asked. */
+export function isAnyUnseen({ routers }: Fleet, devices: readonly Device[]): boolean {
+  const unseen = devices.filter(({ status }) =>
+    ['NeverProbed', 'Unreachable'].includes(status.blocked?.reason ?? ''),
+  )
+  const names = new Set(unseen.map(({ metadata }) => metadata.name))
+  return routers.some((router) => router.state.power === 'Up' && names.has(router.name))
+}
+
+/** Made by somebody without memory, before its device told that it has fallen back: held by that, and says so. */
+export const isHeld = ({ status }: UpgradeOperation): boolean =>
+  status.phase === 'Queued' && status.reason === 'RolledBack'
