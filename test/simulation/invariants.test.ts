@@ -743,7 +743,7 @@ const allowed: Row[] = [
   {
     says: 'a start after HALT of which there has been no news',
     forge: (f) => {
-      f.newsMs = 5000
+      f.haltNewsMs = 5000
       f.rules.push(rule(4000, { halted: true }))
     },
   },
@@ -1073,6 +1073,8 @@ describe('quiet', () => {
     forge(forged)
     return [...judgeQuiet(forged as Past, hasBadObject)]
   }
+  const refusal = (f: Forged) =>
+    at(9000, { type: 'Guard', verdict: 93, bootId: 'boot-0', uptimeSeconds: 9, order: startOf(f).order })
 
   test.each<Row & { finds: string[] }>([
     { says: 'all is well', forge: () => {}, finds: [] },
@@ -1095,6 +1097,19 @@ describe('quiet', () => {
       says: 'a router that never booted',
       forge: (f) => void (f.routers[0]!.history = []),
       finds: ['quiet: ap-1 is not on target', 'quiet: ap-1 was flashed 0 times'],
+    },
+    {
+      says: 'a start that the router refuses',
+      forge: (f) => happened(f, refusal(f)),
+      finds: ['quiet: ap-1 refused 1 starts, the first with 93'],
+    },
+    {
+      says: 'a start that the router refuses to one of several leaders',
+      forge: (f) => {
+        f.leaders = 2
+        happened(f, refusal(f))
+      },
+      finds: [],
     },
     {
       says: 'an operation that failed',
