@@ -1,4 +1,4 @@
-/** Files of the kernel, and the tests that have to notice whatever changes in them. Both by path from the root. */
+/** Files of the kernel, or of its judges, and the tests that have to notice whatever changes in them. Both by path from the root. */
 export interface Group {
   files: readonly string[]
   tests: readonly string[]
@@ -37,5 +37,10 @@ export const groups: Readonly<Record<string, Group>> = {
   guard: {
     files: ['checks', 'guard', 'openwrt', 'answer'].map((name) => `src/upgraders/openwrt/${name}.ts`),
     tests: testsOf('upgraders', 'checks', 'guard-answer', 'conversation', 'messages', 'probe'),
+  },
+  /** Worlds are judged by these, which forged pasts judge in turn. */
+  invariants: {
+    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet'].map((name) => `test/simulation/${name}.ts`),
+    tests: testsOf('simulation', 'invariants', 'at-rest'),
   },
 }

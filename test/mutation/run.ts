@@ -15,7 +15,7 @@ const pieceLines = 60
 
 const help = `Usage: npm run mutation -- [options] [GROUP…]
 
-Changes the kernel in every small way, one at a time, runs the tests that reach the change, and counts those that nobody
+Changes the kernel and its judges in every small way, one at a time, runs the tests that reach the change, and counts those that nobody
 notices. Those that were looked at are in test/mutation/survivors.json, each with its reason. Groups: ${Object.keys(groups).join(', ')}.
 
 With REFLASH_SECONDS a sample is taken: pieces of files in the order of the seed, as many as begin within so many seconds.

@@ -5,6 +5,7 @@ import { operation } from '../support/core-objects.ts'
 import { judgeCounters, judgeExplain, judgeProgress } from './at-rest.ts'
 import {
   at,
+  booted,
   counts,
   deviceOf,
   happened,
@@ -303,6 +304,13 @@ describe('I16', () => {
       forge: (f) => {
         deviceOf(f).status.release = { ...old }
         happened(f, at(100_500, { type: 'Fault', kind: 'Lies' }))
+      },
+    },
+    {
+      says: 'beside a router that runs another release',
+      forge: (f) => {
+        f.routers.unshift({ name: 'ap-0', history: [] })
+        happened(f, booted(0, 'boot-1', old))
       },
     },
     {
