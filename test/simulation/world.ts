@@ -453,8 +453,6 @@ function createWorld(parts: WorldParts) {
         await clock.advance(10_000)
         past = await pastNow()
       }
-      for (const object of [...past.rest.devices, ...past.rest.operations, past.rest.policy])
-        noteTexts(object.status, notes.texts)
       violations.push(...notes.bugs, ...judgePast(past))
       if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
@@ -498,13 +496,6 @@ function createWorld(parts: WorldParts) {
       }
     },
   }
-}
-
-/** Every text in a value, however deep. */
-function noteTexts(value: unknown, texts: Set<string>): void {
-  if (typeof value === 'string') texts.add(value)
-  else if (typeof value === 'object' && value !== null)
-    for (const each of Object.values(value)) noteTexts(each, texts)
 }
 
 /** Every controller that lives knows what the store holds, and nothing else. */
