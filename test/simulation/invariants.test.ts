@@ -1073,8 +1073,8 @@ describe('quiet', () => {
     forge(forged)
     return [...judgeQuiet(forged as Past, hasBadObject)]
   }
-  const refusal = (f: Forged) =>
-    at(9000, { type: 'Guard', verdict: 93, bootId: 'boot-0', uptimeSeconds: 9, order: startOf(f).order })
+  const answer = (f: Forged, verdict: number) =>
+    at(9000, { type: 'Guard', verdict, bootId: 'boot-0', uptimeSeconds: 9, order: startOf(f).order })
 
   test.each<Row & { finds: string[] }>([
     { says: 'all is well', forge: () => {}, finds: [] },
@@ -1098,16 +1098,17 @@ describe('quiet', () => {
       forge: (f) => void (f.routers[0]!.history = []),
       finds: ['quiet: ap-1 is not on target', 'quiet: ap-1 was flashed 0 times'],
     },
+    { says: 'a start that the router takes', forge: (f) => happened(f, answer(f, 0)), finds: [] },
     {
       says: 'a start that the router refuses',
-      forge: (f) => happened(f, refusal(f)),
+      forge: (f) => happened(f, answer(f, 93)),
       finds: ['quiet: ap-1 refused 1 starts, the first with 93'],
     },
     {
       says: 'a start that the router refuses to one of several leaders',
       forge: (f) => {
         f.leaders = 2
-        happened(f, refusal(f))
+        happened(f, answer(f, 93))
       },
       finds: [],
     },
