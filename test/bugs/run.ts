@@ -73,6 +73,8 @@ function report(hunts: readonly Hunt[], asJson: boolean): void {
     return
   }
   const inSeeds = seeds.length === 0 ? '' : `; where chance finds them, median seed ${median(seeds)}`
+  // Once more: whoever reads the end alone should see them.
+  for (const hunt of hunts) if (!hunt.found) say(lineOf(hunt))
   say(`\nfound ${found.length} of ${hunts.length}, median ${seconds.toFixed(1)} s${inSeeds}`)
 }
 
