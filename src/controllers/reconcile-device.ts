@@ -170,7 +170,8 @@ function failedProbe(device: Device, error: ReflashError, ports: Ports): DeviceS
 }
 
 function ownersOffline(device: Device, { fleet }: Ports): { recheck: string; maxRecheck: string } {
-  const owner = fleet.assessment(keyString(keyOf(device)))?.owner
+  // Right after a start it may have been judged before the policies were known.
+  const owner = fleet.assessment(keyString(keyOf(device)))?.owner ?? device.status.policyRef?.name
   const policy = owner && fleet.get('UpgradePolicy', { namespace: device.metadata.namespace, name: owner })
   return policy ? policy.spec.offline : defaultRecheck
 }

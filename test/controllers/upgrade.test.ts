@@ -234,6 +234,24 @@ describe('a restart', () => {
   })
 })
 
+test('a device that is down when a controller starts is asked again as its policy says', async () => {
+  const offline = { action: 'Wait', recheck: '1m', maxRecheck: '1m', expireAfter: '0s' } as const
+  const world = await createToyFleet({ routers: 1, policy: { offline } })
+  await world.declare()
+  const first = await world.start()
+  await world.clock.runUntil(() => world.router(1).release === 'new', minutes(10))
+  await world.clock.advance(minutes(2))
+  await first.stop()
+  world.router(1).up = false
+  await world.clock.advance(24 * minutes(60))
+  const second = await world.start()
+  await world.clock.advance(minutes(1) / 4)
+  const { failedProbes, nextProbeTime } = (await world.store.list('Device')).items[0]!.status
+  expect(failedProbes).toBe(1)
+  expect(Date.parse(nextProbeTime!) - world.clock.now()).toBeLessThan(minutes(2))
+  await second.stop()
+})
+
 test('nobody is left on a device that is given back, however slow a session or the store is', async () => {
   const slowMs = 20_000
   const left: number[] = []

@@ -323,7 +323,8 @@ function createWorld(parts: WorldParts) {
 
   async function pastNow(): Promise<Past> {
     const all = await devices()
-    const storeMs = Math.max(controllers > 1 ? 5000 : 0, swarm.store?.slowestMs ?? 0)
+    // A write may be slow on its way there and back.
+    const storeMs = Math.max(controllers > 1 ? 5000 : 0, 2 * (swarm.store?.slowestMs ?? 0))
     return {
       routers: fleet.routers,
       images: notes.images,
