@@ -236,7 +236,18 @@ describe('a restart', () => {
 
 test('a device that is down when a controller starts is asked again as its policy says', async () => {
   const offline = { action: 'Wait', recheck: '1m', maxRecheck: '1m', expireAfter: '0s' } as const
-  const world = await createToyFleet({ routers: 1, policy: { offline } })
+  const world = await createToyFleet({
+    routers: 1,
+    policy: { offline },
+    // A cluster tells of its kinds in any order: here the policies come last.
+    decorate: (store) => ({
+      ...store,
+      follow: ({ kinds, signal }) => {
+        const others = kinds.filter((kind) => kind !== 'UpgradePolicy')
+        return store.follow({ kinds: [...others, 'UpgradePolicy'], signal })
+      },
+    }),
+  })
   await world.declare()
   const first = await world.start()
   await world.clock.runUntil(() => world.router(1).release === 'new', minutes(10))
