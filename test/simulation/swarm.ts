@@ -62,14 +62,18 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     : generous
   const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
   const link = random.fork('link')
+  const controllers = controllersOf(random)
+  // Of several that all lead each has losses of its own, and would argue about what that leaves to do.
+  if (controllers > 1 && governor !== generous) governor.maxLostPerDay = generous.maxLostPerDay
   const calm = {
     isQuiet,
     routers,
-    // An image takes less than a second, two, or minutes: longer than a start may wait.
-    uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, 300]),
+    // An image takes less than a second, two, or minutes: longer than a start may wait. Where starts are few as well, routers
+    // that have to upload again and again keep each other from starting.
+    uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, isQuiet ? 300 : 20_000]),
     governor,
     afterMs,
-    controllers: controllersOf(random),
+    controllers,
   }
   if (isQuiet)
     return {
