@@ -36,7 +36,10 @@ const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 6 * hourMs
 const sleepyProbeMs = dayMs
-/** How long the write of an intent may be under way to an API server: as long as any request. */
+/**
+ * In a cluster a start may come so long after the last look at HALT: its intent is written in between, and the transport
+ * gives up no request sooner. Not taken from there, so that a longer limit is noticed here.
+ */
 const clusterWriteMs = 30_000
 const mostFaults = 10
 
