@@ -91,8 +91,8 @@ export class Fleet {
   readonly #ready = new Index<UpgradeOperation>()
   readonly #failed = new Index<UpgradeOperation>()
   readonly #allSlots = new Set<string>()
-  /** In monotonic ms, as all that is measured here. */
-  readonly #starts = new Map<string, { at: number; policy: string }>()
+  /** When each was made, in monotonic ms, as all that is measured here; one that is held is still to be made. */
+  readonly #starts = new Map<string, { at: number | 'Held'; policy: string }>()
   readonly #assessments = new Map<string, Assessment>()
   readonly #counts = new Map<string, Map<CountName, number>>()
   /** Devices that this process has asked, whether they answered or not. */
@@ -289,7 +289,11 @@ export class Fleet {
   #countStart(operation: UpgradeOperation, before: UpgradeOperation | undefined): void {
     const flashed = operation.status.times?.Flashing
     if (!flashed || flashed === before?.status.times?.Flashing) return
-    if (toMs(flashed) > this.#clock.now() - startWindowMs) this.reserveStart(operation, toMs(flashed))
+    if (toMs(flashed) <= this.#clock.now() - startWindowMs) return
+    const id = startId(operation, toMs(flashed))
+    // One that is held counts from when it was made, which is later than it was decided on.
+    if (!this.#starts.has(id))
+      this.#starts.set(id, { at: this.#measured(toMs(flashed)), policy: policyKeyOf(operation) })
   }
 
   /**
@@ -338,36 +342,37 @@ export class Fleet {
     )
   }
 
-  /** Counts a start from now on. Each start of an operation counts by its own time. */
-  reserveStart(operation: UpgradeOperation, at: number): StartId {
+  /**
+   * Keeps a start that `operation` is to make at `at`, in ms since 1970: it counts against the limits until it has been made
+   * or is given back, however long an upload takes before it.
+   */
+  holdStart(operation: UpgradeOperation, at: number): StartId {
     const id = startId(operation, at)
-    // One that was made later than decided on counts from then.
-    if (!this.#starts.has(id))
-      this.#starts.set(id, { at: this.#measured(at), policy: policyKeyOf(operation) })
+    this.#starts.set(id, { at: 'Held', policy: policyKeyOf(operation) })
     return id
   }
 
-  /** A start that was decided on earlier is made now: until then its intent was being stored. */
-  moveStart(id: StartId): void {
+  /** A start that was held is made now: it counts for a minute from here, and not from when it was decided on. */
+  makeStart(id: StartId): void {
     const start = this.#starts.get(id)
     if (start) start.at = this.#clock.monotonic()
   }
 
-  cancelStart(id: StartId): void {
+  giveStartBack(id: StartId): void {
     this.#starts.delete(id)
   }
 
-  /** Starts of the last minute, of all policies and of none. */
+  /** Starts made in the last minute, of all policies and of none. */
   startsLastMinute(): number {
     const now = this.#clock.monotonic()
     let starts = 0
-    for (const { at } of this.#starts.values()) if (now - at < startWindowMs) starts += 1
+    for (const { at } of this.#starts.values()) if (at !== 'Held' && now - at < startWindowMs) starts += 1
     return starts
   }
 
   /**
    * When the next start is within both limits, in ms since 1970; undefined: now. `except` is held by whoever asks. Looks
-   * at one minute's starts.
+   * at one minute's starts and at those that are held.
    */
   nextStart(
     policy: UpgradePolicy | undefined,
@@ -379,10 +384,12 @@ export class Fleet {
     const own: number[] = []
     const policyKey = policy ? keyString(keyOf(policy)) : ''
     for (const [id, start] of this.#starts) {
-      if (now - start.at >= startWindowMs) this.#starts.delete(id)
+      // One that is held may be made at any time from now on.
+      const at = start.at === 'Held' ? now : start.at
+      if (now - at >= startWindowMs) this.#starts.delete(id)
       else if (id !== except) {
-        all.push(start.at)
-        if (start.policy === policyKey) own.push(start.at)
+        all.push(at)
+        if (start.policy === policyKey) own.push(at)
       }
     }
     const times = [

@@ -57,7 +57,7 @@ export function openRun(
   let status = base && unwritten.get(base)
   let heldStart: StartId | undefined
   const giveStartBack = (): void => {
-    if (heldStart !== undefined) fleet.cancelStart(heldStart)
+    if (heldStart !== undefined) fleet.giveStartBack(heldStart)
     heldStart = undefined
   }
   let cancelled = false
@@ -115,8 +115,7 @@ export function openRun(
     },
     written(operation) {
       if (phaseOf(operation) === 'Flashing' && heldStart !== undefined) {
-        // In the store now, it counts from there; and it is made only now.
-        fleet.moveStart(heldStart)
+        fleet.makeStart(heldStart)
         heldStart = undefined
       }
       base = operation
@@ -129,7 +128,7 @@ export function openRun(
     holdStart(at) {
       giveStartBack()
       const operation = fleet.get('UpgradeOperation', key)
-      if (operation) heldStart = fleet.reserveStart(operation, at)
+      if (operation) heldStart = fleet.holdStart(operation, at)
     },
     phase: () => status?.phase ?? fleet.get('UpgradeOperation', key)?.status.phase ?? 'Queued',
     device: () => {

@@ -21,6 +21,22 @@ test('prepared devices that wait for a start connect again one by one', async ()
   await app.stop()
 })
 
+test('routers that upload for longer than a minute do not keep each other from starting', async () => {
+  const world = await createToyFleet({
+    routers: 4,
+    policy: { limits: { maxConcurrent: 4, startsPerMinute: 1 } },
+    uploadMs: 110_000,
+  })
+  await world.declare()
+  const app = await world.start()
+  const routers = [...world.routers.values()]
+  await world.clock.runUntil(() => routers.every(({ flashes }) => flashes.length === 1), 60 * 60_000)
+  expectRate(routers, 1)
+  // A parked one uploads once more, when its start is kept for it.
+  for (const { uploads } of routers) expect(uploads).toBeLessThanOrEqual(2)
+  await app.stop()
+})
+
 test('a start whose intent took long to be stored counts from when it was made', async () => {
   // Its clock only stamps creations.
   const memory = createMemoryStore({ clock: createManualClock(Date.parse('2026-01-01T00:00:00Z')) })

@@ -68,9 +68,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const calm = {
     isQuiet,
     routers,
-    // An image takes less than a second, two, or minutes: longer than a start may wait. Where starts are few as well, routers
-    // that have to upload again and again keep each other from starting.
-    uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, isQuiet ? 300 : 20_000]),
+    // An image takes less than a second, two, or minutes: longer than the window in which starts are counted.
+    uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, 300]),
     governor,
     afterMs,
     controllers,
