@@ -6,10 +6,10 @@ import type { UpgradeOperation } from '../../src/api/resources.ts'
 import { apiVersion } from '../../src/api/schema.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import {
-  convergeLimitMs,
   startClusterFleet,
   startController,
   type RunningController,
+  untilAll,
 } from '../support/cluster-fleet.ts'
 import { clusterTestMs, describeCluster } from '../support/cluster-suite.ts'
 
@@ -52,8 +52,7 @@ describeCluster('operations by hand', (cluster) => {
       asked.map((object) => `${JSON.stringify(object)}\n`).join('---\n'),
     )
     await kubectl('apply', '-f', fleet.folder)
-    const done = '--for=jsonpath={.status.phase}=Succeeded'
-    await kubectl('wait', done, `--timeout=${convergeLimitMs / 1000}s`, 'upgradeoperations', '--all')
+    await untilAll(kubectl, 'jsonpath={.status.phase}=Succeeded', ['upgradeoperations', '--all'])
     const { items } = JSON.parse(await kubectl('get', 'upgradeoperations', '-o', 'json')) as {
       items: UpgradeOperation[]
     }

@@ -34,25 +34,30 @@ export const kubectlOf =
 /** Everything else on a machine with few processors may run beside it. */
 export const convergeLimitMs = 240_000
 
-/** Waits as a person would. @throws Error with where each object stands, when that takes longer than the limit. */
-export async function untilConverged(
+/** Waits as a person would, for all that are named. @throws Error with where each object stands, when that takes longer than the limit. */
+export async function untilAll(
   kubectl: ReturnType<typeof kubectlOf>,
+  wished: string,
+  names: readonly string[],
   namespace = 'default',
 ): Promise<void> {
   const timeout = `--timeout=${convergeLimitMs / 1000}s`
   try {
-    await kubectl(
-      'wait',
-      '-n',
-      namespace,
-      '--for=condition=Converged',
-      timeout,
-      'upgradepolicy/access-points',
-    )
+    await kubectl('wait', '-n', namespace, `--for=${wished}`, timeout, ...names)
   } catch (error) {
-    throw new Error(await kubectl('get', '-n', namespace, 'upol,uop,dev', '-o', 'wide'), { cause: error })
+    const logs = '-o=jsonpath={range .items[*]}{.metadata.name}: {.status.log}{"\\n"}{end}'
+    throw new Error(
+      [
+        await kubectl('get', '-n', namespace, 'upol,uop,dev', '-o', 'wide'),
+        await kubectl('get', '-n', namespace, 'uop', logs),
+      ].join('\n'),
+      { cause: error },
+    )
   }
 }
+
+export const untilConverged = (kubectl: ReturnType<typeof kubectlOf>, namespace?: string): Promise<void> =>
+  untilAll(kubectl, 'condition=Converged', ['upgradepolicy/access-points'], namespace)
 
 /** What `kubectl apply -k manifests/base` makes, and a kubeconfig of the controller's own account. */
 export async function installReflash(server: ApiServer): Promise<{ admin: string; controller: string }> {
