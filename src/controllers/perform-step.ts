@@ -10,6 +10,7 @@ import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
 import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
 import type { Job, Probe } from '../ports/upgrader.ts'
+import { fetchImage } from './fetch-image.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { withStanding } from './device-standing.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
@@ -136,7 +137,25 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
 const openOwnSession = (device: Device, deadlineMs: number, run: OperationRun, ports: Ports) =>
   openSession(device, { deadlineMs, urgent: true }, ports, run.signal)
 
+/**
+ * Brings the image into the cache, where it need not be: another controller may have found it Ready. Returns why it cannot
+ * be had. Done before there is a session, which would be held meanwhile.
+ */
+async function lackOfImage(run: OperationRun, ports: Ports): Promise<string | undefined> {
+  const { metadata, status } = operationOf(run)
+  const { name = '', sha256 = '' } = status.image ?? {}
+  if (await ports.images.has(sha256)) return undefined
+  const image = ports.fleet.get('FirmwareImage', { namespace: metadata.namespace, name })
+  if (!image) return `image ${name} is gone`
+  say(`fetching image ${name}, which this controller does not have yet`, run, ports)
+  const fetched = await fetchImage(image, ports, run.signal)
+  if (fetched instanceof ReflashError) return messageOf(fetched)
+  return fetched.sha256 === sha256 ? undefined : `the file of image ${name} is another one by now`
+}
+
 async function connect(run: OperationRun, ports: Ports): Promise<Outcome> {
+  const lacks = await lackOfImage(run, ports)
+  if (lacks !== undefined) return { kind: 'ImageMissing', message: lacks }
   const device = deviceOf(run)
   say(connectingWords(device), run, ports)
   run.session = await openOwnSession(device, settingsOf(operationOf(run), ports).connectMs, run, ports)

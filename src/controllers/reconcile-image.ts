@@ -1,11 +1,12 @@
 import type { Build, FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
-import { folderAnnotation, sourceErrorOf } from '../core/annotations.ts'
+import { sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { imageReadiness } from '../core/image-readiness.ts'
 import { isFinished } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
-import type { StoredImage } from '../ports/image-store.ts'
+import { fetchImage, type Fetched } from './fetch-image.ts'
+import type { StoredImage } from '../core/stored-image.ts'
 import { dropFinalizer, ensureFinalizer, inUseFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
@@ -27,7 +28,7 @@ export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal
     image = await ports.store.saveStatus({ ...image, status: loading(image, ports) })
   }
   const { namespace } = image.metadata
-  const fetched = await fetchFile(image, ports, signal)
+  const fetched = await fetchImage(image, ports, signal)
   const build = ports.fleet.get('Build', { namespace, name: image.spec.buildRef.name })
   const { imageRecheckMs: recheckMs = defaultRecheckMs } = ports.settings
   const last = judgements.get(image)
@@ -53,29 +54,6 @@ const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
 type Readiness =
   | { ready: true; boards: readonly string[] }
   | { ready: false; reason: string; message: string }
-
-/** The file, or why there is none. */
-type Fetched = StoredImage | ReflashError
-
-async function fetchFile(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Fetched> {
-  const { source, sha256 } = image.spec
-  const folder = image.metadata.annotations?.[folderAnnotation]
-  const manifestFolder = folder === undefined ? undefined : ports.settings.folderOf?.(folder)
-  try {
-    return await ports.images.fetch(
-      {
-        ...(manifestFolder === undefined ? {} : { manifestFolder }),
-        ...(source.path === undefined ? {} : { path: source.path }),
-        ...(source.url === undefined ? {} : { url: source.url }),
-        ...(sha256 === undefined ? {} : { sha256 }),
-      },
-      signal,
-    )
-  } catch (error) {
-    if (error instanceof ReflashError) return error
-    throw error
-  }
-}
 
 function readinessOf({ spec }: FirmwareImage, fetched: Fetched, build: Build | undefined): Readiness {
   if (fetched instanceof ReflashError)

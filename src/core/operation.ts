@@ -60,6 +60,8 @@ export interface CancelWish {
 export type Outcome =
   | { kind: 'Claimed' }
   | { kind: 'ClaimLost'; message: string }
+  /** This controller cannot get the file that the device is to have: the device has no part in it. */
+  | { kind: 'ImageMissing'; message: string }
   | { kind: 'Connected' }
   | { kind: 'Checked' }
   | { kind: 'AlreadyOnTarget'; probe: Probe }
@@ -149,6 +151,8 @@ const haltPollMs = 1000
 /** What the message of a start begins with. */
 const startWord = 'starting: '
 const minRecheckMs = 1000
+/** A file that cannot be fetched may come. */
+const imageRetryMs = 30_000
 /** As the schema allows. */
 const maxMessageLength = 1024
 
@@ -252,14 +256,8 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
   }
   if (world.cancel) return cancelled(operation, world, now)
   if (world.claim !== 'Mine') return claimGone(operation, now)
-  if (!world.target) {
-    return attemptFailed(
-      operation,
-      world,
-      { failureClass: 'NotStarted', recoverable: true, message: 'its image is not Ready any more' },
-      now,
-    )
-  }
+  if (outcome?.kind === 'ImageMissing') return imageMissing(operation, outcome.message, now)
+  if (!world.target) return imageMissing(operation, 'it is not Ready any more', now)
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
 }
@@ -270,6 +268,15 @@ function claimGone(operation: UpgradeOperation, now: number): Step {
   const next = change(operation, now, { phase: 'Queued', reason: 'Waiting', message })
   next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
   return { status: next, act: release({ undo: false, again: 0 }), durable: true }
+}
+
+/** Waits for the file in the queue, and no attempt has been made. */
+function imageMissing(operation: UpgradeOperation, why: string, now: number): Step {
+  const message = `its image cannot be had: ${why}; tried again in ${formatDuration(imageRetryMs)}`
+  const next = change(operation, now, { phase: 'Queued', reason: 'BuildNotReady', message })
+  next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
+  next.retryTime = toTime(now + imageRetryMs)
+  return { status: next, act: release({ undo: true, again: imageRetryMs }), durable: true }
 }
 
 /** The next phase after a step that went well. */
@@ -303,6 +310,7 @@ function advancePast(
       return park(operation, world, now)
     case 'Claimed':
     case 'ClaimLost':
+    case 'ImageMissing':
     case 'Start':
     case 'Knocked':
     case 'Looked':

@@ -420,8 +420,8 @@ const rows: Row[] = [
       to: 'Queued',
       act: 'Release',
       durable: true,
-      reason: 'Retrying',
-      message: /its image is not Ready any more; attempt 2 of 4 in 60s/,
+      reason: 'BuildNotReady',
+      message: /its image cannot be had: it is not Ready any more; tried again in 30s/,
     },
     {
       says: `${phase}: failed, may be tried again`,
@@ -812,6 +812,11 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     from: inPhase('Checking', attempts === undefined ? {} : { attempts }),
     world: { claim: 'None' } as const,
   })),
+  ...[undefined, 1, 3].map((attempts) => ({
+    says: `the image cannot be fetched in attempt ${attempts}`,
+    from: inPhase('Connecting', attempts === undefined ? {} : { attempts }),
+    world: after({ kind: 'ImageMissing', message: 'the server does not answer' }, { hasSession: false }),
+  })),
   {
     says: 'the claim is gone before any attempt',
     from: operation('ap-1-abc-1', { phase: 'Checking' }),
@@ -1191,7 +1196,7 @@ describe('what a phase means', () => {
 /** Outcomes that the act of a phase can bring, besides a failure. */
 const outcomesIn: Partial<Record<Phase, Outcome['kind'][]>> = {
   Queued: ['Claimed', 'ClaimLost'],
-  Connecting: ['Connected', 'AttemptFailed'],
+  Connecting: ['Connected', 'ImageMissing', 'AttemptFailed'],
   Checking: ['Checked', 'AlreadyOnTarget', 'AttemptFailed'],
   Uploading: ['Uploaded', 'AttemptFailed'],
   Testing: ['Tested', 'AttemptFailed', 'Parked'],
@@ -1267,6 +1272,7 @@ const outcomeOf = (kind: Outcome['kind']): fc.Arbitrary<Outcome> => {
     case 'LookFailed':
       return fc.record({ kind: fc.constant(kind), message: fc.constant('x'), tookMs: fc.nat(20_000) })
     case 'ClaimLost':
+    case 'ImageMissing':
       return fc.constant({ kind, message: 'x' })
     case 'Claimed':
     case 'Connected':

@@ -357,6 +357,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
         { ...withoutAct(run!), outcome: { kind: 'Claimed' } },
       )
     case 'Connect':
+      yield outcome({ kind: 'ImageMissing', message: 'the server is down' })
       yield outcome({ kind: 'Connected' }, { hasSession: true })
       return yield attemptFails()
     case 'Check':

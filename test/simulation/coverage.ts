@@ -6,7 +6,6 @@ import type { ActName } from './operator.ts'
 import { dayMs, type Past, type PhaseWrite } from './past.ts'
 import type { Notes } from './recorder.ts'
 import { latches } from './stops.ts'
-import type { Trouble } from './troubled-store.ts'
 
 /** A world that has ended. */
 export interface Seen {
@@ -78,9 +77,9 @@ const actedIn =
     )
 
 const troubledInFlight =
-  (trouble: Trouble) =>
+  (timesOf: (notes: Notes) => readonly number[]) =>
   ({ past, notes }: Seen) =>
-    isAny(past, notes.storeTrouble[trouble], ({ phase }) => inFlight.has(phase) || inFlash.has(phase))
+    isAny(past, timesOf(notes), ({ phase }) => inFlight.has(phase) || inFlash.has(phase))
 
 const succeeded = ({ phase, reason }: PhaseWrite): boolean =>
   phase === 'Succeeded' && reason !== 'AlreadyOnTarget'
@@ -131,9 +130,10 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
       past.jumps.map(({ atMs }) => atMs),
       ({ phase }) => inFlash.has(phase),
     ),
-  'store failed in flight': troubledInFlight('Error'),
-  'disk full in flight': troubledInFlight('Full'),
-  'store slow in flight': troubledInFlight('Slow'),
+  'store failed in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Error),
+  'disk full in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Full),
+  'store slow in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Slow),
+  'image not to be had in flight': troubledInFlight(({ failedFetches }) => failedFetches),
 }
 
 export const coverageOf = (seen: Seen): string[] =>

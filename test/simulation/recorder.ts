@@ -37,6 +37,8 @@ export interface Notes {
   acts: { atMs: number; name: ActName }[]
   /** When the store was in what kind of trouble. */
   storeTrouble: Record<Trouble, number[]>
+  /** When a fetch of an image failed, in monotonic ms. */
+  failedFetches: number[]
 }
 
 /** An operation is told, or stored, to be in a phase. */
@@ -67,6 +69,7 @@ export function createRecorder(clock: Clock): Recorder {
     writers: new Set(),
     acts: [],
     storeTrouble: { Error: [], Full: [], Slow: [] },
+    failedFetches: [],
   }
   const listeners: PhaseListener[] = []
   const last = new Map<string, { phase: Phase; failureClass: FailureClass | undefined }>()

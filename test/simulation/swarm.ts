@@ -3,6 +3,7 @@ import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
 import { drawAmbush, type Ambush } from './ambush.ts'
+import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
 import { dayMs, minuteMs } from './past.ts'
 import type { StoreTrouble } from './troubled-store.ts'
@@ -29,6 +30,7 @@ export interface Swarm {
   operator: { acts: readonly ActName[]; everyMs: number }
   ambush: Ambush | undefined
   store: StoreTrouble | undefined
+  imageServer: ImageServerTrouble | undefined
   crashes: number
   /** Controllers that all believe they lead. */
   controllers: number
@@ -83,6 +85,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       operator: { acts: [], everyMs: Infinity },
       ambush: undefined,
       store: undefined,
+      imageServer: undefined,
       crashes: 0,
     }
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
@@ -111,6 +114,9 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
           slowShare: random() * 0.2,
           slowestMs: random.pick([1000, 30_000]),
         }
+      : undefined,
+    imageServer: link.chance(1 / 4)
+      ? { errorShare: link(), slowestMs: link.pick([1000, 5 * minuteMs]) }
       : undefined,
     crashes: random.integer(0, 4),
   }

@@ -6,6 +6,7 @@ import type { Device, UpgradeOperation, UpgradePolicy } from '../../src/api/reso
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
 import { sameValue } from '../../src/core/same-value.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
+import type { ImageStore } from '../../src/ports/image-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createSimulatedConnector } from '../../src/simulator/connector.ts'
 import { drawFault, type FaultKind } from '../../src/simulator/faults.ts'
@@ -20,6 +21,7 @@ import type { Ambush } from './ambush.ts'
 import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
+import { fromTroubledServer } from './image-server.ts'
 import { judgePast } from './invariants.ts'
 import { judgeHistory } from './history.ts'
 import { mortal, type Life } from './mortal.ts'
@@ -214,7 +216,6 @@ function createWorld(parts: WorldParts) {
   let calmMs = 0
   let asleepMs = 0
   let errandMs: number | undefined
-  const images = createMemoryImages(fleet.files)
   const store = recorder.store(createMemoryStore({ clock }))
   const writes = countWrites()
   const onTrouble = (what: Trouble): unknown => notes.storeTrouble[what].push(clock.monotonic())
@@ -233,10 +234,22 @@ function createWorld(parts: WorldParts) {
     writesDurableOnly: controllers > 1 || seed % 2 === 0,
   }
   const watched = recorder.connector(createSimulatedConnector(clock, fleet.network), fleet.network)
+  // Each process begins without the images that another one has fetched.
+  const imagesOf = (name: string): ImageStore => {
+    const images = createMemoryImages(fleet.files)
+    if (!swarm.imageServer) return images
+    return fromTroubledServer(images, {
+      trouble: swarm.imageServer,
+      clock,
+      random: random.fork(`${name} images`),
+      isOver,
+      onError: () => notes.failedFetches.push(clock.monotonic()),
+    })
+  }
   const restOf = (life: Life, name: string): Rest => ({
     connector: mortalConnector(watched, life),
     upgraders: new Map([['openwrt', openwrtUpgrader]]),
-    images: mortal(images, life),
+    images: mortal(imagesOf(name), life),
     events: { emit: recorder.emit },
     random: random.fork(name),
     uploads: createUploadGates(mortal(clock, life)),

@@ -15,6 +15,7 @@ import { ReflashError } from '../../src/core/errors.ts'
 import type { Probe } from '../../src/core/probe.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
+import type { ImageStore } from '../../src/ports/image-store.ts'
 import type { Metrics } from '../../src/ports/metrics.ts'
 import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
@@ -86,6 +87,8 @@ export async function createToyFleet(options: {
   uploadMs?: number
   /** How long an image is fetched and checked; 0 unless told. */
   fetchMs?: number
+  /** Unless told, every image is where it is asked for. */
+  images?: Partial<ImageStore>
   /** How long the old system still answers after a start, and shows its log; 0 unless told. */
   lingerMs?: number
   /** How long it takes to close a session; 0 unless told. */
@@ -171,10 +174,12 @@ export async function createToyFleet(options: {
           if (options.fetchMs !== undefined) await clock.sleep(options.fetchMs)
           return { sha256: imageDigest, sizeBytes: 1000 }
         },
+        has: async () => true,
         prune: async () => 0,
         async *open() {
           yield new Uint8Array(1000)
         },
+        ...options.images,
       },
       events: { emit: (event) => void events.push(event) },
       clock,
