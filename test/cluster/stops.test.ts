@@ -7,7 +7,7 @@
  */
 import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { clusterPoints } from '../crash/points.ts'
-import { countStops, stopsAmong } from '../crash/stops.ts'
+import { countStops, lastQuestion, longAgo, stopsAmong } from '../crash/stops.ts'
 import { slowTest } from '../crash/world.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { installCrds } from '../support/crds.ts'
@@ -42,5 +42,12 @@ unlessMissing(missingApiServer())('a leader told to start nothing', () => {
         }),
       ),
     )
+
+    test('by HALT, a second before it asks', () =>
+      counted(() =>
+        withClusterWorld(server, {}, async (world) => {
+          await play(world, await world.holdAt(lastQuestion, 'nobody'), longAgo(clusterStops.HALT))
+        }),
+      ))
   })
 })

@@ -9,7 +9,7 @@ import { recordFigure } from '../support/figures.ts'
 import { points } from './points.ts'
 import { standaloneStops } from './standalone-stops.ts'
 import { withWorld } from './standalone-world.ts'
-import { countStops, stopsAmong } from './stops.ts'
+import { countStops, lastQuestion, longAgo, stopsAmong } from './stops.ts'
 import { slowTest } from './world.ts'
 
 vi.setConfig({ maxConcurrency: 10, testTimeout: 120_000 })
@@ -28,4 +28,11 @@ describe.concurrent('told to start nothing', () => {
       }),
     ),
   )
+
+  test('by HALT, a second before it asks', () =>
+    counted(() =>
+      withWorld({}, async (world) => {
+        await play(world, await world.meetAt(lastQuestion, 'held'), longAgo(standaloneStops.HALT))
+      }),
+    ))
 })

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Figure } from '../support/figures.ts'
+import { until } from '../support/until.ts'
 import type { Met } from './running.ts'
 import { expectRest, scenarios } from './scenarios.ts'
 import { countViolations } from './violations.ts'
@@ -34,6 +35,19 @@ export const stopsAmong = (points: readonly Point[]): [StopName, string, Point][
   points.flatMap((point, index) =>
     stopsAt(point, index).map((stop): [StopName, string, Point] => [stop, nameOfPoint(point), point]),
   )
+
+/** After this it is asked once more whether a start is allowed. */
+export const lastQuestion = { when: 'after', name: 'test', nth: 1 } as const satisfies Point
+
+/** The same, with the process held until starts have to have stopped: what it was told before is not to be believed then. */
+export const longAgo = <W extends World>(stop: Stop<W>): Stop<W> => ({
+  ...stop,
+  begin: async (world, held) => {
+    const sinceMs = await stop.begin(world, held)
+    await until('a stop that is in force', () => performance.now() - sinceMs > latestStartMs)
+    return sinceMs
+  },
+})
 
 interface StoppedWorld extends World {
   readonly startedAtMs: readonly number[]
