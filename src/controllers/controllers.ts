@@ -220,6 +220,13 @@ export function createControllers(
     if (declared || object.kind !== 'UpgradePolicy') onCategorised(object)
   }
 
+  /** The file of an image has come, and whoever waits for it may go on; or it is gone, and is fetched again. */
+  function onFetched(image: Key, isFetched: boolean): void {
+    if (!isFetched) return queues.FirmwareImage.add(keyString(image))
+    for (const operation of fleet.unfinished())
+      if (!isFlashing(phaseOf(operation))) queues.UpgradeOperation.add(keyString(keyOf(operation)))
+  }
+
   /** What refers to a build or a category looks again when that comes, goes or changes. */
   function wakeReferrers({ kind }: AnyResource, key: string): void {
     if (kind === 'Build')
@@ -243,9 +250,11 @@ export function createControllers(
     chores.add(choresKey, { after: choresEveryMs })
     for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
     const stopListening = fleet.onChange(onChange)
+    const stopWaiting = fleet.onFetched(onFetched)
     await stopped
     isStopping = true
     stopListening()
+    stopWaiting()
     // Who has lost the lead ends before the next one begins: nothing is drained then.
     const drainMs = signal.reason instanceof ReflashError ? 0 : stopDrainMs
     await Promise.all(all.map((queue) => queue.stop({ drainMs })))

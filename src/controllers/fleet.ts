@@ -73,8 +73,8 @@ class Index<T extends AnyResource> {
 
 /**
  * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
- * nothing that a restart would lose, reservations of the current instant apart, whom this very process has asked, and
- * when it wrote what.
+ * nothing that a restart would lose, apart from slots and starts that are reserved, whom this very process has asked, which
+ * images it has fetched, and when it wrote what.
  */
 export class Fleet {
   readonly #clock: Clock
@@ -98,6 +98,9 @@ export class Fleet {
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
   readonly #wanted = new Set<string>()
+  /** Digests of the files that this process has fetched, by image. */
+  readonly #fetched = new Map<string, string>()
+  readonly #fetchListeners = new Set<(image: Key, isFetched: boolean) => void>()
   /** Since when each flash under way is known, by the clock that nobody sets. */
   readonly #flashingSince = new Map<string, number>()
   readonly #writtenAt = new WeakMap<AnyResource, number>()
@@ -301,6 +304,24 @@ export class Fleet {
    * that lies ahead is of before the wall clock was set back, and this process began: nobody knows how long before.
    */
   #measured = (wallMs: number): number => this.#clock.monotonic() - Math.max(0, this.#clock.now() - wallMs)
+
+  /** The file of an image is in the cache of this process; undefined: it is not, or not any more. */
+  noteFetched(image: Key, sha256: string | undefined): void {
+    const id = keyString(image)
+    if (this.#fetched.get(id) === sha256) return
+    if (sha256 === undefined) this.#fetched.delete(id)
+    else this.#fetched.set(id, sha256)
+    for (const listener of this.#fetchListeners) listener(image, sha256 !== undefined)
+  }
+
+  /** Whether this process has the file, which another one may have found to be Ready. */
+  hasFetched = (image: Key, sha256: string): boolean => this.#fetched.get(keyString(image)) === sha256
+
+  /** Calls back whenever a file has come or is found to be gone. Returns a function that ends that. */
+  onFetched(listener: (image: Key, isFetched: boolean) => void): () => void {
+    this.#fetchListeners.add(listener)
+    return () => this.#fetchListeners.delete(listener)
+  }
 
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
   reserveSlot(operation: UpgradeOperation): void {

@@ -70,6 +70,10 @@ export function observe(
     get target() {
       return target()
     },
+    get hasImage() {
+      const image = phaseOf(operation) === 'Queued' ? target()?.image : operation.status.image
+      return image !== undefined && fleet.hasFetched({ namespace, name: image.name }, image.sha256)
+    },
     from: device ? factsOf(device) : {},
     identity: device?.status.identity,
     settings: policy?.spec ?? defaultPolicySettings,

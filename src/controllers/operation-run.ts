@@ -118,6 +118,8 @@ export function openRun(
         fleet.makeStart(heldStart)
         heldStart = undefined
       }
+      // What is still to be undone on the device may take long.
+      if (isQueued(operation) || isFinished(operation)) giveStartBack()
       base = operation
       status = undefined
       onWritten(operation.metadata.resourceVersion)

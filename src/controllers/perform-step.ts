@@ -10,7 +10,6 @@ import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
 import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
 import type { Job, Probe } from '../ports/upgrader.ts'
-import { fetchImage } from './fetch-image.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { withStanding } from './device-standing.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
@@ -137,25 +136,7 @@ async function claim(run: OperationRun, ports: Ports): Promise<Outcome> {
 const openOwnSession = (device: Device, deadlineMs: number, run: OperationRun, ports: Ports) =>
   openSession(device, { deadlineMs, urgent: true }, ports, run.signal)
 
-/**
- * Brings the image into the cache, where it need not be: another controller may have found it Ready. Returns why it cannot
- * be had. Done before there is a session, which would be held meanwhile.
- */
-async function lackOfImage(run: OperationRun, ports: Ports): Promise<string | undefined> {
-  const { metadata, status } = operationOf(run)
-  const { name = '', sha256 = '' } = status.image ?? {}
-  if (await ports.images.has(sha256)) return undefined
-  const image = ports.fleet.get('FirmwareImage', { namespace: metadata.namespace, name })
-  if (!image) return `image ${name} is gone`
-  say(`fetching image ${name}, which this controller does not have yet`, run, ports)
-  const fetched = await fetchImage(image, ports, run.signal)
-  if (fetched instanceof ReflashError) return messageOf(fetched)
-  return fetched.sha256 === sha256 ? undefined : `the file of image ${name} is another one by now`
-}
-
 async function connect(run: OperationRun, ports: Ports): Promise<Outcome> {
-  const lacks = await lackOfImage(run, ports)
-  if (lacks !== undefined) return { kind: 'ImageMissing', message: lacks }
   const device = deviceOf(run)
   say(connectingWords(device), run, ports)
   run.session = await openOwnSession(device, settingsOf(operationOf(run), ports).connectMs, run, ports)
@@ -200,21 +181,42 @@ async function check(run: OperationRun, ports: Ports): Promise<Outcome> {
   return { kind: 'Checked' }
 }
 
+/** The bytes of the image; `onLacking` hears when the cache turns out not to have them any more. */
+async function* contentOf(
+  job: Job,
+  run: OperationRun,
+  ports: Ports,
+  onLacking: (error: ReflashError) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* ports.images.open(job.image.sha256, run.signal)
+  } catch (error) {
+    if (error instanceof ReflashError && hasCode(error, 'NotFound', 'ImageInvalid')) onLacking(error)
+    throw error
+  }
+}
+
 async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
   const operation = operationOf(run)
   const device = deviceOf(run)
   const job = tellingJobOf(run, ports)
   const gate = ports.uploads.of(...settingsOf(operation, ports).uploadGate)
-  const leave = await gate.enter(run.signal, () =>
-    say('waiting: as many images are being uploaded as the policy allows', run, ports),
-  )
+  const leave = await gate.enter(run.signal, {
+    // Nobody else may start as long as this one holds a start.
+    first: run.heldStart !== undefined,
+    onWait: () => say('waiting: as many images are being uploaded as the policy allows', run, ports),
+  })
+  let lacking: ReflashError | undefined
   try {
     let announcedAt = -Infinity
     await upgraderOf(device, ports).upload(
       job,
       run.session!,
       {
-        content: () => ports.images.open(job.image.sha256, run.signal),
+        content: () =>
+          contentOf(job, run, ports, (error) => {
+            lacking = error
+          }),
         ...(gate.throttle ? { throttle: gate.throttle } : {}),
         onProgress: (sentBytes) => {
           const now = ports.clock.monotonic()
@@ -241,6 +243,13 @@ async function upload(run: OperationRun, ports: Ports): Promise<Outcome> {
     )
     say(`the image of ${job.image.sizeBytes} bytes is on the device, its digest compared there`, run, ports)
     return { kind: 'Uploaded' }
+  } catch (error) {
+    if (run.signal.aborted || !lacking) throw error
+    // The upload was cut short.
+    await run.session?.close()
+    run.session = undefined
+    ports.fleet.noteFetched({ ...run.key, name: operation.status.image!.name }, undefined)
+    return { kind: 'ImageMissing', message: messageOf(lacking) }
   } finally {
     leave()
   }

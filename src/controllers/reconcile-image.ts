@@ -1,42 +1,45 @@
 import type { Build, FirmwareImage, FirmwareImageStatus, Key } from '../api/resources.ts'
-import { sourceErrorOf } from '../core/annotations.ts'
+import { folderAnnotation, sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { imageReadiness } from '../core/image-readiness.ts'
-import { isFinished } from '../core/operation.ts'
+import { holdsSlot } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
-import { fetchImage, type Fetched } from './fetch-image.ts'
-import type { StoredImage } from '../core/stored-image.ts'
+import type { StoredImage } from '../ports/image-store.ts'
 import { dropFinalizer, ensureFinalizer, inUseFinalizer } from './finalizers.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
 /** A missing or unreachable file may come: it is looked for again after this. */
 const retryMs = 30_000
 const defaultRecheckMs = 10 * 60_000
+/** How often it is asked whether one that is to go is still needed. */
+const leavingMs = 1000
 
 /** Fetches and checks the file of one image, and says which boards may get it. */
 export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
   let image = ports.fleet.get('FirmwareImage', key)
   if (!image) return done
-  if (image.metadata.deletionTimestamp) {
-    if (isNeeded(image, ports)) return { after: 1000 }
+  const isLeaving = image.metadata.deletionTimestamp !== undefined
+  if (isLeaving && !isNeeded(image, ports)) {
     await dropFinalizer(image, inUseFinalizer, ports)
+    ports.fleet.noteFetched(key, undefined)
     return done
   }
-  image = await ensureFinalizer(image, inUseFinalizer, ports)
-  if (image.status.observedGeneration !== image.metadata.generation) {
+  if (!isLeaving) image = await ensureFinalizer(image, inUseFinalizer, ports)
+  if (!isLeaving && image.status.observedGeneration !== image.metadata.generation) {
     image = await ports.store.saveStatus({ ...image, status: loading(image, ports) })
   }
   const { namespace } = image.metadata
-  const fetched = await fetchImage(image, ports, signal)
+  const fetched = await fetchFile(image, ports, signal)
+  ports.fleet.noteFetched(key, fetched instanceof ReflashError ? undefined : fetched.sha256)
   const build = ports.fleet.get('Build', { namespace, name: image.spec.buildRef.name })
-  const { imageRecheckMs: recheckMs = defaultRecheckMs } = ports.settings
+  const recheckMs = isLeaving ? leavingMs : (ports.settings.imageRecheckMs ?? defaultRecheckMs)
   const last = judgements.get(image)
   if (last && last.fetched === fetched && last.build === build) return { after: recheckMs }
   const status = statusOf(image, readinessOf(image, fetched, build), fetched, ports)
   if (sameValue(status, image.status)) judgements.set(image, { fetched, build })
   else await ports.store.saveStatus({ ...image, status })
-  return { after: fetched instanceof ReflashError && fetched.recoverable ? retryMs : recheckMs }
+  return { after: fetched instanceof ReflashError && fetched.recoverable && !isLeaving ? retryMs : recheckMs }
 }
 
 /** What the status of an image, as it is, was made of: where file and build are still the same, it is right. */
@@ -48,12 +51,35 @@ const isNeeded = (image: FirmwareImage, { fleet }: Ports): boolean =>
     (operation) =>
       operation.metadata.namespace === image.metadata.namespace &&
       operation.status.image?.name === image.metadata.name &&
-      !isFinished(operation),
+      holdsSlot(operation),
   )
 
 type Readiness =
   | { ready: true; boards: readonly string[] }
   | { ready: false; reason: string; message: string }
+
+/** The file, or why there is none. */
+type Fetched = StoredImage | ReflashError
+
+async function fetchFile(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Fetched> {
+  const { source, sha256 } = image.spec
+  const folder = image.metadata.annotations?.[folderAnnotation]
+  const manifestFolder = folder === undefined ? undefined : ports.settings.folderOf?.(folder)
+  try {
+    return await ports.images.fetch(
+      {
+        ...(manifestFolder === undefined ? {} : { manifestFolder }),
+        ...(source.path === undefined ? {} : { path: source.path }),
+        ...(source.url === undefined ? {} : { url: source.url }),
+        ...(sha256 === undefined ? {} : { sha256 }),
+      },
+      signal,
+    )
+  } catch (error) {
+    if (error instanceof ReflashError) return error
+    throw error
+  }
+}
 
 function readinessOf({ spec }: FirmwareImage, fetched: Fetched, build: Build | undefined): Readiness {
   if (fetched instanceof ReflashError)

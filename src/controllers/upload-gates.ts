@@ -4,8 +4,11 @@ import { createBandwidth } from './bandwidth.ts'
 /** What limits an upload: a share of the policy's bandwidth, and one of its upload slots. */
 export interface UploadGate {
   throttle?: (bytes: number, signal: AbortSignal) => Promise<void>
-  /** Waits for a slot, and says so by `onWait`; the returned function gives it back. Rejects with the signal's reason on abort. */
-  enter: (signal: AbortSignal, onWait?: () => void) => Promise<() => void>
+  /**
+   * Waits for a slot, `first` ahead of all others, and says so by `onWait`; the returned function gives it back. Rejects
+   * with the signal's reason on abort.
+   */
+  enter: (signal: AbortSignal, options?: { first?: boolean; onWait?: () => void }) => Promise<() => void>
 }
 
 export interface UploadGates {
@@ -46,7 +49,7 @@ function turnstile(max: number): UploadGate['enter'] {
     inside -= 1
     waiting.shift()?.()
   }
-  return async (signal, onWait) => {
+  return async (signal, { first = false, onWait } = {}) => {
     signal.throwIfAborted()
     if (inside >= max) onWait?.()
     while (inside >= max) {
@@ -59,7 +62,8 @@ function turnstile(max: number): UploadGate['enter'] {
           waiting.splice(waiting.indexOf(turn), 1)
           reject(signal.reason as Error)
         }
-        waiting.push(turn)
+        if (first) waiting.unshift(turn)
+        else waiting.push(turn)
         signal.addEventListener('abort', abort, { once: true })
       })
     }

@@ -60,12 +60,12 @@ export interface CancelWish {
 export type Outcome =
   | { kind: 'Claimed' }
   | { kind: 'ClaimLost'; message: string }
-  /** This controller cannot get the file that the device is to have: the device has no part in it. */
-  | { kind: 'ImageMissing'; message: string }
   | { kind: 'Connected' }
   | { kind: 'Checked' }
   | { kind: 'AlreadyOnTarget'; probe: Probe }
   | { kind: 'Uploaded' }
+  /** The cache of this controller turned out not to have it any more. */
+  | { kind: 'ImageMissing'; message: string }
   /** Services run again; false where the device could not be reached for that. */
   | { kind: 'Parked'; undone: boolean }
   | { kind: 'Tested'; command: string; bootId: string; uptimeSeconds: number }
@@ -96,6 +96,8 @@ export interface OperationWorld {
   target:
     | { image: NonNullable<UpgradeOperationStatus['image']>; to: NonNullable<UpgradeOperationStatus['to']> }
     | undefined
+  /** This controller has the file: an image may be Ready because another one has. */
+  hasImage: boolean
   from: NonNullable<UpgradeOperationStatus['from']>
   identity: string | undefined
   settings: Pick<UpgradePolicySpec, 'retry' | 'offline' | 'timeouts'>
@@ -151,8 +153,7 @@ const haltPollMs = 1000
 /** What the message of a start begins with. */
 const startWord = 'starting: '
 const minRecheckMs = 1000
-/** A file that cannot be fetched may come. */
-const imageRetryMs = 30_000
+const beingFetched = 'its image is being fetched'
 /** As the schema allows. */
 const maxMessageLength = 1024
 
@@ -186,12 +187,14 @@ function leaveQueue(operation: UpgradeOperation, world: OperationWorld, now: num
   const due = withoutRetryTime(operation)
   // A claim of this very turn was admitted; one found after a restart is not, and has no slot yet.
   const admitted = world.admission.admitted || world.outcome?.kind === 'Claimed'
-  if (world.claim === 'Mine' && admitted && world.target) return begin(due, world.target, world, now)
+  if (world.claim === 'Mine' && admitted && world.target && world.hasImage)
+    return begin(due, world.target, world, now)
   const expired = offlineTooLong(due, world, now)
   if (expired) return failed(due, now, expired)
   if (!world.admission.admitted) return stayQueued(due, world, now, waitFor(world.admission, now))
   if (!world.target)
     return stayQueued(due, world, now, { reason: 'BuildNotReady', message: 'its image is not Ready' })
+  if (!world.hasImage) return stayQueued(due, world, now, { reason: 'Waiting', message: beingFetched })
   return { status: { ...status }, act: { kind: 'Claim' }, durable: false }
 }
 
@@ -256,8 +259,12 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
   }
   if (world.cancel) return cancelled(operation, world, now)
   if (world.claim !== 'Mine') return claimGone(operation, now)
-  if (outcome?.kind === 'ImageMissing') return imageMissing(operation, outcome.message, now)
-  if (!world.target) return imageMissing(operation, 'it is not Ready any more', now)
+  if (outcome?.kind === 'ImageMissing')
+    return imageMissing(operation, now, { reason: 'Waiting', message: outcome.message })
+  if (!world.target) {
+    const message = 'its image is not Ready any more'
+    return imageMissing(operation, now, { reason: 'BuildNotReady', message })
+  }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
 }
@@ -270,13 +277,15 @@ function claimGone(operation: UpgradeOperation, now: number): Step {
   return { status: next, act: release({ undo: false, again: 0 }), durable: true }
 }
 
-/** Waits for the file in the queue, and no attempt has been made. */
-function imageMissing(operation: UpgradeOperation, why: string, now: number): Step {
-  const message = `its image cannot be had: ${why}; tried again in ${formatDuration(imageRetryMs)}`
-  const next = change(operation, now, { phase: 'Queued', reason: 'BuildNotReady', message })
+/** Queued again for the sake of its image: the device has no part in that, so no attempt has been made. */
+function imageMissing(
+  operation: UpgradeOperation,
+  now: number,
+  { reason, message }: { reason: string; message: string },
+): Step {
+  const next = change(operation, now, { phase: 'Queued', reason, message: `${message}; queued again` })
   next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
-  next.retryTime = toTime(now + imageRetryMs)
-  return { status: next, act: release({ undo: true, again: imageRetryMs }), durable: true }
+  return { status: next, act: release({ undo: true, again: 0 }), durable: true }
 }
 
 /** The next phase after a step that went well. */
@@ -323,7 +332,15 @@ function advancePast(
 /** Found without a session: after a restart, or parked. While a start is not allowed the device is left in peace. */
 function resume(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   if (operation.status.phase === 'Testing' && !world.admission.admitted) return park(operation, world, now)
+  if (!world.hasImage) return waitForImage(operation, world, now)
   return advance(operation, now, 'Connecting', { kind: 'Connect' })
+}
+
+/** Where it is, as its file is at hand soon after a start of the process; the file may have become another one, though. */
+function waitForImage(operation: UpgradeOperation, { target }: OperationWorld, now: number): Step {
+  if (target?.image.sha256 !== operation.status.image?.sha256)
+    return imageMissing(operation, now, { reason: 'Waiting', message: 'its image has become another one' })
+  return { status: change(operation, now, { message: beingFetched }), act: { kind: 'Wait' }, durable: false }
 }
 
 /** What began in the future did so before the wall clock was set back: it would hold its slot until then. */

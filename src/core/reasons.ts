@@ -41,7 +41,7 @@ export const blockedReasons = {
   LostLimit: 'Too many devices were lost in a day; starts are stopped until acknowledged.',
   WaitingForSlot:
     'As many upgrades are in flight as are allowed. In `status.blocked` also while starts are stopped, which the policy says: a stop writes no device.',
-  WaitingForStart: 'As many flashes were started in the last minute as are allowed.',
+  WaitingForStart: 'As many flashes were started in the last minute, or are about to be, as are allowed.',
 } as const satisfies Record<string, string>
 
 export type BlockedReason = keyof typeof blockedReasons

@@ -23,8 +23,6 @@ export interface ImageStore {
    * @throws ReflashError `NotFound`, `PathOutsideRoot`, `TooLarge`, `UrlRefused`, `FetchFailed`, `DigestMismatch`, `ImageInvalid`.
    */
   fetch(request: ImageRequest, signal: AbortSignal): Promise<StoredImage>
-  /** Whether the cache has a file under this digest. @throws ReflashError `FetchFailed` when it cannot be read. */
-  has(sha256: string): Promise<boolean>
   /**
    * Streams the cached file, hashed before or on the way: the last chunk is withheld and `ImageInvalid` thrown when the
    * bytes are no longer those of the digest. The chunks are not to be changed. @throws ReflashError `NotFound` when the cache no longer has it.

@@ -31,7 +31,6 @@ export const createMemoryImages = (files: ReadonlyMap<string, Buffer>): ImageSto
       if (file === undefined) throw new ReflashError('NotFound', `there is no file ${path}`)
       return store(file, sha256)
     },
-    has: async (sha256) => fetched.has(sha256),
     prune: async (keep) => {
       for (const sha256 of fetched.keys()) if (!keep.has(sha256)) fetched.delete(sha256)
       return 0

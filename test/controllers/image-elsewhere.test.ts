@@ -1,81 +1,175 @@
-/** An image may be Ready because another controller has fetched it: this one still has to. */
+/** An image may be Ready because another process has fetched it: this one still has to, and no device is to blame. */
 import { expect, test } from 'vitest'
 import { ReflashError } from '../../src/core/errors.ts'
 import { createToyFleet, imageDigest } from '../support/toy-fleet.ts'
 
 const image = { sha256: imageDigest, sizeBytes: 1000 }
+const anotherDigest = 'cd'.repeat(32)
+const hourMs = 60 * 60_000
 
-/** A fleet whose image was found Ready, and is in the cache of the controller no more. */
-async function withoutImage(fetchAgain: () => Promise<typeof image>) {
-  let fetches = 0
-  let isHere = false
-  const world = await createToyFleet({
-    routers: 1,
-    images: {
-      has: async () => isHere,
-      fetch: async () => {
-        fetches += 1
-        if (fetches === 1) return image
-        const fetched = await fetchAgain()
-        isHere = fetched.sha256 === image.sha256
-        return fetched
-      },
-    },
-  })
+type Images = NonNullable<Parameters<typeof createToyFleet>[0]['images']>
+
+/** One router, whose image every process finds at once until `images` says otherwise. */
+async function createWorld(images: Images = {}, options: { uploadMs?: number } = {}) {
+  const world = await createToyFleet({ routers: 1, images, ...options })
   await world.declare()
-  const app = await world.start()
-  const operation = async () => (await world.store.list('UpgradeOperation')).items[0]
-  const upgraded = async (): Promise<void> => {
-    await world.clock.runUntil(() => world.router(1).release === 'new', 60 * 60_000)
-    await world.clock.advance(60_000)
+  const router = world.router(1)
+  const status = async () => (await world.store.list('UpgradeOperation')).items[0]!.status
+  return {
+    world,
+    router,
+    status,
+    async succeeds(): Promise<void> {
+      await world.clock.runUntil(() => router.release === 'new', hourMs)
+      await world.clock.advance(60_000)
+      expect(await status()).toMatchObject({ phase: 'Succeeded', attempts: 1 })
+      expect(router.flashes).toHaveLength(1)
+    },
   }
-  return { world, app, operation, upgraded }
 }
 
-test('is fetched before anybody connects to the device', async () => {
-  const connectsWhile: number[] = []
-  const { world, app, operation, upgraded } = await withoutImage(async () => {
-    connectsWhile.push(world.sessions())
-    await world.clock.sleep(120_000)
-    connectsWhile.push(world.sessions())
+test('in the queue it is waited for without a claim', async () => {
+  let fetchMs = 0
+  const fetch = async () => {
+    await world.clock.sleep(fetchMs)
     return image
+  }
+  const { world, router, status, succeeds } = await createWorld({ fetch })
+  world.halt('not yet')
+  const first = await world.start()
+  await world.clock.advance(60_000)
+  await first.stop()
+  world.halt(undefined)
+  fetchMs = 120_000
+  const second = await world.start()
+  await world.clock.advance(100_000)
+  expect(await status()).toMatchObject({
+    phase: 'Queued',
+    reason: 'Waiting',
+    message: 'its image is being fetched',
   })
-  await upgraded()
-  expect(connectsWhile).toEqual([0, 0])
-  expect((await operation())?.status).toMatchObject({ phase: 'Succeeded', attempts: 1 })
+  const [device] = (await world.store.list('Device')).items
+  expect(device!.status.operationRef).toBeUndefined()
+  expect(router.uploads).toBe(0)
+  await succeeds()
+  await second.stop()
+})
+
+test('in flight it is waited for without a session', async () => {
+  let fetchMs = 0
+  const fetch = async () => {
+    await world.clock.sleep(fetchMs)
+    return image
+  }
+  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const first = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  await first.stop()
+  fetchMs = 120_000
+  const second = await world.start()
+  await world.clock.advance(100_000)
+  expect(await status()).toMatchObject({ phase: 'Uploading', message: 'its image is being fetched' })
+  expect(world.sessions()).toBe(0)
+  await succeeds()
+  expect(router.uploads).toBe(2)
+  await second.stop()
+})
+
+test('while its server does not answer no attempt is counted', async () => {
+  let isDown = false
+  const fetch = async () => {
+    if (isDown) throw new ReflashError('FetchFailed', 'the server does not answer')
+    return image
+  }
+  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const first = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  await first.stop()
+  isDown = true
+  const second = await world.start()
+  await world.clock.advance(hourMs)
+  expect(await status()).toMatchObject({ phase: 'Queued', reason: 'BuildNotReady', attempts: 0 })
+  expect(router.uploads).toBe(1)
+  isDown = false
+  await succeeds()
+  await second.stop()
+})
+
+test('a file that has become another one meanwhile is the one that is flashed', async () => {
+  let sha256 = imageDigest
+  const { world, router, succeeds } = await createWorld(
+    { fetch: async () => ({ sha256, sizeBytes: 1000 }) },
+    { uploadMs: 10 * 60_000 },
+  )
+  const first = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  await first.stop()
+  sha256 = anotherDigest
+  const second = await world.start()
+  await succeeds()
+  expect(router.flashes[0]!.sha256).toBe(anotherDigest)
+  await second.stop()
+})
+
+test.each(['NotFound', 'ImageInvalid'] as const)(
+  'a cache that turns out not to have it (%s) is filled anew, and no attempt is counted',
+  async (code) => {
+    let fetches = 0
+    let lost = true
+    const { world, router, succeeds } = await createWorld({
+      async fetch() {
+        fetches += 1
+        return { ...image }
+      },
+      async *open() {
+        if (lost) {
+          lost = false
+          throw new ReflashError(code, 'the file is gone')
+        }
+        yield new Uint8Array(1000)
+      },
+    })
+    const app = await world.start()
+    await succeeds()
+    expect(router.uploads).toBe(2)
+    expect(fetches).toBeGreaterThan(1)
+    await app.stop()
+  },
+)
+
+test('a cache that cannot be read is tried as often as anything else', async () => {
+  const { world, router, status } = await createWorld({
+    async *open() {
+      yield new Uint8Array(10)
+      throw new ReflashError('FetchFailed', 'input/output error')
+    },
+  })
+  const app = await world.start()
+  await world.clock.advance(hourMs)
+  expect(await status()).toMatchObject({ phase: 'Failed', attempts: 4 })
+  expect(router.uploads).toBe(4)
   await app.stop()
 })
 
-test.each([
-  [
-    'its server does not answer',
-    async () => {
-      throw new ReflashError('FetchFailed', 'the server does not answer')
+test('one that is to go, and is not to be had, keeps nothing waiting', async () => {
+  let isGone = false
+  const { world, router, status } = await createWorld(
+    {
+      fetch: async () => {
+        if (isGone) throw new ReflashError('NotFound', 'there is no such file')
+        return image
+      },
     },
-    'its image cannot be had: the server does not answer; tried again in 30s',
-  ],
-  [
-    'its file is another one by now',
-    async () => ({ sha256: 'cd'.repeat(32), sizeBytes: 1000 }),
-    'its image cannot be had: the file of image image is another one by now; tried again in 30s',
-  ],
-])('where %s no attempt is counted, and the device is left alone', async (_, fails, message) => {
-  let isDown = true
-  const { world, app, operation, upgraded } = await withoutImage(() =>
-    isDown ? fails() : Promise.resolve(image),
+    { uploadMs: 10 * 60_000 },
   )
-  await world.clock.advance(9 * 60_000)
-  expect((await operation())?.status).toMatchObject({
-    phase: 'Queued',
-    reason: 'BuildNotReady',
-    attempts: 0,
-    message,
-  })
-  expect(world.router(1).uploads).toBe(0)
-  const [device] = (await world.store.list('Device')).items
-  expect(device?.status.operationRef).toBeUndefined()
-  isDown = false
-  await upgraded()
-  expect((await operation())?.status).toMatchObject({ phase: 'Succeeded', attempts: 1 })
-  await app.stop()
+  const first = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  await world.store.delete('FirmwareImage', { namespace: 'default', name: 'image' })
+  await first.stop()
+  isGone = true
+  const second = await world.start()
+  await world.clock.advance(60_000)
+  expect((await world.store.list('FirmwareImage')).items).toEqual([])
+  expect(await status()).toMatchObject({ phase: 'Queued', attempts: 0 })
+  await second.stop()
 })

@@ -41,6 +41,20 @@ describe('the gate of a policy', () => {
     await settle()
     expect(order).toEqual([0, 1, 2, 3])
   })
+  test('lets in first who asks to be', async () => {
+    const gate = gates().of('all', { maxConcurrent: 1 })
+    const order: string[] = []
+    const leave = await gate.enter(calm)
+    const enter = async (name: string, options?: { first: boolean }): Promise<void> => {
+      const out = await gate.enter(calm, options)
+      order.push(name)
+      out()
+    }
+    const all = [enter('one'), enter('another'), enter('the first', { first: true })]
+    leave()
+    await Promise.all(all)
+    expect(order).toEqual(['the first', 'one', 'another'])
+  })
   test('refuses whoever has given up already, with their reason', async () => {
     const gate = gates().of('all', { maxConcurrent: 1 })
     await expect(gate.enter(AbortSignal.abort(new Error('shutting down')))).rejects.toThrow('shutting down')

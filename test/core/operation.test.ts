@@ -56,6 +56,7 @@ const world = (changes: Partial<OperationWorld> = {}): OperationWorld => ({
     image: { name: 'image', sha256: digest, size: 1000 },
     to: { build: 'new', osIdentifier: 'Toy 2.0.0', revision: 'r2' },
   },
+  hasImage: true,
   from: { build: 'old', osIdentifier: 'Toy 1.0.0', revision: 'r1', board: 'toy' },
   identity: '02:00:00:00:00:01',
   settings: defaultPolicySettings,
@@ -421,7 +422,7 @@ const rows: Row[] = [
       act: 'Release',
       durable: true,
       reason: 'BuildNotReady',
-      message: /its image cannot be had: it is not Ready any more; tried again in 30s/,
+      message: /its image is not Ready any more; queued again/,
     },
     {
       says: `${phase}: failed, may be tried again`,
@@ -813,10 +814,30 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     world: { claim: 'None' } as const,
   })),
   ...[undefined, 1, 3].map((attempts) => ({
-    says: `the image cannot be fetched in attempt ${attempts}`,
-    from: inPhase('Connecting', attempts === undefined ? {} : { attempts }),
-    world: after({ kind: 'ImageMissing', message: 'the server does not answer' }, { hasSession: false }),
+    says: `the image is in the cache no more, in attempt ${attempts}`,
+    from: inPhase('Uploading', attempts === undefined ? {} : { attempts }),
+    world: after({ kind: 'ImageMissing', message: 'it was damaged' }, { hasSession: false }),
   })),
+  ...(['None', 'Mine'] as const).map((claim) => ({
+    says: `admitted with the claim ${claim}, and the image is still being fetched`,
+    from: inPhase('Queued'),
+    world: { claim, hasImage: false },
+  })),
+  ...(['Connecting', 'Testing'] as const).map((phase) => ({
+    says: `${phase}: found after a restart, and the image is still being fetched`,
+    from: inPhase(phase),
+    world: { hasSession: false, hasImage: false },
+  })),
+  {
+    says: 'found after a restart, and the image has become another one',
+    from: inPhase('Uploading', { image: { name: 'image', sha256: 'f'.repeat(64), size: 1000 } }),
+    world: { hasSession: false, hasImage: false },
+  },
+  {
+    says: 'under way, and the image has become another one',
+    from: inPhase('Uploading', { image: { name: 'image', sha256: 'f'.repeat(64), size: 1000 } }),
+    world: after({ kind: 'Uploaded' }, { hasImage: false }),
+  },
   {
     says: 'the claim is gone before any attempt',
     from: operation('ap-1-abc-1', { phase: 'Checking' }),
@@ -1196,9 +1217,9 @@ describe('what a phase means', () => {
 /** Outcomes that the act of a phase can bring, besides a failure. */
 const outcomesIn: Partial<Record<Phase, Outcome['kind'][]>> = {
   Queued: ['Claimed', 'ClaimLost'],
-  Connecting: ['Connected', 'ImageMissing', 'AttemptFailed'],
+  Connecting: ['Connected', 'AttemptFailed'],
   Checking: ['Checked', 'AlreadyOnTarget', 'AttemptFailed'],
-  Uploading: ['Uploaded', 'AttemptFailed'],
+  Uploading: ['Uploaded', 'ImageMissing', 'AttemptFailed'],
   Testing: ['Tested', 'AttemptFailed', 'Parked'],
   Flashing: ['Start', 'Knocked', 'Looked', 'LookFailed'],
   Rebooting: ['Knocked', 'Looked', 'LookFailed'],
@@ -1298,6 +1319,7 @@ const worlds = (phase: Phase): fc.Arbitrary<OperationWorld> =>
       ),
       cancel: fc.option(fc.constant(wish), { nil: undefined }),
       hasSession: fc.boolean(),
+      hasImage: fc.boolean(),
       outcome: fc.option(fc.constantFrom(...outcomesIn[phase]!).chain(outcomeOf), { nil: undefined }),
       target: fc.option(fc.constant(world().target!), { nil: undefined }),
       identity: fc.constantFrom(undefined, '02:00:00:00:00:01'),

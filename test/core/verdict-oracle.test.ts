@@ -150,6 +150,7 @@ test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60
           hasSession: true,
           outcome: { kind: 'Looked', probe: seen, log: [] },
           target: undefined,
+          hasImage: true,
           from,
           identity,
           settings: defaultPolicySettings,

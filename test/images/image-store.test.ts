@@ -323,10 +323,8 @@ describe('a cached image', () => {
   })
 
   it('that has vanished is replaced by the next fetch', async () => {
-    const { cached, fetchIt, store } = await filled()
-    expect(await store.has(sha256)).toBe(true)
+    const { cached, fetchIt } = await filled()
     await rm(cached)
-    expect(await store.has(sha256)).toBe(false)
     await fetchIt()
     expect(sha256Of(await readFile(cached))).toBe(sha256)
   })
@@ -344,7 +342,6 @@ describe('a cached image', () => {
     async (digest) => {
       const { store } = await filled()
       await expect(drain(store.open(digest, never))).rejects.toMatchObject({ code: 'NotFound' })
-      expect(await store.has(digest)).toBe(false)
     },
   )
 

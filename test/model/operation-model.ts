@@ -28,6 +28,11 @@ export type Omission = 'fence' | 'guard boot' | 'guard uptime' | 'intent'
 const name = 'ap-1-aaaaaaaa-1'
 const now = Date.parse('2026-01-01T00:00:00Z')
 const muchLaterMs = 24 * 3600_000
+/** Whether a lost device has answered since, and whether the image is in the cache. */
+type Luck = [answeredSinceLost: boolean, hasImage: boolean]
+const calm: Luck[] = [[false, true]]
+const afterLoss: Luck[] = [...calm, [true, true]]
+const beforeFlash: Luck[] = [...calm, [false, false]]
 const maxBoots = 2
 /** An uptime is one of so many, each past the limit of the one before. */
 const maxAge = 1
@@ -265,12 +270,17 @@ function* decide(state: State, index: 0 | 1, omitted: Omission | undefined): Gen
   const lost = isLost(operation)
   for (const watchedMs of isFlashing(phaseOf(operation)) ? [0, muchLaterMs] : [0]) {
     for (const admission of asksAdmission(operation) ? [admitted, halted] : [admitted]) {
-      for (const answeredSinceLost of lost ? [false, true] : [false]) {
+      for (const [answeredSinceLost, hasImage] of lost
+        ? afterLoss
+        : asksForImage(operation)
+          ? beforeFlash
+          : calm) {
         const world: OperationWorld = {
           claim: mirror.isClaimed ? 'Mine' : 'None',
           admission,
           ...(state.isCancelWanted ? { cancel: { reason: 'CancelRequested', message: 'cancelled' } } : {}),
           hasSession,
+          hasImage,
           ...(outcome ? { outcome } : {}),
           target,
           from: oldRelease,
@@ -301,6 +311,9 @@ function* decide(state: State, index: 0 | 1, omitted: Omission | undefined): Gen
 
 const asksAdmission = (operation: UpgradeOperation): boolean =>
   ['Queued', 'Testing'].includes(phaseOf(operation))
+
+const asksForImage = (operation: UpgradeOperation): boolean =>
+  !isFinished(operation) && !isFlashing(phaseOf(operation))
 
 /** The store has the status; whoever else looks has an older one, unless nothing has changed. */
 function written(state: State, index: 0 | 1, status: UpgradeOperationStatus, act: Act): State {
@@ -357,7 +370,6 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
         { ...withoutAct(run!), outcome: { kind: 'Claimed' } },
       )
     case 'Connect':
-      yield outcome({ kind: 'ImageMissing', message: 'the server is down' })
       yield outcome({ kind: 'Connected' }, { hasSession: true })
       return yield attemptFails()
     case 'Check':
@@ -374,6 +386,7 @@ function* perform(state: State, index: 0 | 1, act: Act): Generator<State> {
       return yield outcome({ kind: 'Checked' }, { probe })
     case 'Upload':
       yield attemptFails()
+      yield outcome({ kind: 'ImageMissing', message: 'the cache was damaged' }, { hasSession: false })
       return yield outcome({ kind: 'Uploaded' })
     case 'Test': {
       yield attemptFails()

@@ -234,10 +234,12 @@ function createWorld(parts: WorldParts) {
     writesDurableOnly: controllers > 1 || seed % 2 === 0,
   }
   const watched = recorder.connector(createSimulatedConnector(clock, fleet.network), fleet.network)
+  const leaders = home === 'Cluster' ? 1 : controllers
   // Each process begins without the images that another one has fetched.
   const imagesOf = (name: string): ImageStore => {
     const images = createMemoryImages(fleet.files)
-    if (!swarm.imageServer) return images
+    // Of several that all lead one would take back what another one has found Ready, for ever.
+    if (!swarm.imageServer || leaders > 1) return images
     return fromTroubledServer(images, {
       trouble: swarm.imageServer,
       clock,
@@ -350,7 +352,7 @@ function createWorld(parts: WorldParts) {
       rules: notes.rules,
       acknowledged,
       governor,
-      leaders: home === 'Cluster' ? 1 : controllers,
+      leaders,
       // News of a cluster may be as late as its network likes.
       newsMs: cluster ? Infinity : storeMs,
       haltNewsMs: cluster ? clusterWriteMs : storeMs,

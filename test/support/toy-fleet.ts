@@ -174,7 +174,6 @@ export async function createToyFleet(options: {
           if (options.fetchMs !== undefined) await clock.sleep(options.fetchMs)
           return { sha256: imageDigest, sizeBytes: 1000 }
         },
-        has: async () => true,
         prune: async () => 0,
         async *open() {
           yield new Uint8Array(1000)
@@ -321,7 +320,7 @@ function toyUpgrader(
       }
     },
     check: async () => {},
-    upload: async (_job, session, { onProgress }, signal) => {
+    upload: async (_job, session, { content, onProgress }, signal) => {
       const router = of(session)
       router.uploads += 1
       router.stoppedServices = true
@@ -330,7 +329,9 @@ function toyUpgrader(
         router.failUploads -= 1
         throw new ReflashError('UploadFailed', 'the upload was cut off')
       }
-      onProgress(1000)
+      let bytes = 0
+      for await (const chunk of content()) bytes += chunk.length
+      onProgress(bytes)
     },
     test: async () => {},
     command: () => 'toy-upgrade /tmp/image',

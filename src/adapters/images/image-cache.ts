@@ -22,8 +22,6 @@ export interface ImageCacheOptions {
 export interface ImageCache {
   /** The image, if it is here and its bytes are still right; a damaged file is dropped. */
   find(sha256: string, signal: AbortSignal): Promise<StoredImage | undefined>
-  /** As `ImageStore.has`. */
-  has(sha256: string): Promise<boolean>
   /** A new file to fill; the caller discards it in any case. */
   create(): Promise<PartialFile>
   /** Checks a filled file and puts it in place. @throws ReflashError `DigestMismatch`, `ImageInvalid`, `FetchFailed`. */
@@ -150,11 +148,6 @@ export function createImageCache({ folder, maxBytes, readMetadata, clock }: Imag
       } finally {
         await handle.close()
       }
-    },
-    has: async (sha256) => {
-      const handle = isDigest(sha256) ? await openIfThere(pathOf(sha256)) : undefined
-      await handle?.close()
-      return handle !== undefined
     },
     create: async () => {
       await ready()

@@ -129,7 +129,6 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
         throw signal.aborted ? signal.reason : fetchFailed('the image cannot be fetched', error)
       }
     },
-    has: (sha256) => cache.has(sha256),
     open: (sha256, signal) => cache.open(sha256, signal),
     prune: (keep) => {
       for (const [path, { sha256 }] of digests) if (!keep.has(sha256)) digests.delete(path)
