@@ -305,24 +305,6 @@ export class Fleet {
    */
   #measured = (wallMs: number): number => this.#clock.monotonic() - Math.max(0, this.#clock.now() - wallMs)
 
-  /** The file of an image is in the cache of this process; undefined: it is not, or not any more. */
-  noteFetched(image: Key, sha256: string | undefined): void {
-    const id = keyString(image)
-    if (this.#fetched.get(id) === sha256) return
-    if (sha256 === undefined) this.#fetched.delete(id)
-    else this.#fetched.set(id, sha256)
-    for (const listener of this.#fetchListeners) listener(image, sha256 !== undefined)
-  }
-
-  /** Whether this process has the file, which another one may have found to be Ready. */
-  hasFetched = (image: Key, sha256: string): boolean => this.#fetched.get(keyString(image)) === sha256
-
-  /** Calls back whenever a file has come or is found to be gone. Returns a function that ends that. */
-  onFetched(listener: (image: Key, isFetched: boolean) => void): () => void {
-    this.#fetchListeners.add(listener)
-    return () => this.#fetchListeners.delete(listener)
-  }
-
   /** Counts an operation against the limits from now on, before the write that says so has come back. */
   reserveSlot(operation: UpgradeOperation): void {
     const id = keyString(keyOf(operation))
@@ -422,6 +404,24 @@ export class Fleet {
 
   inFlight(policy: UpgradePolicy | undefined, maxAll: number): SharedLimits['inFlight'] {
     return { policy: policy ? this.slotsUsed(keyString(keyOf(policy))) : 0, all: this.#allSlots.size, maxAll }
+  }
+
+  /** The file of an image is in the cache of this process; undefined: it is not, or not any more. */
+  noteFetched(image: Key, sha256: string | undefined): void {
+    const id = keyString(image)
+    if (this.#fetched.get(id) === sha256) return
+    if (sha256 === undefined) this.#fetched.delete(id)
+    else this.#fetched.set(id, sha256)
+    for (const listener of this.#fetchListeners) listener(image, sha256 !== undefined)
+  }
+
+  /** Whether this process has the file, which another one may have found to be Ready. */
+  hasFetched = (image: Key, sha256: string): boolean => this.#fetched.get(keyString(image)) === sha256
+
+  /** Calls back whenever a file has come or is found to be gone. Returns a function that ends that. */
+  onFetched(listener: (image: Key, isFetched: boolean) => void): () => void {
+    this.#fetchListeners.add(listener)
+    return () => this.#fetchListeners.delete(listener)
   }
 
   buildWithImages(key: Key): BuildWithImages | undefined {
