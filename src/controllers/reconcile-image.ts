@@ -3,6 +3,7 @@ import { folderAnnotation, sourceErrorOf } from '../core/annotations.ts'
 import { removeCondition, setCondition } from '../core/conditions.ts'
 import { messageOf, ReflashError } from '../core/errors.ts'
 import { imageReadiness } from '../core/image-readiness.ts'
+import { keyOf } from '../core/keys.ts'
 import { holdsSlot } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import type { StoredImage } from '../ports/image-store.ts'
@@ -19,27 +20,40 @@ const leavingMs = 1000
 export async function reconcileImage(key: Key, ports: Ports, signal: AbortSignal): Promise<Requeue> {
   let image = ports.fleet.get('FirmwareImage', key)
   if (!image) return done
-  const isLeaving = image.metadata.deletionTimestamp !== undefined
-  if (isLeaving && !isNeeded(image, ports)) {
-    await dropFinalizer(image, inUseFinalizer, ports)
-    ports.fleet.noteFetched(key, undefined)
-    return done
-  }
-  if (!isLeaving) image = await ensureFinalizer(image, inUseFinalizer, ports)
-  if (!isLeaving && image.status.observedGeneration !== image.metadata.generation) {
+  if (image.metadata.deletionTimestamp) return leave(image, ports, signal)
+  image = await ensureFinalizer(image, inUseFinalizer, ports)
+  if (image.status.observedGeneration !== image.metadata.generation) {
     image = await ports.store.saveStatus({ ...image, status: loading(image, ports) })
   }
+  const fetched = await judge(image, ports, signal)
+  const { imageRecheckMs = defaultRecheckMs } = ports.settings
+  return { after: fetched instanceof ReflashError && fetched.recoverable ? retryMs : imageRecheckMs }
+}
+
+/** One that is to go stays while an operation in flight needs it, and its file may have gone before it. */
+async function leave(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Requeue> {
+  if (isNeeded(image, ports)) {
+    const isHere = ports.fleet.hasFetched(keyOf(image), image.status.sha256 ?? '')
+    if (!isHere) await judge(image, ports, signal)
+    return { after: leavingMs }
+  }
+  await dropFinalizer(image, inUseFinalizer, ports)
+  ports.fleet.noteFetched(keyOf(image), undefined)
+  return done
+}
+
+/** Fetches the file, and writes what the image is with it. */
+async function judge(image: FirmwareImage, ports: Ports, signal: AbortSignal): Promise<Fetched> {
   const { namespace } = image.metadata
   const fetched = await fetchFile(image, ports, signal)
-  ports.fleet.noteFetched(key, fetched instanceof ReflashError ? undefined : fetched.sha256)
+  ports.fleet.noteFetched(keyOf(image), fetched instanceof ReflashError ? undefined : fetched.sha256)
   const build = ports.fleet.get('Build', { namespace, name: image.spec.buildRef.name })
-  const recheckMs = isLeaving ? leavingMs : (ports.settings.imageRecheckMs ?? defaultRecheckMs)
   const last = judgements.get(image)
-  if (last && last.fetched === fetched && last.build === build) return { after: recheckMs }
+  if (last && last.fetched === fetched && last.build === build) return fetched
   const status = statusOf(image, readinessOf(image, fetched, build), fetched, ports)
   if (sameValue(status, image.status)) judgements.set(image, { fetched, build })
   else await ports.store.saveStatus({ ...image, status })
-  return { after: fetched instanceof ReflashError && fetched.recoverable && !isLeaving ? retryMs : recheckMs }
+  return fetched
 }
 
 /** What the status of an image, as it is, was made of: where file and build are still the same, it is right. */

@@ -19,7 +19,7 @@ async function createWorld(images: Images = {}, options: { uploadMs?: number } =
     world,
     router,
     status,
-    async succeeds(): Promise<void> {
+    succeeds: async (): Promise<void> => {
       await world.clock.runUntil(() => router.release === 'new', hourMs)
       await world.clock.advance(60_000)
       expect(await status()).toMatchObject({ phase: 'Succeeded', attempts: 1 })
@@ -172,4 +172,24 @@ test('one that is to go, and is not to be had, keeps nothing waiting', async () 
   expect((await world.store.list('FirmwareImage')).items).toEqual([])
   expect(await status()).toMatchObject({ phase: 'Queued', attempts: 0 })
   await second.stop()
+})
+
+test('one that is to go is still there for the upload under way, though its file went first', async () => {
+  let isGone = false
+  const { world, router, succeeds } = await createWorld(
+    {
+      fetch: async () => {
+        if (isGone) throw new ReflashError('NotFound', 'there is no such file')
+        return image
+      },
+    },
+    { uploadMs: 10 * 60_000 },
+  )
+  const app = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  isGone = true
+  await world.store.delete('FirmwareImage', { namespace: 'default', name: 'image' })
+  await succeeds()
+  expect(router.uploads).toBe(1)
+  await app.stop()
 })
