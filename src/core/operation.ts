@@ -338,7 +338,7 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
 
 /** Where it is, as its file is at hand soon after a start of the process; the file may have become another one, though. */
 function waitForImage(operation: UpgradeOperation, { target }: OperationWorld, now: number): Step {
-  if (target?.image.sha256 !== operation.status.image?.sha256)
+  if (target!.image.sha256 !== operation.status.image?.sha256)
     return imageMissing(operation, now, { reason: 'Waiting', message: 'its image has become another one' })
   return { status: change(operation, now, { message: beingFetched }), act: { kind: 'Wait' }, durable: false }
 }

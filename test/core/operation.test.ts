@@ -834,6 +834,11 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     world: { hasSession: false, hasImage: false },
   },
   {
+    says: 'found after a restart, with a status that names no image',
+    from: operation('ap-1-abc-1', { phase: 'Uploading', attempts: 1 }),
+    world: { hasSession: false, hasImage: false },
+  },
+  {
     says: 'under way, and the image has become another one',
     from: inPhase('Uploading', { image: { name: 'image', sha256: 'f'.repeat(64), size: 1000 } }),
     world: after({ kind: 'Uploaded' }, { hasImage: false }),
