@@ -10,7 +10,7 @@ const hourMs = 60 * 60_000
 type Images = NonNullable<Parameters<typeof createToyFleet>[0]['images']>
 
 /** One router, whose image every process finds at once until `images` says otherwise. */
-async function createWorld(images: Images = {}, options: { uploadMs?: number } = {}) {
+async function createWorld(images: Images, options: { uploadMs?: number } = {}) {
   const world = await createToyFleet({ routers: 1, images, ...options })
   await world.declare()
   const router = world.router(1)
@@ -26,6 +26,18 @@ async function createWorld(images: Images = {}, options: { uploadMs?: number } =
       expect(router.flashes).toHaveLength(1)
     },
   }
+}
+
+/** A server of images, until it is none. */
+function createServer(code: 'FetchFailed' | 'NotFound') {
+  const server = {
+    isUp: true,
+    fetch: async () => {
+      if (!server.isUp) throw new ReflashError(code, 'there is no such file')
+      return image
+    },
+  }
+  return server
 }
 
 test('in the queue it is waited for without a claim', async () => {
@@ -76,21 +88,17 @@ test('in flight it is waited for without a session', async () => {
 })
 
 test('while its server does not answer no attempt is counted', async () => {
-  let isDown = false
-  const fetch = async () => {
-    if (isDown) throw new ReflashError('FetchFailed', 'the server does not answer')
-    return image
-  }
-  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const server = createServer('FetchFailed')
+  const { world, router, status, succeeds } = await createWorld(server, { uploadMs: 10 * 60_000 })
   const first = await world.start()
   await world.clock.runUntil(() => router.uploads === 1, hourMs)
   await first.stop()
-  isDown = true
+  server.isUp = false
   const second = await world.start()
   await world.clock.advance(hourMs)
   expect(await status()).toMatchObject({ phase: 'Queued', reason: 'BuildNotReady', attempts: 0 })
   expect(router.uploads).toBe(1)
-  isDown = false
+  server.isUp = true
   await succeeds()
   await second.stop()
 })
@@ -152,21 +160,13 @@ test('a cache that cannot be read is tried as often as anything else', async () 
 })
 
 test('one that is to go, and is not to be had, keeps nothing waiting', async () => {
-  let isGone = false
-  const { world, router, status } = await createWorld(
-    {
-      fetch: async () => {
-        if (isGone) throw new ReflashError('NotFound', 'there is no such file')
-        return image
-      },
-    },
-    { uploadMs: 10 * 60_000 },
-  )
+  const server = createServer('NotFound')
+  const { world, router, status } = await createWorld(server, { uploadMs: 10 * 60_000 })
   const first = await world.start()
   await world.clock.runUntil(() => router.uploads === 1, hourMs)
   await world.store.delete('FirmwareImage', { namespace: 'default', name: 'image' })
   await first.stop()
-  isGone = true
+  server.isUp = false
   const second = await world.start()
   await world.clock.advance(60_000)
   expect((await world.store.list('FirmwareImage')).items).toEqual([])
@@ -175,19 +175,11 @@ test('one that is to go, and is not to be had, keeps nothing waiting', async () 
 })
 
 test('one that is to go is still there for the upload under way, though its file went first', async () => {
-  let isGone = false
-  const { world, router, succeeds } = await createWorld(
-    {
-      fetch: async () => {
-        if (isGone) throw new ReflashError('NotFound', 'there is no such file')
-        return image
-      },
-    },
-    { uploadMs: 10 * 60_000 },
-  )
+  const server = createServer('NotFound')
+  const { world, router, succeeds } = await createWorld(server, { uploadMs: 10 * 60_000 })
   const app = await world.start()
   await world.clock.runUntil(() => router.uploads === 1, hourMs)
-  isGone = true
+  server.isUp = false
   await world.store.delete('FirmwareImage', { namespace: 'default', name: 'image' })
   await succeeds()
   expect(router.uploads).toBe(1)
