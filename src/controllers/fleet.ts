@@ -73,8 +73,8 @@ class Index<T extends AnyResource> {
 
 /**
  * The whole fleet as last read from the store, indexed so that no event costs work that grows with the fleet. It holds
- * nothing that a restart would lose, apart from slots and starts that are reserved, whom this very process has asked, which
- * images it has fetched, and when it wrote what.
+ * nothing that a restart would lose, apart from slots and starts that are reserved, what this very process is at work on,
+ * whom it has asked, which images it has fetched, and when it wrote what.
  */
 export class Fleet {
   readonly #clock: Clock
@@ -98,6 +98,8 @@ export class Fleet {
   /** Devices that this process has asked, whether they answered or not. */
   readonly #asked = new Set<string>()
   readonly #wanted = new Set<string>()
+  /** Operations that this process has a turn on, and with it perhaps a session. */
+  readonly #atWork = new Set<string>()
   /** Digests of the files that this process has fetched, by image. */
   readonly #fetched = new Map<string, string>()
   readonly #fetchListeners = new Set<(image: Key, isFetched: boolean) => void>()
@@ -423,6 +425,17 @@ export class Fleet {
     this.#fetchListeners.add(listener)
     return () => this.#fetchListeners.delete(listener)
   }
+
+  beginTurn(operation: Key): void {
+    this.#atWork.add(keyString(operation))
+  }
+
+  endTurn(operation: Key): void {
+    this.#atWork.delete(keyString(operation))
+  }
+
+  /** Whether this process has a turn on an operation right now. */
+  isAtWork = (operation: Key): boolean => this.#atWork.has(keyString(operation))
 
   buildWithImages(key: Key): BuildWithImages | undefined {
     const build = this.get('Build', key)

@@ -143,9 +143,14 @@ export function openRun(
       stopListening()
       giveStartBack()
       shutdown.removeEventListener('abort', onShutdown)
-      await run.session?.close()
+      try {
+        await run.session?.close()
+      } finally {
+        fleet.endTurn(key)
+      }
     },
   }
+  fleet.beginTurn(key)
   return run
 }
 

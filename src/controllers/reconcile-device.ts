@@ -42,8 +42,7 @@ export async function reconcileDevice(
     status = { ...status }
     delete status.operationRef
   }
-  // Whoever left a stale claim may have left more behind on the device.
-  if (claim !== 'Held' && (mayProbe ?? (claim === 'Stale' || isProbeDue(device, ports)))) {
+  if (isFree(claim) && (mayProbe ?? isToBeAsked(claim, device, ports))) {
     status = await probe({ ...device, status }, ports, signal)
   }
   status = await withReferences({ ...device, status }, ports)
@@ -56,7 +55,7 @@ export async function reconcileDevice(
   const assessment = ports.fleet.assessment(keyString(key))!
   status = withAssessment({ ...device, status }, assessment, now)
   status.observedGeneration = device.metadata.generation
-  const nextMs = mended ? 1 : untilNext(status, now)
+  const nextMs = mended ? 1 : claim === 'Ending' ? settleDelayMs : untilNext(status, now)
   return { after: (await tellStatus(device, status, ports)) ? nextMs : Math.min(settleDelayMs, nextMs) }
 }
 
@@ -78,13 +77,25 @@ async function tellStatus(device: Device, status: DeviceStatus, ports: Ports): P
 const isUnready = ({ conditions }: DeviceStatus): boolean =>
   getCondition(conditions, 'Ready')?.status === 'False'
 
-/** A claim is stale when its operation is gone, finished, or does not hold the device any more. */
-async function claimOf(device: Device, { fleet, store }: Ports): Promise<'None' | 'Held' | 'Stale'> {
+type Claim = 'None' | 'Held' | 'Ending' | 'Stale'
+
+const isFree = (claim: Claim): boolean => claim === 'None' || claim === 'Stale'
+
+/** Whoever left a stale claim may have left more behind on the device. */
+const isToBeAsked = (claim: Claim, device: Device, ports: Ports): boolean =>
+  claim === 'Stale' || isProbeDue(device, ports)
+
+/**
+ * A claim is stale when its operation is gone or finished, and ends while this process may still have a session for it:
+ * that the end is stored can be read before the write comes back.
+ */
+async function claimOf(device: Device, { fleet, store }: Ports): Promise<Claim> {
   const name = device.status.operationRef?.name
   if (name === undefined) return 'None'
   const key = { namespace: device.metadata.namespace, name }
   const known = fleet.get('UpgradeOperation', key)
   if (known && !isFinished(known)) return 'Held'
+  if (fleet.isAtWork(key)) return 'Ending'
   // Word of the operation may be on its way yet: a claim is only taken from one that the store itself knows no more.
   const operation = await store.get('UpgradeOperation', key)
   return operation && !isFinished(operation) ? 'Held' : 'Stale'

@@ -263,6 +263,35 @@ test('a device that is down when a controller starts is asked again as its polic
   await second.stop()
 })
 
+test('nobody asks a device whose upgrade has ended before the process that ends it has left it', async () => {
+  let connects: number | undefined
+  const world = await createToyFleet({
+    routers: 1,
+    decorate: (store, clock) => ({
+      ...store,
+      async saveStatus(object) {
+        const saved = await store.saveStatus(object)
+        if (object.kind !== 'UpgradeOperation' || object.status.phase !== 'Succeeded') return saved
+        // The store has told everybody, and its answer is on its way.
+        expect(world.sessions()).toBe(1)
+        const before = world.connects()
+        await clock.sleep(20_000)
+        connects = world.connects() - before
+        return saved
+      },
+    }),
+  })
+  await world.declare()
+  const app = await world.start()
+  await world.clock.runUntil(() => connects !== undefined, 10 * 60_000)
+  expect(connects).toBe(0)
+  await world.clock.advance(10_000)
+  expect(world.sessions()).toBe(0)
+  const [device] = (await world.store.list('Device')).items
+  expect(device!.status.operationRef).toBeUndefined()
+  await app.stop()
+})
+
 test('nobody is left on a device that is given back, however slow a session or the store is', async () => {
   const slowMs = 20_000
   const left: number[] = []
