@@ -5,6 +5,7 @@ import type { Device, Phase, UpgradeOperation } from '../../src/api/resources.ts
 import { apiVersion } from '../../src/api/schema.ts'
 import { messageOf } from '../../src/core/errors.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
+import type { ResourceStore } from '../../src/ports/resource-store.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { startClusterFleet, startController } from '../support/cluster-fleet.ts'
 import type { Cluster } from '../support/cluster-suite.ts'
@@ -36,6 +37,10 @@ const harmMs = 4000
 const endMs = 120_000
 const flash = '10s'
 
+/** What a request may take at the most, and how much later a busy machine may say so. */
+const requestLimitMs = 30_000
+const slackMs = 1000
+
 interface WireCase {
   harm: WireHarm
   moment: (typeof moments)[number]
@@ -55,12 +60,34 @@ interface Played {
   partitioned: string[]
   /** Cases that did not end as they should. */
   wrong: string[]
+  /** How much longer than its limit a request took at the most. */
+  overrunMs: number
+}
+
+/** A store of which each request is timed. */
+function timed(store: ResourceStore, onTook: (ms: number) => void): ResourceStore {
+  const time = async <T>(request: () => Promise<T>): Promise<T> => {
+    const sinceMs = systemClock.monotonic()
+    try {
+      return await request()
+    } finally {
+      onTook(systemClock.monotonic() - sinceMs)
+    }
+  }
+  return {
+    ...store,
+    get: (kind, key) => time(() => store.get(kind, key)),
+    create: (manifest) => time(() => store.create(manifest)),
+    setFinalizers: (object, finalizers) => time(() => store.setFinalizers(object, finalizers)),
+    saveStatus: (object) => time(() => store.saveStatus(object)),
+    delete: (kind, key, options) => time(() => store.delete(kind, key, options)),
+  }
 }
 
 /** Plays each harm once, at moments that differ from round to round, side by side in namespaces of their own. */
 export async function playWire(cluster: Cluster, round: number, harms: readonly WireHarm[]): Promise<Played> {
   const cases = wireCases(round, harms)
-  const played: Played = { cases: cases.length, partitioned: [], wrong: [] }
+  const played: Played = { cases: cases.length, partitioned: [], wrong: [], overrunMs: 0 }
   await Promise.all(cases.map((each, index) => playCase(cluster, each, `wire-${round}-${index}`, played)))
   return played
 }
@@ -69,8 +96,9 @@ async function playCase(
   { server, kubectl, kubeconfigs, open }: Cluster,
   { harm, moment, direction }: WireCase,
   namespace: string,
-  { partitioned, wrong }: Played,
+  played: Played,
 ): Promise<void> {
+  const { partitioned, wrong } = played
   const name = `${harm.name} ${direction} at ${moment}`
   const fleet = await startClusterFleet(server, {
     count: 1,
@@ -102,6 +130,11 @@ async function playCase(
     events.push(event)
     if (event.type === 'Phase' && event.phase === moment) strike()
   }
+  const onTook = (ms: number): void => {
+    const overrunMs = Math.max(0, ms - requestLimitMs)
+    played.overrunMs = Math.max(played.overrunMs, overrunMs)
+    if (overrunMs > slackMs) wrong.push(`${name}: a request took ${Math.round(ms)} ms`)
+  }
   if (moment === 'List') strike()
   const kept = keepRunning((nth) =>
     startController(
@@ -112,7 +145,10 @@ async function playCase(
         namespace: [namespace],
         controllerNamespace: namespace,
       },
-      { events: { emit } },
+      {
+        events: { emit },
+        decorate: (outside) => ({ ...outside, store: timed(outside.store, onTook) }),
+      },
     ),
   )
   open.push(kept)

@@ -26,7 +26,7 @@ describeCluster('the harms of a wire to the API server', (cluster) => {
   const isNightly = secondsToPlay() > 0
   const harms = wireHarms.filter(({ breaks }) => isNightly || breaks)
   const rounds = Array.from({ length: isNightly ? wireRounds : 1 }, (_, round) => round)
-  const played = { cases: 0, partitioned: 0, wrong: 0 }
+  const played = { cases: 0, partitioned: 0, wrong: 0, overrunMs: 0 }
   afterAll(() => {
     const figure = (name: string, value: number, goal?: string): void =>
       recordFigure({ suite: 'api-server', name, value, ...(goal && { goal }) })
@@ -34,12 +34,19 @@ describeCluster('the harms of a wire to the API server', (cluster) => {
     figure('the whole matrix', wireHarms.length * wireRounds)
     figure('starts while partitioned', played.partitioned, '0')
     figure('wrong ends, or other than one flash', played.wrong, '0')
+    recordFigure({
+      suite: 'api-server',
+      name: 'worst overrun past the limit of a request',
+      value: played.overrunMs,
+      unit: 'ms',
+    })
   })
   test.each(rounds)('each at a moment of its own, round %i', async (round) => {
-    const { cases, partitioned, wrong } = await playWire(cluster, round, harms)
+    const { cases, partitioned, wrong, overrunMs } = await playWire(cluster, round, harms)
     played.cases += cases
     played.partitioned += partitioned.length
     played.wrong += wrong.length
+    played.overrunMs = Math.max(played.overrunMs, Math.round(overrunMs))
     expect({ partitioned, wrong }).toEqual({ partitioned: [], wrong: [] })
   })
 })

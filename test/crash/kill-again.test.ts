@@ -1,5 +1,6 @@
 /** Killed more than once, robbed of its state, and restarted over other manifests: still nothing is flashed twice. */
 import { describe, expect, test, vi } from 'vitest'
+import { until } from '../support/until.ts'
 import { expectFlashedOnce, expectRest, scenarios } from './scenarios.ts'
 import { withWorld } from './standalone-world.ts'
 import { nameOfPoint, target, type Point } from './world.ts'
@@ -73,6 +74,33 @@ describe.concurrent('killed, and the state file deleted', () => {
     for (let runs = 0; runs < 8 && kind !== wanted; runs += 1) ({ kind } = await finish())
     expect(kind).toBe(wanted)
   }
+})
+
+describe.concurrent('killed while a device returns', () => {
+  const writes = ['status of Device', 'delete record']
+  test.each(writes.flatMap((name) => [named(at('before', name)), named(at('after', name))]))(
+    '%s: another router at its address is not taken for it',
+    { timeout: limitMs },
+    async (_, [point]) => {
+      await withWorld({}, async (world) => {
+        const first = async () => (await world.resources()).devices[0]!
+        await world.comesTo('Converged')
+        const { metadata, status } = await first()
+        await world.declare({ without: [metadata.name] })
+        await world.comesTo('Converged')
+        const [router] = world.fleet.routers
+        router!.inject({ kind: 'OtherDevice', board: status.board! })
+        await until('the other one is up', () => router!.state.power === 'Up')
+        await world.declare()
+        await world.killAt(point!)
+        expect((await world.finish()).kind).toBe('Stuck')
+        const returned = await first()
+        expect(returned.metadata.name).toBe(metadata.name)
+        expect(returned.status).toMatchObject({ identity: status.identity, hostKeys: status.hostKeys })
+        expectFlashedOnce(world, 1)
+      })
+    },
+  )
 })
 
 describe.concurrent('killed, and the manifests changed meanwhile', () => {
