@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type { Connection, ServerChannel } from 'ssh2'
 import type { FailureClass, Phase } from '../../src/api/resources.ts'
 import { nameOf } from '../../src/simulator/command.ts'
@@ -89,12 +90,15 @@ const diesBySignal = (channel: ServerChannel, { stdout }: CommandResult): void =
   })
 }
 
-/** Answers and goes on writing. */
-const floods = (channel: ServerChannel, { stdout }: CommandResult): void => {
-  channel.write(latin1(stdout))
-  const more = (): void => void (channel.writable && channel.write(Buffer.alloc(30_000, escapes), more))
-  more()
-}
+/** Answers and goes on writing, to where it has answered or to where it would complain. */
+const floods =
+  (stream: (channel: ServerChannel) => Writable) =>
+  (channel: ServerChannel, { stdout }: CommandResult): void => {
+    channel.write(latin1(stdout))
+    const out = stream(channel)
+    const more = (): void => void (out.writable && out.write(Buffer.alloc(30_000, escapes), more))
+    more()
+  }
 
 /** Wants to be connected to what the controller can reach, and to its display and its keys. */
 const opensChannels = (connection: Connection): void => {
@@ -241,8 +245,13 @@ export const behaviours: readonly Behaviour[] = [
 export const moreBehaviours: readonly Behaviour[] = [
   {
     name: 'goes on writing behind its answer',
-    manners: { answer: floods },
-    end: silent(/wrote more than 65536 bytes/),
+    manners: { answer: floods((channel) => channel) },
+    end: silent(/wrote more than 65536 bytes to stdout/),
+  },
+  {
+    name: 'complains without an end',
+    manners: { answer: floods((channel) => channel.stderr) },
+    end: silent(/wrote more than 65536 bytes to stderr/),
   },
   { name: 'opens channels to the controller', manners: { onClient: opensChannels }, end: succeeded },
   { name: 'exchanges keys again and again', manners: { onClient: exchangesKeys }, end: succeeded },
