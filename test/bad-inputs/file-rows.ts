@@ -99,6 +99,13 @@ export const fileRows: readonly Row[] = [
     },
     says: ['odd.yaml:1:1: is a folder, not a file'],
   },
+  {
+    id: 'B17',
+    what: 'a device',
+    needsRoot: true,
+    spoil: async (good) => run(good, 'mknod odd.yaml c 1 5'),
+    says: ['odd.yaml:1:1: is a device, not a file'],
+  },
   named('a new line in it', 'new\nline.yaml', `new\\x0aline.yaml${misspelt}`),
   named('an escape sequence', '\u001b[2Jgone.yaml', `\\x1b[2Jgone.yaml${misspelt}`),
   named('text from right to left', 'rtl\u202Elmay.yaml', `rtl\\u{202e}lmay.yaml${misspelt}`),

@@ -52,6 +52,7 @@ export const elsewhere: readonly [id: BadInput, file: string, test: string][] = 
   ['B7', 'test/files/scan.test.ts', 'refuses a directory of more than 20,000 files as a whole'],
   ['B8', 'test/cluster/spec-rows.ts', 'none at once'],
   ['B12', 'test/controllers/scenarios.test.ts', 'a Secret and a Category, both before the next probe'],
+  ['B17', 'test/files/directory-source.test.ts', 'or folder that may not be read keeps its objects'],
   ['B19', 'test/images/image-download.test.ts', 'is checked anew after each redirect and each resolution'],
   ['B19', 'test/images/image-download.test.ts', 'ends at the deadline, however steadily bytes drip in'],
   ['B20', 'test/images/image-metadata.test.ts', 'is right or refuses after the file was cut at any byte'],

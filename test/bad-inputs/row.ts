@@ -21,6 +21,8 @@ export interface Row {
   keeps?: readonly string[]
   /** Nothing at all of this revision is taken. */
   wholeDirectory?: true
+  /** Nobody else can make it. */
+  needsRoot?: true
   /** It is being looked at for longer than a test lasts. */
   neverEnds?: true
 }
