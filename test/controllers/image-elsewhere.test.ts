@@ -63,6 +63,9 @@ test('in the queue it is waited for without a claim', async () => {
   const [device] = (await world.store.list('Device')).items
   expect(device!.status.operationRef).toBeUndefined()
   expect(router.uploads).toBe(0)
+  // It goes on as soon as the file is there.
+  await world.clock.advance(25_000)
+  expect(router.uploads).toBe(1)
   await succeeds()
   await second.stop()
 })
@@ -82,8 +85,9 @@ test('in flight it is waited for without a session', async () => {
   await world.clock.advance(100_000)
   expect(await status()).toMatchObject({ phase: 'Uploading', message: 'its image is being fetched' })
   expect(world.sessions()).toBe(0)
-  await succeeds()
+  await world.clock.advance(25_000)
   expect(router.uploads).toBe(2)
+  await succeeds()
   await second.stop()
 })
 
