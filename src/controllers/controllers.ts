@@ -222,7 +222,11 @@ export function createControllers(
 
   /** The file of an image has come, and whoever waits for it may go on; or it is gone, and is fetched again. */
   function onFetched(image: Key, isFetched: boolean): void {
-    if (!isFetched) return queues.FirmwareImage.add(keyString(image))
+    if (!isFetched) {
+      // A turn that has just failed to fetch it tries again in its own time.
+      if (!queues.FirmwareImage.isWorkingOn(keyString(image))) queues.FirmwareImage.add(keyString(image))
+      return
+    }
     for (const operation of fleet.unfinished())
       if (!isFlashing(phaseOf(operation))) queues.UpgradeOperation.add(keyString(keyOf(operation)))
   }
@@ -249,12 +253,10 @@ export function createControllers(
     if (signal.aborted) return
     chores.add(choresKey, { after: choresEveryMs })
     for (const kind of allKinds) for (const object of fleet.list(kind)) onChange({ type: 'Added', object })
-    const stopListening = fleet.onChange(onChange)
-    const stopWaiting = fleet.onFetched(onFetched)
+    const listening = [fleet.onChange(onChange), fleet.onFetched(onFetched)]
     await stopped
     isStopping = true
-    stopListening()
-    stopWaiting()
+    for (const stopListening of listening) stopListening()
     // Who has lost the lead ends before the next one begins: nothing is drained then.
     const drainMs = signal.reason instanceof ReflashError ? 0 : stopDrainMs
     await Promise.all(all.map((queue) => queue.stop({ drainMs })))

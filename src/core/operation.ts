@@ -12,6 +12,7 @@ import { cut } from './cut.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { appendLog, newLines } from './log-lines.ts'
 import type { Probe, StartResult } from './probe.ts'
+import { sameValue } from './same-value.ts'
 import { toMs, toTime } from './time.ts'
 import { canMove } from './transitions.ts'
 import { judge } from './verdict.ts'
@@ -258,34 +259,27 @@ function prepare(operation: UpgradeOperation, world: OperationWorld, now: number
     return attemptFailed(withLog(operation, outcome.log ?? [], now), world, outcome, now)
   }
   if (world.cancel) return cancelled(operation, world, now)
-  if (world.claim !== 'Mine') return claimGone(operation, now)
-  if (outcome?.kind === 'ImageMissing')
-    return imageMissing(operation, now, { reason: 'Waiting', message: outcome.message })
+  // Somebody took the claim away, and another operation may have the device by now: this one claims it anew.
+  if (world.claim !== 'Mine')
+    return queueAgain(operation, now, { message: 'its claim on the device is gone', undo: false })
+  if (outcome?.kind === 'ImageMissing') return queueAgain(operation, now, { message: outcome.message })
   if (!world.target) {
     const message = 'its image is not Ready any more'
-    return imageMissing(operation, now, { reason: 'BuildNotReady', message })
+    return queueAgain(operation, now, { reason: 'BuildNotReady', message })
   }
   if (!world.hasSession || !outcome) return resume(operation, world, now)
   return advancePast(outcome, operation, world, now)
 }
 
-/** Somebody took the claim away, and another operation may have the device by now: this one claims it anew. */
-function claimGone(operation: UpgradeOperation, now: number): Step {
-  const message = 'its claim on the device is gone; queued again'
-  const next = change(operation, now, { phase: 'Queued', reason: 'Waiting', message })
-  next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
-  return { status: next, act: release({ undo: false, again: 0 }), durable: true }
-}
-
-/** Queued again for the sake of its image: the device has no part in that, so no attempt has been made. */
-function imageMissing(
+/** Back to the queue for something in which the device has no part: no attempt has been made. */
+function queueAgain(
   operation: UpgradeOperation,
   now: number,
-  { reason, message }: { reason: string; message: string },
+  { message, reason = 'Waiting', undo = true }: { message: string; reason?: string; undo?: boolean },
 ): Step {
   const next = change(operation, now, { phase: 'Queued', reason, message: `${message}; queued again` })
   next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
-  return { status: next, act: release({ undo: true, again: 0 }), durable: true }
+  return { status: next, act: release({ undo, again: 0 }), durable: true }
 }
 
 /** The next phase after a step that went well. */
@@ -338,8 +332,8 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
 
 /** Where it is, as its file is at hand soon after a start of the process; the file may have become another one, though. */
 function waitForImage(operation: UpgradeOperation, { target }: OperationWorld, now: number): Step {
-  if (target!.image.sha256 !== operation.status.image?.sha256)
-    return imageMissing(operation, now, { reason: 'Waiting', message: 'its image has become another one' })
+  if (!sameValue(target!.image, operation.status.image))
+    return queueAgain(operation, now, { message: 'its image has become another one' })
   return { status: change(operation, now, { message: beingFetched }), act: { kind: 'Wait' }, durable: false }
 }
 
@@ -353,13 +347,8 @@ function hasTakenTooLong({ status }: UpgradeOperation, { settings }: OperationWo
 /** Ready to start, but a start is not allowed now: wait with the services running again. */
 function park(operation: UpgradeOperation, world: OperationWorld, now: number): Step {
   if (hasTakenTooLong(operation, world, now)) {
-    const next = change(operation, now, {
-      phase: 'Queued',
-      reason: 'Waiting',
-      message: `waited longer than ${world.settings.timeouts.total} to start; queued again`,
-    })
-    next.attempts = Math.max(0, (next.attempts ?? 1) - 1)
-    return { status: next, act: release({ undo: true, again: 0 }), durable: true }
+    const message = `waited longer than ${world.settings.timeouts.total} to start`
+    return queueAgain(operation, now, { message })
   }
   const { blocked } = world.admission
   const { outcome } = world

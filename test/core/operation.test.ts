@@ -834,6 +834,11 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     world: { hasSession: false, hasImage: false },
   },
   {
+    says: 'found after a restart, and the image has another name by now',
+    from: inPhase('Uploading', { image: { ...world().target!.image, name: 'renamed' } }),
+    world: { hasSession: false, hasImage: false },
+  },
+  {
     says: 'found after a restart, with a status that names no image',
     from: operation('ap-1-abc-1', { phase: 'Uploading', attempts: 1 }),
     world: { hasSession: false, hasImage: false },

@@ -34,7 +34,10 @@ export const kubectlOf =
 /** Everything else on a machine with few processors may run beside it. */
 export const convergeLimitMs = 240_000
 
-/** Waits as a person would, for all that are named. @throws Error with where each object stands, when that takes longer than the limit. */
+/**
+ * Waits as a person would, for all that are named. @throws Error with where each object stands, when that takes longer than
+ * the limit.
+ */
 export async function untilAll(
   kubectl: ReturnType<typeof kubectlOf>,
   wished: string,
