@@ -1,10 +1,10 @@
 /** Controllers beside their store, put together as `src/app.ts` does; several of them some way from it. */
 import type { ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
-import { createMemoryRecords } from '../../src/adapters/memory/record-store.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { declareThrough, Fleet } from '../../src/controllers/fleet.ts'
 import { openGovernor, type GovernorSettings } from '../../src/controllers/governor.ts'
+import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Rest } from './cluster-home.ts'
 import { distant } from './distant.ts'
@@ -12,6 +12,7 @@ import { createLife, mortal, type Life } from './mortal.ts'
 
 export interface BesideHomeOptions {
   store: DeclaredStore
+  records: RecordStore
   clock: ManualClock
   random: SeededRandom
   controllers: number
@@ -34,8 +35,7 @@ export interface BesideHome {
 const readyLimitMs = 60_000
 
 export function createBesideHome(options: BesideHomeOptions): BesideHome {
-  const { store, clock, random, controllers, governor, settings, onWrite } = options
-  const records = createMemoryRecords()
+  const { store, records, clock, random, controllers, governor, settings, onWrite } = options
   const forgotten = new AbortController()
   let lives = 0
 

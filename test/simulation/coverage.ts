@@ -16,12 +16,17 @@ export interface Seen {
 const inFlight = new Set<Phase>(['Connecting', 'Checking', 'Uploading', 'Testing'])
 const inFlash = new Set<Phase>(['Flashing', 'Rebooting'])
 
+/** The last of each operation. */
+const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
+  ...new Map(writes.map((write) => [write.operation, write])).values(),
+]
+
 /** The last that was written of each operation, up to a moment. */
-function standing({ writes }: Past, atMs: number): PhaseWrite[] {
-  const last = new Map<string, PhaseWrite>()
-  for (const write of writes) if (write.atMs <= atMs) last.set(write.operation, write)
-  return [...last.values()]
-}
+const standing = ({ writes }: Past, atMs: number): PhaseWrite[] =>
+  lastOf(writes.filter((write) => write.atMs <= atMs))
+
+const isOneInFlight = (writes: readonly PhaseWrite[]): boolean =>
+  lastOf(writes).some(({ phase }) => inFlight.has(phase) || inFlash.has(phase))
 
 const isAny = (
   past: Past,
@@ -133,6 +138,11 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'store failed in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Error),
   'disk full in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Full),
   'store slow in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Slow),
+  'older state put back, with one in flight': ({ past: { writes, putBack } }) =>
+    putBack !== undefined && isOneInFlight(writes.slice(0, putBack.kept)),
+  'older state put back, which knows nothing of a start': ({ past: { writes, putBack } }) =>
+    putBack !== undefined &&
+    writes.slice(putBack.kept, putBack.before).some(({ phase }) => phase === 'Flashing'),
   'image not to be had in flight': troubledInFlight(({ failedFetches }) => failedFetches),
 }
 

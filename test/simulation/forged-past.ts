@@ -111,6 +111,7 @@ export function past(): Forged {
       write(11_000, { phase: 'Rebooting', ...told }),
       write(101_000, { phase: 'Succeeded', ...told, bootIdAfter: 'boot-1' }),
     ],
+    putBack: undefined,
     sends: [{ atMs: 9500, device: 'ap-1', order }],
     uploads: [{ atMs: 2000, device: 'ap-1', shown: ['key'], pins: ['key'] }],
     rules: [rule(0)],

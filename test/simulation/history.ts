@@ -1,10 +1,14 @@
 /** What is kept of the past: of each device the latest operation, and no more than its policy says. */
 import type { UpgradeOperation } from '../../src/api/resources.ts'
 import { isFinished } from '../../src/core/operation.ts'
-import type { Past } from './past.ts'
+import { memoriesOf, type Past } from './past.ts'
 
 /** For a world in which no device was removed, and no clock jumped: both may take the latest one away. */
-export function* judgeHistory({ writes, rest }: Pick<Past, 'writes' | 'rest'>): Generator<string> {
+export function* judgeHistory({
+  rest,
+  ...past
+}: Pick<Past, 'writes' | 'acknowledged' | 'putBack' | 'rest'>): Generator<string> {
+  const { writes } = memoriesOf(past).at(-1)!
   const most = rest.policy.spec.history?.operationsPerDevice ?? Infinity
   const kept = Map.groupBy(rest.operations.filter(isKeptForAWhile), ({ spec }) => spec.deviceRef.name)
   for (const { metadata } of rest.devices) {

@@ -1,11 +1,13 @@
 /** What must never be untrue of a world, by the ids of the test programme: predicates over what really happened. */
 import type { Phase } from '../../src/api/resources.ts'
+import type { FaultKind } from '../../src/simulator/faults.ts'
 import { bootAt, eventsOf } from '../../src/simulator/history.ts'
 import { judgeCounters, judgeExplain, judgeProgress } from './at-rest.ts'
 import {
   dayMs,
   diedBefore,
   liesAt,
+  memoriesOf,
   minuteMs,
   rulesWithin,
   startsOf,
@@ -194,12 +196,32 @@ function grantsOf(past: Past, router: RouterPast, sha256: string): number {
 /** What was done longer ago than anybody remembers may be ordered anew; a jump of the wall clock makes it that old. */
 const timesForgotten = ({ jumps }: Past): number => jumps.filter(({ byMs }) => byMs >= rememberedMs).length
 
+/** Whether an older state was put back that knows nothing of this start. */
+function isUnknown(past: Past, router: RouterPast, start: Start): boolean {
+  const { putBack, writes } = past
+  const intent = putBack && intentOf(past, router, start)
+  if (!intent) return false
+  const index = writes.indexOf(intent)
+  return index >= putBack.kept && index < putBack.before
+}
+
+/** Whether the router knows nothing of it either by then: its marker tells of the last start alone. */
+function isForgotten(past: Past, router: RouterPast, start: Start): boolean {
+  if (!isUnknown(past, router, start)) return false
+  const next = startsOf(router).find(({ atMs }) => atMs > start.atMs)
+  const isOther = next !== undefined && stemOf(next.order.operation) !== stemOf(start.order.operation)
+  const faults = eventsOf(router.history, 'Fault')
+  return isOther || faults.some(({ kind, atMs }) => losesMarker.has(kind) && atMs >= start.atMs)
+}
+
+const losesMarker = new Set<FaultKind>(['ConfigLost', 'OtherDevice'])
+
 function* judgeOnce(past: Past): Generator<string> {
   for (const router of past.routers) {
     const byStem = new Map<string, number>()
     const byImage = new Map<string, number>()
     for (const start of startsOf(router)) {
-      if (diedBefore(router, start)) continue
+      if (diedBefore(router, start) || isForgotten(past, router, start)) continue
       const { operation, sha256 } = start.order
       const isByHand = past.writes.some((write) => write.operation === operation && !write.policy)
       const stem = isByHand ? operation : stemOf(operation)
@@ -234,7 +256,8 @@ function* judgeBoots(past: Past): Generator<string> {
         if (first.bootId !== second.bootId) continue
         const what = `${router.name} was started twice in boot ${first.bootId}`
         if (!diedBefore(router, first, second.atMs)) yield `${what}, the first time not in vain`
-        else if (!isProvenDead(past, first, second.atMs)) yield `${what}, and nobody had looked in between`
+        else if (!isProvenDead(past, first, second.atMs) && !isUnknown(past, router, first))
+          yield `${what}, and nobody had looked in between`
       }
     }
   }
@@ -265,8 +288,12 @@ const mostOf = (
 ): number => Math.max(...rulesWithin(past.rules, fromMs - 1000 - past.newsMs, toMs).map((rule) => rule[name]))
 
 function* judgeSlots(past: Past, limit: Limit): Generator<string> {
+  for (const { writes } of memoriesOf(past)) yield* judgeSlotsOf(writes, past, limit)
+}
+
+function* judgeSlotsOf(writes: readonly PhaseWrite[], past: Past, limit: Limit): Generator<string> {
   const slots = new Set<string>()
-  for (const { operation, policy, phase, atMs } of past.writes) {
+  for (const { operation, policy, phase, atMs } of writes) {
     if (limit === 'Policy' && policy === undefined) continue
     const isNew = holdsSlot(phase) && !slots.has(operation)
     if (holdsSlot(phase)) slots.add(operation)
@@ -331,15 +358,19 @@ function* judgeSuccesses(past: Past): Generator<string> {
 const beforeFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])
 
 function* judgeRetries(past: Past): Generator<string> {
+  for (const { writes } of memoriesOf(past)) yield* judgeRetriesOf(writes, past)
+}
+
+function* judgeRetriesOf(writes: readonly PhaseWrite[], past: Past): Generator<string> {
   const last = new Map<string, PhaseWrite>()
-  for (const write of past.writes) {
+  for (const write of writes) {
     const before = last.get(write.operation)
     last.set(write.operation, write)
     const isTakenBack = beforeFlash.has(write.phase) || write.failureClass === 'NotStarted'
     const wasOut = before && (inFlash.has(before.phase) || before.failureClass === 'Lost')
     const router = past.routers.find(({ name }) => name === write.device)
     if (!isTakenBack || !wasOut || !router) continue
-    const intent = past.writes.findLast(
+    const intent = writes.findLast(
       ({ operation, phase, atMs }) =>
         operation === write.operation && phase === 'Flashing' && atMs <= write.atMs,
     )
@@ -381,8 +412,12 @@ const edges: Readonly<Record<Phase, readonly Phase[]>> = {
 }
 
 function* judgePhases(past: Past): Generator<string> {
+  for (const { writes } of memoriesOf(past)) yield* judgePhasesOf(writes)
+}
+
+function* judgePhasesOf(writes: readonly PhaseWrite[]): Generator<string> {
   const last = new Map<string, PhaseWrite>()
-  for (const write of past.writes) {
+  for (const write of writes) {
     const before = last.get(write.uid)
     last.set(write.uid, write)
     const from = before?.phase ?? 'Queued'

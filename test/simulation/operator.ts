@@ -1,6 +1,7 @@
 /** What operators do to a world, at any time. */
 import type { ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import { kinds } from '../../src/api/kinds.ts'
 import type {
   AnyResource,
   Build,
@@ -73,17 +74,35 @@ export function takeOutOrIn({ metadata, ...device }: Device): Device {
   return { ...device, metadata: { ...metadata, labels: { ...labels, ring } } }
 }
 
+/** What is declared, as git holds it: of operations those that were written by hand. */
+export async function declaredIn(store: DeclaredStore): Promise<AnyResource[]> {
+  const lists = await Promise.all(kinds.map(({ kind }) => store.list(kind)))
+  return lists
+    .flatMap(({ items }): readonly AnyResource[] => items)
+    .filter((object) => !object.metadata.deletionTimestamp && isDeclared(object))
+}
+
+const idOf = ({ kind, metadata }: AnyResource): string => `${kind}/${metadata.name}`
+
+const isDeclared = (object: AnyResource): boolean =>
+  object.kind !== 'UpgradeOperation' || object.spec.policyRef === undefined
+
+/** Makes an object what it is declared to be; one that is on its way out of the store is brought back when it has gone. */
+async function declareWhenGone({ store, clock }: Hands, object: AnyResource): Promise<void> {
+  const stored = (): Promise<AnyResource | undefined> => store.get(object.kind, object.metadata)
+  for (let tries = 0; tries < 60 && (await stored())?.metadata.deletionTimestamp; tries += 1)
+    await clock.sleep(minuteMs)
+  const { labels, name, namespace, finalizers } = object.metadata
+  const metadata = { name, namespace, ...(labels && { labels }), ...(finalizers && { finalizers }) }
+  await store.apply({ ...object, metadata } as Manifest<Kind>)
+}
+
 /** Deletes an object, and brings it back when it has gone: what git does when a commit is reverted. */
 async function deleteAndReturn(hands: Hands, object: AnyResource, afterMs: number): Promise<void> {
   const { store, clock } = hands
   await store.delete(object.kind, object.metadata)
   await clock.sleep(afterMs)
-  for (let tries = 0; tries < 60 && (await store.get(object.kind, object.metadata)); tries += 1)
-    await clock.sleep(minuteMs)
-  const { labels } = object.metadata
-  const { name, namespace: place, finalizers } = object.metadata
-  const metadata = { name, namespace: place, ...(labels && { labels }), ...(finalizers && { finalizers }) }
-  await store.apply({ ...object, metadata } as Manifest<Kind>)
+  await declareWhenGone(hands, object)
 }
 
 /** Short enough to come back in the midst of things, or longer. */
@@ -164,6 +183,8 @@ export interface Operator {
   done: ReadonlyMap<ActName, number>
   /** Does it to a device, or to any of them. */
   do(name: ActName, device?: string): void
+  /** Declares this and nothing else, whatever else the store may know of. */
+  declare(objects: readonly AnyResource[]): Promise<void>
   /** Does nothing more but what brings back what was taken away; resolves when that is done. */
   rest(): Promise<void>
 }
@@ -194,7 +215,9 @@ export function createOperator(
   function act(name: ActName, device?: string): void {
     done.set(name, (done.get(name) ?? 0) + 1)
     onAct(name)
-    const doing = acts[name](device === undefined ? hands : { ...hands, device })
+    track(acts[name](device === undefined ? hands : { ...hands, device }))
+  }
+  function track(doing: Promise<void>): void {
     underWay.add(doing)
     void doing.finally(() => underWay.delete(doing))
   }
@@ -202,6 +225,14 @@ export function createOperator(
   return {
     done,
     do: act,
+    async declare(objects) {
+      const ids = new Set(objects.map(idOf))
+      for (const object of await declaredIn(hands.store))
+        if (!ids.has(idOf(object))) await hands.store.delete(object.kind, object.metadata)
+      for (const object of objects) track(declareWhenGone(hands, object))
+      // Until all but those are declared that somebody has to let go of first.
+      await hands.clock.advance(1)
+    },
     async rest() {
       isOver = true
       while (underWay.size > 0) await hands.clock.advance(minuteMs)

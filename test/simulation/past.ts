@@ -31,6 +31,17 @@ export interface PhaseWrite {
   build?: string
 }
 
+/** An older state was put in the place of the one that the controllers had come to. */
+export interface PutBack {
+  /** Of when it was. */
+  ofMs: number
+  /** So many of all writes it knows of: the first ones. */
+  kept: number
+  /** So many writes had been made when it was put back. */
+  before: number
+  atMs: number
+}
+
 /** The guard was sent to a router. */
 export interface Send {
   atMs: number
@@ -86,6 +97,7 @@ export interface Past {
   routers: readonly RouterPast[]
   images: ReadonlyMap<string, KnownImage>
   writes: readonly PhaseWrite[]
+  putBack: PutBack | undefined
   sends: readonly Send[]
   uploads: readonly Upload[]
   rules: readonly Rules[]
@@ -133,6 +145,29 @@ export const diedBefore = (router: RouterPast, start: Start, beforeMs = Infinity
 /** Everything that was in force at some instant between the two. */
 export const rulesWithin = (rules: readonly Rules[], fromMs: number, toMs: number): Rules[] =>
   rules.filter((rule, index) => rule.fromMs <= toMs && (rules[index + 1]?.fromMs ?? Infinity) >= fromMs)
+
+/** What the state of the controllers held at its end, with all that had been so from its beginning on. */
+export interface Memory extends Pick<Past, 'writes' | 'acknowledged'> {
+  /** Nothing else was in force meanwhile. */
+  fromMs: number
+  toMs: number
+}
+
+/** One after the other: two of them where an older state was put back. */
+export function memoriesOf(past: Pick<Past, 'writes' | 'acknowledged' | 'putBack'>): Memory[] {
+  const { writes, acknowledged, putBack } = past
+  if (!putBack) return [{ fromMs: -Infinity, toMs: Infinity, writes, acknowledged }]
+  const { ofMs, atMs, kept, before } = putBack
+  return [
+    { fromMs: -Infinity, toMs: atMs, writes: writes.slice(0, before), acknowledged },
+    {
+      fromMs: atMs,
+      toMs: Infinity,
+      writes: [...writes.slice(0, kept), ...writes.slice(before)],
+      acknowledged: acknowledged.filter((each) => each.atMs <= ofMs || each.atMs > atMs),
+    },
+  ]
+}
 
 /** The name of an operation without its attempt: the same for a device, revision and retry token. */
 export const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))

@@ -15,13 +15,14 @@ import type { Network } from '../../src/simulator/connector.ts'
 import { orderOf } from '../../src/simulator/guard.ts'
 import { textsIn } from '../support/texts-in.ts'
 import type { ActName } from './operator.ts'
-import type { KnownImage, PhaseWrite, Rules, Send, Upload } from './past.ts'
+import type { KnownImage, PhaseWrite, PutBack, Rules, Send, Upload } from './past.ts'
 import type { Trouble } from './troubled-store.ts'
 
 /** What a recorder has noted so far. */
 export interface Notes {
   images: Map<string, KnownImage>
   writes: PhaseWrite[]
+  putBack: PutBack | undefined
   sends: Send[]
   uploads: Upload[]
   rules: Rules[]
@@ -52,12 +53,15 @@ export interface Recorder {
   connector: (connector: Connector, network: Network) => Connector
   emit: (event: FleetEvent) => void
   halt: (halted: boolean) => void
+  /** The store holds what it held at an earlier time, when so many of all writes had been made. */
+  putBack: (objects: readonly AnyResource[], older: Pick<PutBack, 'ofMs' | 'kept'>) => void
 }
 
 export function createRecorder(clock: Clock): Recorder {
   const notes: Notes = {
     images: new Map(),
     writes: [],
+    putBack: undefined,
     sends: [],
     uploads: [],
     rules: [],
@@ -72,7 +76,7 @@ export function createRecorder(clock: Clock): Recorder {
     failedFetches: [],
   }
   const listeners: PhaseListener[] = []
-  const last = new Map<string, { phase: Phase; failureClass: FailureClass | undefined }>()
+  const last = new Map<string, Standing>()
   const pins = new Map<string, readonly string[]>()
   const claims = new Map<string, string | undefined>()
   let now: Omit<Rules, 'fromMs'> = {
@@ -98,8 +102,8 @@ export function createRecorder(clock: Clock): Recorder {
 
   function noteOperation(operation: UpgradeOperation): void {
     const { metadata, spec, status } = operation
-    const phase = status.phase ?? 'Queued'
-    const { failureClass, reason, attempts, bootIdBefore, bootIdAfter, maxUptime, image } = status
+    const { phase, failureClass } = standingOf(operation)
+    const { reason, attempts, bootIdBefore, bootIdAfter, maxUptime, image } = status
     const before = last.get(metadata.uid)
     if (before?.phase === phase && before.failureClass === failureClass) return
     last.set(metadata.uid, { phase, failureClass })
@@ -196,8 +200,26 @@ export function createRecorder(clock: Clock): Recorder {
         hear(event.phase, event.device.name)
     },
     halt: (halted) => rule({ halted }),
+    putBack(objects, older) {
+      notes.putBack = { ...older, atMs: clock.monotonic(), before: notes.writes.length }
+      for (const known of [last, pins, claims]) known.clear()
+      for (const object of objects) {
+        if (object.kind === 'Device') note(object)
+        else if (object.kind === 'UpgradeOperation') last.set(object.metadata.uid, standingOf(object))
+      }
+    },
   }
 }
+
+interface Standing {
+  phase: Phase
+  failureClass: FailureClass | undefined
+}
+
+const standingOf = ({ status }: UpgradeOperation): Standing => ({
+  phase: status.phase ?? 'Queued',
+  failureClass: status.failureClass,
+})
 
 /** Other phases are told as they begin, and may never be stored. */
 const isStoredFirst = (phase: Phase): boolean => phase === 'Flashing' || phase === 'Rebooting'

@@ -1,5 +1,5 @@
 /** I12: what keeps which starts back, and from when to when. */
-import { rulesWithin, type Past, type PhaseWrite, type Rules } from './past.ts'
+import { memoriesOf, rulesWithin, type Memory, type Past, type PhaseWrite, type Rules } from './past.ts'
 
 /** A stop holds from a second after it was ordered. */
 const graceMs = 1000
@@ -31,8 +31,18 @@ function stretches(
   return found
 }
 
-/** From the loss that is one too many on its day until that day is acknowledged. */
-export function latches({ writes, governor, acknowledged, newsMs }: Past): Stop[] {
+/** From the loss that is one too many on its day until that day is acknowledged, by all that is remembered. */
+export const latches = (past: Past): Stop[] =>
+  memoriesOf(past).flatMap((memory) => latchesOf(memory, past).flatMap((stop) => within(stop, memory)))
+
+/** The part of a stop that was so while that was remembered. */
+function within(stop: Stop, memory: Memory): Stop[] {
+  const fromMs = Math.max(stop.fromMs, memory.fromMs)
+  const toMs = Math.min(stop.toMs, memory.toMs)
+  return fromMs < toMs ? [{ ...stop, fromMs, toMs }] : []
+}
+
+function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
   /** Losses that count, and since when they are too many, by day. */
   const days = new Map<string, { lost: number; sinceMs: number | undefined }>()

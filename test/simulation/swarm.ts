@@ -3,6 +3,7 @@ import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
 import { drawAmbush, type Ambush } from './ambush.ts'
+import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
 import { dayMs, minuteMs } from './past.ts'
@@ -29,6 +30,8 @@ export interface Swarm {
   }
   operator: { acts: readonly ActName[]; everyMs: number }
   ambush: Ambush | undefined
+  /** An older state is put back. */
+  backup: BackupPlan | undefined
   store: StoreTrouble | undefined
   imageServer: ImageServerTrouble | undefined
   crashes: number
@@ -84,10 +87,13 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       faults: { kinds: [], share: 0, times: [1], everyMs: undefined },
       operator: { acts: [], everyMs: Infinity },
       ambush: undefined,
+      backup: undefined,
       store: undefined,
       imageServer: undefined,
       crashes: 0,
     }
+  const past = random.fork('backup')
+  const backup = controllers === 1 && past.chance(1 / 5) ? drawBackupPlan(past) : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
@@ -107,6 +113,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       acts,
       everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
+    backup,
     ambush: calm.controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined,
     store: random.chance(1 / 6)
       ? {
@@ -118,7 +125,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     imageServer: link.chance(1 / 4)
       ? { errorShare: link(), slowestMs: link.pick([1000, 5 * minuteMs]) }
       : undefined,
-    crashes: random.integer(0, 4),
+    crashes: random.integer(backup ? 1 : 0, 4),
   }
 }
 

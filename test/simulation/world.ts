@@ -1,6 +1,5 @@
 import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
-import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
 import { kinds } from '../../src/api/kinds.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
@@ -18,6 +17,7 @@ import { countWrites } from '../support/counted-writes.ts'
 import { judgeCounters, judgeProgress } from './at-rest.ts'
 import { addBadObject, type BadObject } from './bad-object.ts'
 import type { Ambush } from './ambush.ts'
+import { createState, type Backup, type BackupPlan } from './backup.ts'
 import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
@@ -25,7 +25,7 @@ import { fromTroubledServer } from './image-server.ts'
 import { judgePast } from './invariants.ts'
 import { judgeHistory } from './history.ts'
 import { mortal, type Life } from './mortal.ts'
-import { createOperator, type ActName, type Hands } from './operator.ts'
+import { createOperator, declaredIn, type ActName, type Hands } from './operator.ts'
 import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
 import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
@@ -44,6 +44,8 @@ const sleepyProbeMs = dayMs
  */
 const clusterWriteMs = 30_000
 const mostFaults = 10
+/** Longer than a start may take to arrive, and than the window in which starts are counted. */
+const putBackMs = 2 * minuteMs
 
 /** Where the objects lie: beside the controllers, or some way from several; in a cluster, or in one without an election. */
 type Home = 'Beside' | 'Cluster' | 'Unelected'
@@ -106,6 +108,7 @@ const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
   faults: { kinds: [kind], share: 1, times: [1], everyMs: undefined },
   operator: { acts: [], everyMs: Infinity },
   ambush: undefined,
+  backup: undefined,
   store: undefined,
   crashes: 0,
   controllers: 1,
@@ -125,6 +128,7 @@ function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): S
     ...swarm,
     operator: { acts: acts.filter((name) => actsOfCluster.includes(name)), everyMs },
     ambush: undefined,
+    backup: undefined,
     store: undefined,
     afterMs: 0,
   }
@@ -168,6 +172,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     await clock.advance(draws.integer(0, draws.pick([20_000, 4 * minuteMs, hourMs])))
     if (life.alive()) world.kill(life)
     await clock.advance(draws.integer(0, draws.pick([1000, minuteMs, 20 * minuteMs])))
+    if (world.hasBackup()) await world.putBack()
     life = await world.start(0, draws.chance(1 / 3))
   }
   await clock.advance(2 * hourMs)
@@ -216,7 +221,8 @@ function createWorld(parts: WorldParts) {
   let calmMs = 0
   let asleepMs = 0
   let errandMs: number | undefined
-  const store = recorder.store(createMemoryStore({ clock }))
+  const state = createState(clock)
+  const store = recorder.store(state.store)
   const writes = countWrites()
   const onTrouble = (what: Trouble): unknown => notes.storeTrouble[what].push(clock.monotonic())
   const isOver = (): boolean => isCalm
@@ -270,7 +276,15 @@ function createWorld(parts: WorldParts) {
           violations,
         })
   const onWrite = (place: number): unknown => notes.writers.add(place)
-  const beside = createBesideHome({ ...shared, store: asked, random, governor, settings, onWrite })
+  const beside = createBesideHome({
+    ...shared,
+    store: asked,
+    records: state.records,
+    random,
+    governor,
+    settings,
+    onWrite,
+  })
 
   const setHalted = (isHalted: boolean): void => {
     halted = isHalted ? 'HALT' : undefined
@@ -339,6 +353,18 @@ function createWorld(parts: WorldParts) {
     })
   }
 
+  /** Put back at most once: `undefined` before it is made, and for good afterwards. */
+  let backup: { made: Promise<Backup>; ofMs: number; writes: number } | undefined
+  function backUpAt({ phase, nth, afterMs }: BackupPlan): void {
+    let met = 0
+    recorder.onPhase((now) => {
+      if (now !== phase || (met += 1) !== nth) return
+      clock.after(afterMs, () => {
+        backup = { made: state.backUp(), ofMs: clock.monotonic(), writes: notes.writes.length }
+      })
+    })
+  }
+
   async function pastNow(): Promise<Past> {
     const all = await devices()
     // A write may be slow on its way there and back.
@@ -347,6 +373,7 @@ function createWorld(parts: WorldParts) {
       routers: fleet.routers,
       images: notes.images,
       writes: notes.writes,
+      putBack: notes.putBack,
       sends: notes.sends,
       uploads: notes.uploads,
       rules: notes.rules,
@@ -421,6 +448,7 @@ function createWorld(parts: WorldParts) {
         notes.acts.push({ atMs: clock.monotonic(), name }),
       )
       if (swarm.ambush) lieInWait(swarm.ambush, random.fork('ambush'))
+      if (swarm.backup) backUpAt(swarm.backup)
     },
     kill,
     /** Whether it has come to where it has to die, and lain dead for a while. */
@@ -430,6 +458,19 @@ function createWorld(parts: WorldParts) {
       while (life.alive() && clock.monotonic() < endsAt) await clock.advance(minuteMs)
       victim = undefined
       return !life.alive()
+    },
+    hasBackup: () => backup !== undefined,
+    /** Puts the older state in the place of what there is, while nobody runs; what is declared stays as it is. */
+    async putBack() {
+      const { made, ofMs, writes: kept } = backup!
+      backup = undefined
+      // Nobody does it faster; and what the dead had asked for is over by then.
+      await clock.advance(putBackMs + 2 * (swarm.store?.slowestMs ?? 0))
+      const declared = await declaredIn(store)
+      const older = await made
+      state.putBack(older)
+      recorder.putBack(older.objects, { ofMs, kept })
+      await operator!.declare(declared)
     },
     forget: () => beside.forget(),
     /** From here on nothing but what has been set in motion goes wrong. */
