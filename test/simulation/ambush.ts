@@ -30,6 +30,15 @@ const kinds: readonly { phases: readonly Phase[]; does: readonly Ambush['does'][
 /** Around a phase: at its very beginning, or within what it takes. */
 const delays = [0, 100, 5000]
 
+/** Routers fall back: what makes it matter most that what they tell of it is heard. */
+export const drawFallBacks = (random: SeededRandom): Ambush => ({
+  phase: 'Flashing',
+  nth: 1,
+  times: random.integer(1, 4),
+  afterMs: 0,
+  does: fault('RolledBack'),
+})
+
 export function drawAmbush(random: SeededRandom): Ambush {
   const { phases, does, most = 1 } = random.pick(kinds)
   const longestMs = random.pick(delays)

@@ -143,6 +143,9 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'older state put back, which knows nothing of a start': ({ past: { writes, putBack } }) =>
     putBack !== undefined &&
     writes.slice(putBack.kept, putBack.before).some(({ phase }) => phase === 'Flashing'),
+  'older state put back, which knows nothing of a fall-back': ({ past: { writes, putBack } }) =>
+    putBack !== undefined &&
+    writes.slice(putBack.kept, putBack.before).some(({ failureClass }) => failureClass === 'RolledBack'),
   'image not to be had in flight': troubledInFlight(({ failedFetches }) => failedFetches),
 }
 

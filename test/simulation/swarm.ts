@@ -2,7 +2,7 @@
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
-import { drawAmbush, type Ambush } from './ambush.ts'
+import { drawAmbush, drawFallBacks, type Ambush } from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
@@ -93,7 +93,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       crashes: 0,
     }
   const past = random.fork('backup')
-  const backup = controllers === 1 && past.chance(1 / 5) ? drawBackupPlan(past) : undefined
+  const backup = controllers === 1 && past.chance(1 / 4) ? drawBackupPlan(past) : undefined
+  const ambush = controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
@@ -114,7 +115,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
     backup,
-    ambush: calm.controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined,
+    ambush: backup && past.chance(2 / 3) ? drawFallBacks(past) : ambush,
     store: random.chance(1 / 6)
       ? {
           errorShare: random.chance(1 / 2) ? random() * 0.2 : 0,
