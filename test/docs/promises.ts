@@ -112,6 +112,7 @@ export const promises: readonly Promised[] = [
         'test/end-to-end/namespace-routers.test.ts',
         'are not flashed again when the state is lost and one has fallen back',
       ],
+      ['test/simulation/fleet.test.ts', 'none is flashed twice'],
     ],
   },
   {
