@@ -9,6 +9,15 @@ export interface ImageServerTrouble {
   slowestMs: number
 }
 
+/** The images of one process, of which none can be had before that time, in monotonic ms. */
+export const fromServerClosedUntil = (images: ImageStore, opensMs: number, clock: Clock): ImageStore => ({
+  ...images,
+  async fetch(request, signal) {
+    await clock.sleep(Math.max(0, opensMs - clock.monotonic()), signal)
+    return images.fetch(request, signal)
+  },
+})
+
 /** The images of one process, of which fetches take long, or fail, until that is over. */
 export function fromTroubledServer(
   images: ImageStore,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Device } from '../../src/api/resources.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import { aim, edit, holdOrRelease, isNewest, takeOutOrIn, type Hands } from './operator.ts'
-import { playWorld, type Errand } from './world.ts'
+import { playWorld, type Errand, type ErrandHands } from './world.ts'
 
 const seeds = 10
 
@@ -17,8 +17,8 @@ const changeAll =
   }
 
 const inOrder =
-  (...steps: ((hands: Hands) => Promise<void>)[]) =>
-  async (hands: Hands): Promise<void> => {
+  (...steps: ((hands: ErrandHands) => Promise<void>)[]) =>
+  async (hands: ErrandHands): Promise<void> => {
     for (const step of steps) await step(hands)
   }
 
@@ -39,6 +39,10 @@ const errands: Record<string, Errand> = {
   'devices come into the policy': {
     prepare: inOrder(changeAll(takeOutOrIn), aimBack),
     release: changeAll(takeOutOrIn),
+  },
+  'a controller which has just begun gets its images': {
+    prepare: inOrder(({ restartWithoutImages }) => restartWithoutImages(), aimBack),
+    release: async () => {},
   },
   'wrong addresses are mended': {
     prepare: inOrder(changeAll(addressed('172')), aimBack),

@@ -21,7 +21,7 @@ import { createState, type Backup, type BackupPlan } from './backup.ts'
 import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
-import { fromTroubledServer } from './image-server.ts'
+import { fromServerClosedUntil, fromTroubledServer } from './image-server.ts'
 import { judgePast } from './invariants.ts'
 import { judgeHistory } from './history.ts'
 import { mortal, type Life } from './mortal.ts'
@@ -66,8 +66,13 @@ export interface WorldOptions {
 /** What an operator does to have the whole fleet upgraded once more. */
 export interface Errand {
   /** An hour ahead, without anything that may begin yet. */
-  prepare?: (hands: Hands) => Promise<void>
+  prepare?: (hands: ErrandHands) => Promise<void>
   release: (hands: Hands) => Promise<void>
+}
+
+export interface ErrandHands extends Hands {
+  /** Another controller in the place of the one that runs, and no images for it until that hour is over. */
+  restartWithoutImages: () => Promise<void>
 }
 
 export interface Report {
@@ -185,7 +190,11 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
   if (home !== 'Beside') await world.advanceUntilSettled(30 * hourMs)
   else await clock.advance(30 * hourMs)
-  if (options.errand) await world.run(options.errand)
+  if (options.errand)
+    await world.run(options.errand, async () => {
+      world.kill(life)
+      life = await world.start(0)
+    })
   await world.sleepOn(swarm.afterMs)
   const past = await world.end()
   const report = await world.report(past)
@@ -221,6 +230,7 @@ function createWorld(parts: WorldParts) {
   let calmMs = 0
   let asleepMs = 0
   let errandMs: number | undefined
+  let imagesFromMs: number | undefined
   const state = createState(clock)
   const store = recorder.store(state.store)
   const writes = countWrites()
@@ -244,6 +254,7 @@ function createWorld(parts: WorldParts) {
   // Each process begins without the images that another one has fetched.
   const imagesOf = (name: string): ImageStore => {
     const images = createMemoryImages(fleet.files)
+    if (imagesFromMs !== undefined) return fromServerClosedUntil(images, imagesFromMs, clock)
     // Of several that all lead one would take back what another one has found Ready, for ever.
     if (!swarm.imageServer || leaders > 1) return images
     return fromTroubledServer(images, {
@@ -492,8 +503,12 @@ function createWorld(parts: WorldParts) {
       await clock.advance(2 * hourMs)
       while (clock.monotonic() < endsAt && (await whatIsLeft()).length > 0) await clock.advance(hourMs)
     },
-    async run({ prepare, release }: Errand) {
-      await prepare?.(hands)
+    async run({ prepare, release }: Errand, restart: () => Promise<void>) {
+      const restartWithoutImages = (): Promise<void> => {
+        imagesFromMs = clock.monotonic() + hourMs
+        return restart()
+      }
+      await prepare?.({ ...hands, restartWithoutImages })
       await clock.advance(hourMs)
       errandMs = clock.monotonic()
       await release(hands)
@@ -516,7 +531,8 @@ function createWorld(parts: WorldParts) {
       violations.push(...notes.bugs, ...judgePast(past))
       if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
-      if (isQuiet && home === 'Beside' && controllers === 1 && notes.deaths.length === 0 && !bad)
+      const isSteady = errandMs !== undefined || notes.deaths.length === 0
+      if (isQuiet && home === 'Beside' && controllers === 1 && isSteady && !bad)
         violations.push(...judgePrompt(past, errandMs))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump(past)
       return past
