@@ -112,8 +112,9 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'host key changed': ended(({ failureClass }) => failureClass === 'HostKeyChanged'),
   'identity changed': ended(({ failureClass }) => failureClass === 'IdentityChanged'),
   'router lies about its release': met('Lies'),
-  'governor latched by losses': ({ past }) => latches(past).length > 0,
-  'losses acknowledged': ({ past }) => latches(past).some(({ toMs }) => toMs < Infinity),
+  'governor latched by losses': ({ past }) => latches(past).some(({ fromMs, toMs }) => fromMs < toMs),
+  'losses acknowledged': ({ past }) =>
+    latches(past).some(({ toMs }) => past.acknowledged.some(({ atMs }) => atMs === toMs)),
   'governor reached by what is in flight': ({ past }) => isGovernorReached(past),
   'HALT in a start': actedIn(inFlash, 'halt'),
   'HALT in an upload': actedIn(inFlight, 'halt'),

@@ -33,14 +33,14 @@ function stretches(
 
 /** From the loss that is one too many on its day until that day is acknowledged, by all that is remembered. */
 export const latches = (past: Past): Stop[] =>
-  memoriesOf(past).flatMap((memory) => latchesOf(memory, past).flatMap((stop) => within(stop, memory)))
+  memoriesOf(past).flatMap((memory) => latchesOf(memory, past).map((stop) => within(stop, memory)))
 
-/** The part of a stop that was so while that was remembered. */
-function within(stop: Stop, memory: Memory): Stop[] {
-  const fromMs = Math.max(stop.fromMs, memory.fromMs)
-  const toMs = Math.min(stop.toMs, memory.toMs)
-  return fromMs < toMs ? [{ ...stop, fromMs, toMs }] : []
-}
+/** The part of a stop that was so while that was remembered: none, where it ends before it begins. */
+const within = (stop: Stop, { fromMs, toMs }: Memory): Stop => ({
+  ...stop,
+  fromMs: Math.max(stop.fromMs, fromMs),
+  toMs: Math.min(stop.toMs, toMs),
+})
 
 function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
