@@ -7,7 +7,7 @@ import type { Probe } from '../../src/core/probe.ts'
 import { judge, type Expectation, type Verdict } from '../../src/core/verdict.ts'
 import { at, digest, now, operation } from '../support/core-objects.ts'
 import { recordFigure } from '../support/figures.ts'
-import { runsToPlay, secondsToPlay } from '../support/rounds.ts'
+import { playProperty, secondsToPlay } from '../support/rounds.ts'
 
 type Kind = Verdict['kind']
 
@@ -99,17 +99,18 @@ const evidence = fc.record({
 
 const usual = 3000
 const seconds = secondsToPlay()
-test('the verdict is what both oracles say', { timeout: (seconds + 60) * 1000 }, () => {
+test('the verdict is what both oracles say', { timeout: (seconds + 60) * 1000 }, async () => {
   const seen = new Map<Kind, number>()
   let judged = 0
-  fc.assert(
+  await playProperty(
     fc.property(evidence, ({ expected, seen: probe }) => {
       const verdict = judge(expected, probe).kind
       judged += 1
       seen.set(verdict, (seen.get(verdict) ?? 0) + 1)
       expect([verdict, byTable(expected, probe)]).toEqual([byQuestions(expected, probe), verdict])
     }),
-    runsToPlay(usual, 1 / 2),
+    usual,
+    { share: 1 / 2 },
   )
   for (const kind of ['Succeeded', 'RolledBack', 'WrongVersion', 'SameBoot', 'OtherDevice'] as const)
     expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(0)
@@ -124,9 +125,9 @@ const flashed: readonly { phase: Phase; failureClass?: FailureClass }[] = [
   { phase: 'Failed', failureClass: 'Lost' },
 ]
 
-test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60) * 1000 }, () => {
+test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60) * 1000 }, async () => {
   const succeeded = new Set<string>()
-  fc.assert(
+  await playProperty(
     fc.property(
       evidence,
       fc.constantFrom(...flashed),
@@ -167,7 +168,8 @@ test('an operation has Succeeded on no other evidence', { timeout: (seconds + 60
         } else if (isEvidence && claim === 'Mine') expect(status.phase).toBe('Succeeded')
       },
     ),
-    runsToPlay(usual, 1 / 2),
+    usual,
+    { share: 1 / 2 },
   )
   expect([...succeeded].toSorted()).toEqual(flashed.map(({ phase }) => phase).toSorted())
 })

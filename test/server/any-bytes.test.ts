@@ -8,7 +8,7 @@ import { createToySource } from '../support/api-source.ts'
 import { recordFigure } from '../support/figures.ts'
 import { answersIn, connectRaw } from '../support/raw-http.ts'
 import { until } from '../support/until.ts'
-import { runsToPlay, secondsToPlay } from '../support/rounds.ts'
+import { playProperty, secondsToPlay } from '../support/rounds.ts'
 import { createWholeApp } from '../support/whole-app.ts'
 
 /** `REFLASH_SEEDS=10000 REFLASH_SEED=7` sends more, or the same again. */
@@ -147,8 +147,8 @@ test(
       expect(bugs).toEqual([])
     })
     const check = (numRuns: number): Promise<void> =>
-      fc.assert(property, {
-        ...runsToPlay(numRuns, 1 / 2),
+      playProperty(property, numRuns, {
+        share: 1 / 2,
         endOnFailure: true,
         ...(seed === undefined ? {} : { seed: Number(seed) }),
       })

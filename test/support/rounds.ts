@@ -1,3 +1,5 @@
+import fc from 'fast-check'
+
 /**
  * Plays rounds 0, 1, 2…, one after the other: `count` of them, or `REFLASH_ROUNDS`; with `REFLASH_SECONDS` those and then as
  * many more as begin within so many seconds.
@@ -18,11 +20,13 @@ export async function playRounds(
 /** How long a suite may go on beyond its usual size, by `REFLASH_SECONDS`: 0 outside of the nightly run. */
 export const secondsToPlay = (): number => Number(process.env['REFLASH_SECONDS'] ?? 0)
 
-/** The same for a property of fast-check: so many runs, or in the nightly run those that fit into a share of its time. */
-export const runsToPlay = (
+/** The same for a property of fast-check, of which the nightly run gives each its share of the time. */
+export async function playProperty<T>(
+  property: fc.IRawProperty<T>,
   count: number,
-  share = 1,
-): { numRuns: number; interruptAfterTimeLimit?: number } => {
-  const seconds = secondsToPlay() * share
-  return seconds > 0 ? { numRuns: 2 ** 31, interruptAfterTimeLimit: seconds * 1000 } : { numRuns: count }
+  { share = 1, ...parameters }: fc.Parameters<T> & { share?: number } = {},
+): Promise<void> {
+  const endsAt = performance.now() + secondsToPlay() * 1000 * share
+  do await fc.assert(property, { numRuns: count, ...parameters })
+  while (performance.now() < endsAt)
 }

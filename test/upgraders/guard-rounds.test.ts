@@ -88,9 +88,20 @@ const refusals: readonly (readonly [Field, number])[] = [
 const commandOf = ({ operation, bootId, board, revision, sha256, maxUptime }: Order): string =>
   quoteCommand(scriptCommand('guard', [operation, bootId, board, revision, sha256, maxUptime]))
 
-/** All at once; says what each was answered, and then how many sysupgrades were started in the end. */
-const roundScript = (orders: readonly Order[], expectedStarts: number): string => `cd /tmp
+const clearingOf = ({ operation, bootId, maxUptime }: Order): string =>
+  `${quoteCommand(scriptCommand('clear', [operation, bootId, maxUptime]))} </rig/clear.sh >/dev/null 2>&1 &`
+
+/**
+ * All at once, and with each, where it is asked for, somebody who would clear its start away. Says what each was answered,
+ * and then how many sysupgrades were started in the end.
+ */
+const roundScript = (
+  orders: readonly Order[],
+  expectedStarts: number,
+  cleared: readonly Order[],
+): string => `cd /tmp
 ${orders.map((order, index) => `${commandOf(order)} </rig/guard.sh >/tmp/answer.${index} 2>&1 &`).join('\n')}
+${cleared.map(clearingOf).join('\n')}
 wait
 for i in ${[...orders.keys()].join(' ')}; do tail -n 1 /tmp/answer.$i; done
 tries=0
@@ -110,7 +121,7 @@ requires(...routerPrograms)('rounds of starters on a real busybox', () => {
     body: (rig: {
       router: NamespaceRouter
       right: Order
-      play: (orders: readonly Order[], expected: number) => Promise<Played>
+      play: (orders: readonly Order[], expected: number, cleared?: readonly Order[]) => Promise<Played>
       freeLock: () => Promise<void>
     }) => Promise<void>,
   ): Promise<void> => {
@@ -120,6 +131,7 @@ requires(...routerPrograms)('rounds of starters on a real busybox', () => {
       await openwrtUpgrader.upload(job, session, contextOf(image), signal)
       router.misbehave({ die: 'dead' })
       writeFileSync(join(router.root, 'rig/guard.sh'), scripts.guard)
+      writeFileSync(join(router.root, 'rig/clear.sh'), scripts.clear)
       writeFileSync(join(router.root, 'rig/starts'), '')
       // The pgrep of the rig looks at each process in turn, which would take most of the time.
       writeFileSync(join(router.root, 'usr/bin/pgrep'), '#!/bin/sh\n[ -e /rig/upgrade-runs ]\n')
@@ -132,9 +144,16 @@ requires(...routerPrograms)('rounds of starters on a real busybox', () => {
         sha256: job.image.sha256,
         maxUptime: String(token.maxUptimeSeconds),
       }
-      const play = async (orders: readonly Order[], expected: number): Promise<Played> => {
+      const play = async (
+        orders: readonly Order[],
+        expected: number,
+        cleared: readonly Order[] = [],
+      ): Promise<Played> => {
         const before = router.starts()
-        const { stdout, stderr } = await router.run(['sh', '-s'], roundScript(orders, before + expected))
+        const { stdout, stderr } = await router.run(
+          ['sh', '-s'],
+          roundScript(orders, before + expected, cleared),
+        )
         const lines = stdout.trim().split('\n')
         expect(lines.length, stderr).toBe(orders.length + 1)
         return { answers: lines.slice(0, -1), starts: Number(lines.at(-1)) - before }
@@ -185,6 +204,20 @@ requires(...routerPrograms)('rounds of starters on a real busybox', () => {
         expect(router.starts()).toBe(rounds)
       }),
   )
+
+  it('keep their lock, whoever would clear away a start that may still come', () =>
+    withRig(async ({ router, right, play, freeLock }) => {
+      const random = createRandom('clear')
+      const rounds = 20
+      for (let round = 0; round < rounds; round += 1) {
+        const orders = starters(random).map(() => ({ ...right, operation: random.pick(hostileTexts) }))
+        expect((await play(orders, 1)).starts, `round ${round}`).toBe(1)
+        const { answers } = await play(orders, 0, orders)
+        expect(new Set(answers), `round ${round}`).toEqual(new Set(['GUARD 94']))
+        await freeLock()
+      }
+      expect(router.starts()).toBe(rounds)
+    }))
 
   it.each(refusals)('refuse every wrong %s with %i', (field, code) =>
     withRig(async ({ right, play, freeLock }) => {
