@@ -14,7 +14,7 @@ export type Standing =
   | { kind: 'Stuck'; reasons: string[] }
 
 /** Reasons that pass by themselves while a run goes on. */
-const patientReasons = new Set(['Retrying', 'WaitingForSlot', 'WaitingForStart'])
+const patientReasons = new Set(['Waiting', 'Retrying', 'WaitingForSlot', 'WaitingForStart'])
 
 /** Whether a run that is to end may end. Looks at the whole fleet, but only when nothing is in flight. */
 export async function standing(ports: Ports): Promise<Standing> {

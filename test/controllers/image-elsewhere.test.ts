@@ -1,5 +1,6 @@
 /** An image may be Ready because another process has fetched it: this one still has to, and no device is to blame. */
 import { expect, test } from 'vitest'
+import { standing } from '../../src/controllers/settled.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import { createToyFleet, imageDigest } from '../support/toy-fleet.ts'
 
@@ -60,6 +61,8 @@ test('in the queue it is waited for without a claim', async () => {
     reason: 'Waiting',
     message: 'its image is being fetched',
   })
+  // A run that is to end when nothing moves any more goes on.
+  expect(await standing(second.ports)).toEqual({ kind: 'Moving' })
   const [device] = (await world.store.list('Device')).items
   expect(device!.status.operationRef).toBeUndefined()
   expect(router.uploads).toBe(0)
