@@ -112,9 +112,8 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'host key changed': ended(({ failureClass }) => failureClass === 'HostKeyChanged'),
   'identity changed': ended(({ failureClass }) => failureClass === 'IdentityChanged'),
   'router lies about its release': met('Lies'),
-  'governor latched by losses': ({ past }) => latches(past).some(({ fromMs, toMs }) => fromMs < toMs),
-  'losses acknowledged': ({ past }) =>
-    latches(past).some(({ toMs }) => past.acknowledged.some(({ atMs }) => atMs === toMs)),
+  'governor latched by losses': ({ past }) => latches(past).length > 0,
+  'losses acknowledged': ({ past }) => latches(past).some(({ toMs }) => toMs < Infinity),
   'governor reached by what is in flight': ({ past }) => isGovernorReached(past),
   'HALT in a start': actedIn(inFlash, 'halt'),
   'HALT in an upload': actedIn(inFlight, 'halt'),
@@ -140,13 +139,15 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'disk full in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Full),
   'store slow in flight': troubledInFlight(({ storeTrouble }) => storeTrouble.Slow),
   'older state put back, with one in flight': ({ past: { writes, putBack } }) =>
-    putBack !== undefined && isOneInFlight(writes.slice(0, putBack.kept)),
+    putBack !== undefined && isOneInFlight(writes.slice(0, putBack.writesKnown)),
   'older state put back, which knows nothing of a start': ({ past: { writes, putBack } }) =>
     putBack !== undefined &&
-    writes.slice(putBack.kept, putBack.before).some(({ phase }) => phase === 'Flashing'),
+    writes.slice(putBack.writesKnown, putBack.writesMade).some(({ phase }) => phase === 'Flashing'),
   'older state put back, which knows nothing of a fall-back': ({ past: { writes, putBack } }) =>
     putBack !== undefined &&
-    writes.slice(putBack.kept, putBack.before).some(({ failureClass }) => failureClass === 'RolledBack'),
+    writes
+      .slice(putBack.writesKnown, putBack.writesMade)
+      .some(({ failureClass }) => failureClass === 'RolledBack'),
   'image not to be had in flight': troubledInFlight(({ failedFetches }) => failedFetches),
 }
 

@@ -4,10 +4,8 @@ import { isFinished } from '../../src/core/operation.ts'
 import { memoriesOf, type Past } from './past.ts'
 
 /** For a world in which no device was removed, and no clock jumped: both may take the latest one away. */
-export function* judgeHistory({
-  rest,
-  ...past
-}: Pick<Past, 'writes' | 'acknowledged' | 'putBack' | 'rest'>): Generator<string> {
+export function* judgeHistory(past: Past): Generator<string> {
+  const { rest } = past
   const { writes } = memoriesOf(past).at(-1)!
   const most = rest.policy.spec.history?.operationsPerDevice ?? Infinity
   const kept = Map.groupBy(rest.operations.filter(isKeptForAWhile), ({ spec }) => spec.deviceRef.name)

@@ -6,12 +6,14 @@ import { judgeCounters, judgeExplain, judgeProgress } from './at-rest.ts'
 import {
   dayMs,
   diedBefore,
+  isWithin,
   liesAt,
   memoriesOf,
   minuteMs,
   rulesWithin,
   startsOf,
   stemOf,
+  type Memory,
   type Past,
   type PhaseWrite,
   type RouterPast,
@@ -142,7 +144,8 @@ export const provenElsewhere = {
 
 export const judgePast = (past: Past): string[] =>
   Object.entries(invariants).flatMap(([id, { name, judge }]) =>
-    Array.from(judge(past), (found) => `${id} ${name}: ${found}`),
+    // What two memories share is judged with each of them.
+    Array.from(new Set(judge(past)), (found) => `${id} ${name}: ${found}`),
   )
 
 type Start = ReturnType<typeof startsOf>[number]
@@ -196,44 +199,50 @@ function grantsOf(past: Past, router: RouterPast, sha256: string): number {
 /** What was done longer ago than anybody remembers may be ordered anew; a jump of the wall clock makes it that old. */
 const timesForgotten = ({ jumps }: Past): number => jumps.filter(({ byMs }) => byMs >= rememberedMs).length
 
-/** Whether an older state was put back that knows nothing of this start. */
-function isUnknown(past: Past, router: RouterPast, start: Start): boolean {
-  const { putBack, writes } = past
-  const intent = putBack && intentOf(past, router, start)
-  if (!intent) return false
-  const index = writes.indexOf(intent)
-  return index >= putBack.kept && index < putBack.before
+/** Whether the state in use knows nothing of this start, which was made under another one. */
+function isUnknown(memory: Memory, past: Past, router: RouterPast, start: Start): boolean {
+  const intent = intentOf(past, router, start)
+  return intent !== undefined && start.atMs < memory.fromMs && !memory.writes.includes(intent)
 }
 
 /** Whether the router knows nothing of it either by then: its marker tells of the last start alone. */
-function isForgotten(past: Past, router: RouterPast, start: Start): boolean {
-  if (!isUnknown(past, router, start)) return false
+function isForgotten(memory: Memory, past: Past, router: RouterPast, start: Start): boolean {
+  if (!isUnknown(memory, past, router, start)) return false
   const next = startsOf(router).find(({ atMs }) => atMs > start.atMs)
-  const isOther = next !== undefined && stemOf(next.order.operation) !== stemOf(start.order.operation)
-  const faults = eventsOf(router.history, 'Fault')
-  return isOther || faults.some(({ kind, atMs }) => losesMarker.has(kind) && atMs >= start.atMs)
+  const isOther = next !== undefined && upgradeOf(past, next) !== upgradeOf(past, start)
+  const lost = eventsOf(router.history, 'Fault').find(
+    ({ kind, atMs }) => losesMarker.has(kind) && atMs >= start.atMs && atMs < (next?.atMs ?? Infinity),
+  )
+  return isOther || lost !== undefined
 }
 
 const losesMarker = new Set<FaultKind>(['ConfigLost', 'OtherDevice'])
 
+/** What all attempts at one upgrade have in common. */
+const upgradeOf = ({ writes }: Past, { order: { operation } }: Start): string =>
+  writes.some((write) => write.operation === operation && !write.policy) ? operation : stemOf(operation)
+
 function* judgeOnce(past: Past): Generator<string> {
-  for (const router of past.routers) {
-    const byStem = new Map<string, number>()
-    const byImage = new Map<string, number>()
-    for (const start of startsOf(router)) {
-      if (diedBefore(router, start) || isForgotten(past, router, start)) continue
-      const { operation, sha256 } = start.order
-      const isByHand = past.writes.some((write) => write.operation === operation && !write.policy)
-      const stem = isByHand ? operation : stemOf(operation)
-      byStem.set(stem, (byStem.get(stem) ?? 0) + 1)
-      byImage.set(sha256, (byImage.get(sha256) ?? 0) + 1)
-    }
-    for (const [stem, count] of byStem)
-      if (count > 1 + timesForgotten(past)) yield `${router.name} was flashed ${count} times for ${stem}`
-    for (const [sha256, count] of byImage) {
-      const grants = grantsOf(past, router, sha256)
-      if (count > grants) yield `${router.name} was flashed ${count} times with ${sha256}, allowed ${grants}`
-    }
+  for (const memory of memoriesOf(past))
+    for (const router of past.routers) yield* judgeOnceOf(memory, past, router)
+}
+
+function* judgeOnceOf(memory: Memory, past: Past, router: RouterPast): Generator<string> {
+  const byUpgrade = new Map<string, number>()
+  const byImage = new Map<string, number>()
+  for (const start of startsOf(router)) {
+    if (start.atMs >= memory.toMs || diedBefore(router, start)) continue
+    if (isForgotten(memory, past, router, start)) continue
+    const { sha256 } = start.order
+    const upgrade = upgradeOf(past, start)
+    byUpgrade.set(upgrade, (byUpgrade.get(upgrade) ?? 0) + 1)
+    byImage.set(sha256, (byImage.get(sha256) ?? 0) + 1)
+  }
+  for (const [upgrade, count] of byUpgrade)
+    if (count > 1 + timesForgotten(past)) yield `${router.name} was flashed ${count} times for ${upgrade}`
+  for (const [sha256, count] of byImage) {
+    const grants = grantsOf(past, router, sha256)
+    if (count > grants) yield `${router.name} was flashed ${count} times with ${sha256}, allowed ${grants}`
   }
 }
 
@@ -249,22 +258,26 @@ function* judgeIntents(past: Past): Generator<string> {
 }
 
 function* judgeBoots(past: Past): Generator<string> {
-  for (const router of past.routers) {
-    const starts = startsOf(router)
-    for (const [index, second] of starts.entries()) {
-      for (const first of starts.slice(0, index)) {
-        if (first.bootId !== second.bootId) continue
-        const what = `${router.name} was started twice in boot ${first.bootId}`
-        if (!diedBefore(router, first, second.atMs)) yield `${what}, the first time not in vain`
-        else if (!isProvenDead(past, first, second.atMs) && !isUnknown(past, router, first))
-          yield `${what}, and nobody had looked in between`
-      }
+  for (const memory of memoriesOf(past))
+    for (const router of past.routers) yield* judgeBootsOf(memory, past, router)
+}
+
+function* judgeBootsOf(memory: Memory, past: Past, router: RouterPast): Generator<string> {
+  const starts = startsOf(router)
+  for (const [index, second] of starts.entries()) {
+    if (!isWithin(memory, second)) continue
+    for (const first of starts.slice(0, index)) {
+      if (first.bootId !== second.bootId) continue
+      const what = `${router.name} was started twice in boot ${first.bootId}`
+      if (!diedBefore(router, first, second.atMs)) yield `${what}, the first time not in vain`
+      else if (!isProvenDead(memory, first, second.atMs) && !isUnknown(memory, past, router, first))
+        yield `${what}, and nobody had looked in between`
     }
   }
 }
 
 /** Whether the operation of a start was taken back before that time: it was seen that nothing had come of it. */
-const isProvenDead = ({ writes }: Past, { order, atMs }: Start, beforeMs: number): boolean =>
+const isProvenDead = ({ writes }: Memory, { order, atMs }: Start, beforeMs: number): boolean =>
   writes.some(
     (write) =>
       write.operation === order.operation &&

@@ -87,7 +87,7 @@ const idOf = ({ kind, metadata }: AnyResource): string => `${kind}/${metadata.na
 const isDeclared = (object: AnyResource): boolean =>
   object.kind !== 'UpgradeOperation' || object.spec.policyRef === undefined
 
-/** Makes an object what it is declared to be; one that is on its way out of the store is brought back when it has gone. */
+/** Makes an object what it is declared to be; one that is on its way out of the store once it has gone, or after an hour. */
 async function declareWhenGone({ store, clock }: Hands, object: AnyResource): Promise<void> {
   const stored = (): Promise<AnyResource | undefined> => store.get(object.kind, object.metadata)
   for (let tries = 0; tries < 60 && (await stored())?.metadata.deletionTimestamp; tries += 1)

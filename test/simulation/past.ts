@@ -36,9 +36,9 @@ export interface PutBack {
   /** Of when it was. */
   ofMs: number
   /** So many of all writes it knows of: the first ones. */
-  kept: number
+  writesKnown: number
   /** So many writes had been made when it was put back. */
-  before: number
+  writesMade: number
   atMs: number
 }
 
@@ -146,9 +146,9 @@ export const diedBefore = (router: RouterPast, start: Start, beforeMs = Infinity
 export const rulesWithin = (rules: readonly Rules[], fromMs: number, toMs: number): Rules[] =>
   rules.filter((rule, index) => rule.fromMs <= toMs && (rules[index + 1]?.fromMs ?? Infinity) >= fromMs)
 
-/** What the state of the controllers held at its end, with all that had been so from its beginning on. */
+/** What one state of the controllers came to hold: all writes and acknowledgements behind it. */
 export interface Memory extends Pick<Past, 'writes' | 'acknowledged'> {
-  /** Nothing else was in force meanwhile. */
+  /** From when to when it was in use. */
   fromMs: number
   toMs: number
 }
@@ -157,17 +157,28 @@ export interface Memory extends Pick<Past, 'writes' | 'acknowledged'> {
 export function memoriesOf(past: Pick<Past, 'writes' | 'acknowledged' | 'putBack'>): Memory[] {
   const { writes, acknowledged, putBack } = past
   if (!putBack) return [{ fromMs: -Infinity, toMs: Infinity, writes, acknowledged }]
-  const { ofMs, atMs, kept, before } = putBack
+  const { ofMs, atMs, writesKnown, writesMade } = putBack
+  // Whoever begins over the older state may do so at the very moment, and nobody runs then who had the newer one.
+  const isLater = (each: { atMs: number }): boolean => each.atMs >= atMs
   return [
-    { fromMs: -Infinity, toMs: atMs, writes: writes.slice(0, before), acknowledged },
+    {
+      fromMs: -Infinity,
+      toMs: atMs,
+      writes: writes.slice(0, writesMade),
+      acknowledged: acknowledged.filter((each) => !isLater(each)),
+    },
     {
       fromMs: atMs,
       toMs: Infinity,
-      writes: [...writes.slice(0, kept), ...writes.slice(before)],
-      acknowledged: acknowledged.filter((each) => each.atMs <= ofMs || each.atMs > atMs),
+      writes: [...writes.slice(0, writesKnown), ...writes.slice(writesMade)],
+      acknowledged: acknowledged.filter((each) => each.atMs <= ofMs || isLater(each)),
     },
   ]
 }
+
+/** Whether it was while this was the state in use. */
+export const isWithin = ({ fromMs, toMs }: Memory, { atMs }: { atMs: number }): boolean =>
+  atMs >= fromMs && atMs < toMs
 
 /** The name of an operation without its attempt: the same for a device, revision and retry token. */
 export const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))

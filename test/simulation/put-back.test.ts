@@ -21,7 +21,8 @@ const putBack = (forged: Forged, { ofMs = 0, ...older }: Partial<PutBack> & Omit
   forged.putBack = { ofMs, ...older }
 }
 /** Of the four writes of the upgrade it knows so many, when it is over. */
-const knowing = (forged: Forged, kept: number): void => putBack(forged, { kept, before: 4, atMs: 102_000 })
+const knowing = (forged: Forged, writesKnown: number): void =>
+  putBack(forged, { writesKnown, writesMade: 4, atMs: 102_000 })
 
 const again = { operation: `${stem}-2` }
 const another = { operation: 'ap-1-x-1', sha256: other }
@@ -69,9 +70,25 @@ const violated: Case[] = [
     says: 'a second flash, when both were after the older state',
     forge: (f) => {
       startedBetween(f)
-      putBack(f, { kept: 1, before: 1, atMs: 2000 })
+      putBack(f, { writesKnown: 1, writesMade: 1, atMs: 2000 })
     },
   },
+  {
+    of: 'I2',
+    says: 'a second flash, which was over when the older state was put back',
+    forge: (f) => {
+      startedBetween(f)
+      putBack(f, { writesKnown: 1, writesMade: 4, atMs: 900_000 })
+    },
+  },
+  ...[110_000, 115_000].map((atMs) => ({
+    of: 'I2',
+    says: `a second flash of a router that lost its marker at ${atMs} ms, with it or later`,
+    forge: (f: Forged) => {
+      happened(f, started(110_000, again, 'boot-1'), fault(atMs, 'ConfigLost'))
+      knowing(f, 1)
+    },
+  })),
   {
     of: 'I2',
     says: 'a second flash of a router that had lost its marker before the first one',
@@ -93,7 +110,24 @@ const violated: Case[] = [
     says: 'a second start in one boot, when the state tells of the first one',
     forge: (f) => {
       happened(f, died(12_000), started(20_000))
-      putBack(f, { kept: 2, before: 3, atMs: 15_000 })
+      putBack(f, { writesKnown: 2, writesMade: 3, atMs: 15_000 })
+    },
+  },
+  {
+    of: 'I4',
+    says: 'a second start in one boot, which was over when the older state was put back',
+    forge: (f) => {
+      happened(f, died(12_000), started(20_000))
+      putBack(f, { writesKnown: 1, writesMade: 3, atMs: 25_000 })
+    },
+  },
+  {
+    of: 'I4',
+    says: 'a second start in one boot, when it is forgotten that nothing had come of the first one, which is known',
+    forge: (f) => {
+      happened(f, died(12_000), started(20_000))
+      f.writes.splice(2, 0, write(14_000, {}))
+      putBack(f, { writesKnown: 2, writesMade: 3, atMs: 15_000 })
     },
   },
   {
@@ -101,7 +135,7 @@ const violated: Case[] = [
     says: 'one in flight that is known, and another',
     forge: (f) => {
       f.writes.splice(2, 0, write(10_000, { operation: 'ap-2-1', device: 'ap-2', phase: 'Connecting' }))
-      putBack(f, { kept: 1, before: 2, atMs: 9800 })
+      putBack(f, { writesKnown: 1, writesMade: 2, atMs: 9800 })
     },
   },
   {
@@ -109,7 +143,7 @@ const violated: Case[] = [
     says: 'a start that is known, taken back',
     forge: (f) => {
       f.writes.splice(3, 1, write(50_000, {}))
-      putBack(f, { kept: 2, before: 3, atMs: 15_000 })
+      putBack(f, { writesKnown: 2, writesMade: 3, atMs: 15_000 })
     },
   },
   {
@@ -117,7 +151,7 @@ const violated: Case[] = [
     says: 'a start that was known then, taken back before that was forgotten',
     forge: (f) => {
       f.writes.splice(3, 1, write(50_000, {}))
-      putBack(f, { kept: 1, before: 4, atMs: 60_000 })
+      putBack(f, { writesKnown: 1, writesMade: 4, atMs: 60_000 })
     },
   },
   {
@@ -141,7 +175,7 @@ const violated: Case[] = [
     says: 'a start after losses that are known',
     forge: (f) => {
       lost(f, 800)
-      putBack(f, { ofMs: 850, kept: 2, before: 2, atMs: 900 })
+      putBack(f, { ofMs: 850, writesKnown: 2, writesMade: 2, atMs: 900 })
     },
   },
   {
@@ -149,7 +183,7 @@ const violated: Case[] = [
     says: 'a start after losses that were forgotten later',
     forge: (f) => {
       lost(f, 800)
-      putBack(f, { ofMs: 500, kept: 1, before: 5, atMs: 20_000 })
+      putBack(f, { ofMs: 500, writesKnown: 1, writesMade: 5, atMs: 20_000 })
     },
   },
   {
@@ -157,8 +191,16 @@ const violated: Case[] = [
     says: 'a start after losses of which it is forgotten that they were acknowledged',
     forge: (f) => {
       lost(f, 800)
-      acknowledged(f, 850)
-      putBack(f, { ofMs: 820, kept: 2, before: 2, atMs: 850 })
+      acknowledged(f, 849)
+      putBack(f, { ofMs: 820, writesKnown: 2, writesMade: 2, atMs: 850 })
+    },
+  },
+  {
+    of: 'I12',
+    says: 'a start right after a state was put back that knows of the losses',
+    forge: (f) => {
+      lost(f, 800)
+      putBack(f, { ofMs: 850, writesKnown: 2, writesMade: 2, atMs: 9000 })
     },
   },
 ]
@@ -186,11 +228,26 @@ const allowed: Case[] = [
     },
   })),
   {
+    of: 'I2',
+    says: 'a second flash by hand, after another one by hand whose name differs by a number',
+    forge: (f) => {
+      happened(
+        f,
+        started(110_000, { ...again, sha256: other }, 'boot-1'),
+        booted(150_000, 'boot-2'),
+        started(210_000, {}, 'boot-2'),
+      )
+      f.writes.push(write(109_000, { ...again, phase: 'Flashing' }))
+      for (const each of f.writes) delete each.policy
+      putBack(f, { writesKnown: 1, writesMade: 5, atMs: 205_000 })
+    },
+  },
+  {
     of: 'I4',
     says: 'a second start in one boot, after one that came to nothing, which nobody can know',
     forge: (f) => {
       happened(f, died(12_000), started(20_000))
-      putBack(f, { kept: 1, before: 3, atMs: 15_000 })
+      putBack(f, { writesKnown: 1, writesMade: 3, atMs: 15_000 })
     },
   },
   {
@@ -198,7 +255,7 @@ const allowed: Case[] = [
     says: 'one in flight that is forgotten, and another',
     forge: (f) => {
       f.writes.splice(2, 2, write(10_000, { operation: 'ap-2-1', device: 'ap-2', phase: 'Connecting' }))
-      putBack(f, { kept: 0, before: 2, atMs: 9800 })
+      putBack(f, { writesKnown: 0, writesMade: 2, atMs: 9800 })
     },
   },
   {
@@ -206,7 +263,7 @@ const allowed: Case[] = [
     says: 'a start that is forgotten, taken back',
     forge: (f) => {
       f.writes.splice(3, 1, write(50_000, {}))
-      putBack(f, { kept: 1, before: 3, atMs: 15_000 })
+      putBack(f, { writesKnown: 1, writesMade: 3, atMs: 15_000 })
     },
   },
   {
@@ -222,7 +279,7 @@ const allowed: Case[] = [
     says: 'a start after losses that are forgotten',
     forge: (f) => {
       lost(f, 800)
-      putBack(f, { ofMs: 500, kept: 1, before: 2, atMs: 900 })
+      putBack(f, { ofMs: 500, writesKnown: 1, writesMade: 2, atMs: 900 })
     },
   },
   {
@@ -231,7 +288,7 @@ const allowed: Case[] = [
     forge: (f) => {
       lost(f, 800)
       acknowledged(f, 820)
-      putBack(f, { ofMs: 820, kept: 2, before: 2, atMs: 850 })
+      putBack(f, { ofMs: 820, writesKnown: 2, writesMade: 2, atMs: 850 })
     },
   },
   {
@@ -241,7 +298,7 @@ const allowed: Case[] = [
       lost(f, 800)
       acknowledged(f, 850)
       acknowledged(f, 1000)
-      putBack(f, { ofMs: 820, kept: 2, before: 2, atMs: 900 })
+      putBack(f, { ofMs: 820, writesKnown: 2, writesMade: 2, atMs: 900 })
     },
   },
 ]
@@ -254,7 +311,10 @@ const found = (forge: Row['forge']): string[] => {
 
 describe('an older state was put back', () => {
   test.each(violated)('$of: $says', ({ of, forge }) => {
-    expect(found(forge).map((text) => text.split(' ', 1)[0])).toContain(of)
+    const all = found(forge)
+    expect(all.map((text) => text.split(' ', 1)[0])).toContain(of)
+    // Also what both states know of is told once.
+    expect(new Set(all).size).toBe(all.length)
   })
 
   test.each(allowed)('not $of: $says', ({ of, forge }) => {
@@ -262,10 +322,10 @@ describe('an older state was put back', () => {
   })
 
   test('the history of a device is what is known of it', () => {
-    const lostIts = (kept: number): string[] => {
+    const lostIts = (writesKnown: number): string[] => {
       const forged = past()
       forged.rest.operations = []
-      forged.putBack = { ofMs: 0, kept, before: 4, atMs: 102_000 }
+      forged.putBack = { ofMs: 0, writesKnown, writesMade: 4, atMs: 102_000 }
       return [...judgeHistory(forged as Past)]
     }
     expect(lostIts(3)).toEqual([])

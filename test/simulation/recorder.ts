@@ -54,7 +54,7 @@ export interface Recorder {
   emit: (event: FleetEvent) => void
   halt: (halted: boolean) => void
   /** The store holds what it held at an earlier time, when so many of all writes had been made. */
-  putBack: (objects: readonly AnyResource[], older: Pick<PutBack, 'ofMs' | 'kept'>) => void
+  putBack: (objects: readonly AnyResource[], older: Pick<PutBack, 'ofMs' | 'writesKnown'>) => void
 }
 
 export function createRecorder(clock: Clock): Recorder {
@@ -201,7 +201,7 @@ export function createRecorder(clock: Clock): Recorder {
     },
     halt: (halted) => rule({ halted }),
     putBack(objects, older) {
-      notes.putBack = { ...older, atMs: clock.monotonic(), before: notes.writes.length }
+      notes.putBack = { ...older, atMs: clock.monotonic(), writesMade: notes.writes.length }
       for (const known of [last, pins, claims]) known.clear()
       for (const object of objects) {
         if (object.kind === 'Device') note(object)

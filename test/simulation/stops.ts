@@ -1,5 +1,13 @@
 /** I12: what keeps which starts back, and from when to when. */
-import { memoriesOf, rulesWithin, type Memory, type Past, type PhaseWrite, type Rules } from './past.ts'
+import {
+  isWithin,
+  memoriesOf,
+  rulesWithin,
+  type Memory,
+  type Past,
+  type PhaseWrite,
+  type Rules,
+} from './past.ts'
 
 /** A stop holds from a second after it was ordered. */
 const graceMs = 1000
@@ -31,16 +39,8 @@ function stretches(
   return found
 }
 
-/** From the loss that is one too many on its day until that day is acknowledged, by all that is remembered. */
-export const latches = (past: Past): Stop[] =>
-  memoriesOf(past).flatMap((memory) => latchesOf(memory, past).map((stop) => within(stop, memory)))
-
-/** The part of a stop that was so while that was remembered: none, where it ends before it begins. */
-const within = (stop: Stop, { fromMs, toMs }: Memory): Stop => ({
-  ...stop,
-  fromMs: Math.max(stop.fromMs, fromMs),
-  toMs: Math.min(stop.toMs, toMs),
-})
+/** From the loss that is one too many on its day until that day is acknowledged: by each of the memories. */
+export const latches = (past: Past): Stop[] => memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
 
 function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
@@ -75,11 +75,15 @@ function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past)
 export const dateOf = (wallMs: number): string => new Date(wallMs).toISOString().slice(0, 10)
 
 export function* judgeStop(past: Past): Generator<string> {
+  for (const memory of memoriesOf(past)) yield* judgeStopOf(memory, past)
+}
+
+function* judgeStopOf(memory: Memory, past: Past): Generator<string> {
   const { rules, leaders, newsMs, haltNewsMs } = past
   const all = [
     ...stretches(rules, { what: 'HALT', newsMs: haltNewsMs }, ({ halted }) => halted),
     // Each of several that all lead knows what it has seen itself.
-    ...(leaders === 1 ? latches(past) : []),
+    ...(leaders === 1 ? latchesOf(memory, past) : []),
   ]
   const ofPolicy = [
     ...stretches(rules, { what: 'Pause', newsMs }, ({ state }) => state === 'Pause' || state === 'Plan'),
@@ -87,7 +91,7 @@ export function* judgeStop(past: Past): Generator<string> {
   ]
   const intents = new Map<string, PhaseWrite>()
   for (const write of past.writes) intents.set(write.operation, write)
-  for (const { atMs, order } of past.sends) {
+  for (const { atMs, order } of past.sends.filter((send) => isWithin(memory, send))) {
     const write = intents.get(order.operation)
     const stops = write?.policy === undefined ? all : [...all, ...ofPolicy]
     for (const { what, fromMs, toMs, newsMs: lateMs } of stops)

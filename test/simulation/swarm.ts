@@ -92,8 +92,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       imageServer: undefined,
       crashes: 0,
     }
-  const past = random.fork('backup')
-  const backup = controllers === 1 && past.chance(1 / 4) ? drawBackupPlan(past) : undefined
+  const ofBackup = random.fork('backup')
+  const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
   const ambush = controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
@@ -115,7 +115,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       everyMs: random.pick([1, 3, 10]) * minuteMs,
     },
     backup,
-    ambush: backup && past.chance(2 / 3) ? drawFallBacks(past) : ambush,
+    ambush: backup && ofBackup.chance(2 / 3) ? drawFallBacks(ofBackup) : ambush,
     store: random.chance(1 / 6)
       ? {
           errorShare: random.chance(1 / 2) ? random() * 0.2 : 0,

@@ -365,13 +365,13 @@ function createWorld(parts: WorldParts) {
   }
 
   /** Put back at most once: `undefined` before it is made, and for good afterwards. */
-  let backup: { made: Promise<Backup>; ofMs: number; writes: number } | undefined
+  let backup: { made: Promise<Backup>; ofMs: number; writesKnown: number } | undefined
   function backUpAt({ phase, nth, afterMs }: BackupPlan): void {
     let met = 0
     recorder.onPhase((now) => {
       if (now !== phase || (met += 1) !== nth) return
       clock.after(afterMs, () => {
-        backup = { made: state.backUp(), ofMs: clock.monotonic(), writes: notes.writes.length }
+        backup = { made: state.backUp(), ofMs: clock.monotonic(), writesKnown: notes.writes.length }
       })
     })
   }
@@ -473,14 +473,14 @@ function createWorld(parts: WorldParts) {
     hasBackup: () => backup !== undefined,
     /** Puts the older state in the place of what there is, while nobody runs; what is declared stays as it is. */
     async putBack() {
-      const { made, ofMs, writes: kept } = backup!
+      const { made, ...older } = backup!
       backup = undefined
       // Nobody does it faster; and what the dead had asked for is over by then.
       await clock.advance(putBackMs + 2 * (swarm.store?.slowestMs ?? 0))
       const declared = await declaredIn(store)
-      const older = await made
-      state.putBack(older)
-      recorder.putBack(older.objects, { ofMs, kept })
+      const held = await made
+      state.putBack(held)
+      recorder.putBack(held.objects, older)
       await operator!.declare(declared)
     },
     forget: () => beside.forget(),
