@@ -46,8 +46,19 @@ export const scenarios: Record<ScenarioName, Scenario> = {
     firstStays: true,
     starts: 1,
     end: async (world) => {
-      const { devices } = await world.resources()
-      expect(devices.map(({ status }) => status.blocked?.reason)).toEqual(['RolledBack', undefined])
+      const { devices, operations } = await world.resources()
+      const held = operations.filter(isHeld).map(({ spec }) => spec.deviceRef.name)
+      if (world.remembers) expect(held).toEqual([])
+      const expected = devices.map(({ metadata: { name } }, index) => {
+        if (held.includes(name)) return 'Upgrading'
+        return index === 0 ? 'RolledBack' : undefined
+      })
+      expect(devices.map(({ status }) => status.blocked?.reason)).toEqual(expected)
+      // What waits for a person goes on once the person says so, whoever waits: the device or an operation.
+      await world.declare({ policy: { retryToken: 'again' } })
+      await world.comesTo('Converged')
+      for (const { name, state } of world.fleet.routers)
+        expect(state.release.revision, name).toBe(target.revision)
     },
   },
   lost: {
