@@ -3,9 +3,9 @@ import type { Phase } from '../../src/api/resources.ts'
 import { eventsOf } from '../../src/simulator/history.ts'
 import type { FaultKind } from '../../src/simulator/faults.ts'
 import type { ActName } from './operator.ts'
-import { dayMs, type Past, type PhaseWrite } from './past.ts'
+import { dayMs, memoriesOf, type Past, type PhaseWrite } from './past.ts'
 import type { Notes } from './recorder.ts'
-import { latches } from './stops.ts'
+import { latchesOf } from './stops.ts'
 
 /** A world that has ended. */
 export interface Seen {
@@ -24,6 +24,9 @@ const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
 /** The last that was written of each operation, up to a moment. */
 const standing = ({ writes }: Past, atMs: number): PhaseWrite[] =>
   lastOf(writes.filter((write) => write.atMs <= atMs))
+
+const latches = (past: Past): ReturnType<typeof latchesOf> =>
+  memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
 
 const isOneInFlight = (writes: readonly PhaseWrite[]): boolean =>
   lastOf(writes).some(({ phase }) => inFlight.has(phase) || inFlash.has(phase))

@@ -118,6 +118,7 @@ export function past(): Forged {
     acknowledged: [],
     governor: { maxInFlight: 1, maxStartsPerMinute: 1, maxLostPerDay: 1 },
     leaders: 1,
+    knockMs: 1000,
     newsMs: 0,
     haltNewsMs: 0,
     slackMs: 0,

@@ -1140,6 +1140,13 @@ describe('prompt', () => {
     { says: 'one upgrade, at once', forge: () => {} },
     { says: 'a first upgrade just in time', forge: ({ writes }) => void (writes[0]!.atMs = 5000) },
     { says: 'a verdict just in time', forge: (f) => void (bootOf(f).atMs = 96_000) },
+    {
+      says: 'a verdict just in time, when knocks are rare',
+      forge: (f) => {
+        f.knockMs = 20_000
+        bootOf(f).atMs = 77_000
+      },
+    },
     { says: 'a verdict in the moment of the boot', forge: (f) => void (bootOf(f).atMs = 101_000) },
     {
       says: 'a verdict beside a router that booted long ago',
@@ -1182,6 +1189,13 @@ describe('prompt', () => {
   test.each<Row>([
     { says: 'a first upgrade that has waited', forge: ({ writes }) => void (writes[0]!.atMs = 5001) },
     { says: 'a verdict long after its boot', forge: (f) => void (bootOf(f).atMs = 95_999) },
+    {
+      says: 'a verdict long after its boot, though knocks are rare',
+      forge: (f) => {
+        f.knockMs = 20_000
+        bootOf(f).atMs = 76_999
+      },
+    },
     {
       says: 'a first upgrade that has waited in the queue',
       forge: ({ writes }) => {

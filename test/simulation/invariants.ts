@@ -202,18 +202,18 @@ const timesForgotten = ({ jumps }: Past): number => jumps.filter(({ byMs }) => b
 /** Whether the state in use knows nothing of this start, which was made under another one. */
 function isUnknown(memory: Memory, past: Past, router: RouterPast, start: Start): boolean {
   const intent = intentOf(past, router, start)
-  return intent !== undefined && start.atMs < memory.fromMs && !memory.writes.includes(intent)
+  return intent !== undefined && !memory.writes.includes(intent)
 }
 
 /** Whether the router knows nothing of it either by then: its marker tells of the last start alone. */
 function isForgotten(memory: Memory, past: Past, router: RouterPast, start: Start): boolean {
   if (!isUnknown(memory, past, router, start)) return false
   const next = startsOf(router).find(({ atMs }) => atMs > start.atMs)
-  const isOther = next !== undefined && upgradeOf(past, next) !== upgradeOf(past, start)
-  const lost = eventsOf(router.history, 'Fault').find(
-    ({ kind, atMs }) => losesMarker.has(kind) && atMs >= start.atMs && atMs < (next?.atMs ?? Infinity),
-  )
-  return isOther || lost !== undefined
+  const losesIt = (to: Start): boolean =>
+    eventsOf(router.history, 'Fault').some(
+      ({ kind, atMs }) => losesMarker.has(kind) && atMs >= start.atMs && atMs < to.atMs,
+    )
+  return next !== undefined && (upgradeOf(past, next) !== upgradeOf(past, start) || losesIt(next))
 }
 
 const losesMarker = new Set<FaultKind>(['ConfigLost', 'OtherDevice'])

@@ -106,6 +106,8 @@ export interface Past {
   governor: GovernorSettings
   /** Controllers that work at the same time, whatever the others do. */
   leaders: number
+  /** Between two knocks at a router that reboots. */
+  knockMs: number
   /** How late a controller may hear of an order. */
   newsMs: number
   /** How long after the last look at HALT a start may be sent: as long as its intent is on its way. */

@@ -106,6 +106,15 @@ const violated: Case[] = [
     },
   },
   {
+    of: 'I2',
+    says: 'a second flash, when no state has ever told of the first one',
+    forge: (f) => {
+      startedBetween(f)
+      f.writes[1]!.phase = 'Testing'
+      knowing(f, 1)
+    },
+  },
+  {
     of: 'I4',
     says: 'a second start in one boot, when the state tells of the first one',
     forge: (f) => {
@@ -212,6 +221,14 @@ const allowed: Case[] = [
     forge: (f) => {
       startedBetween(f)
       knowing(f, 1)
+    },
+  },
+  {
+    of: 'I2',
+    says: 'a second flash at the moment when the older state is put back',
+    forge: (f) => {
+      startedBetween(f)
+      putBack(f, { writesKnown: 1, writesMade: 4, atMs: 210_000 })
     },
   },
   ...(

@@ -21,8 +21,10 @@ export function* judgeQuiet({ routers, rest, leaders }: Past, hasBadObject: bool
     yield `quiet: ${succeeded} of ${routers.length} operations succeeded`
 }
 
-/** From when somebody may begin to the first upgrade, and from the boot of a router to its verdict. */
+/** From when somebody may begin to the first upgrade. */
 const lookMs = 5000
+/** From the first knock at a router that has booted to its verdict. */
+const verdictMs = 4000
 /** From when the limits allow one more upgrade until it begins. */
 const admissionMs = 1000
 
@@ -36,7 +38,7 @@ export function* judgePrompt(past: Past, sinceMs = 0): Generator<string> {
     if (phase !== 'Succeeded') continue
     endedMs.push(atMs)
     const bootMs = bootedMs(past, device, atMs)
-    if (atMs - bootMs > lookMs)
+    if (atMs - bootMs > past.knockMs + verdictMs)
       yield `prompt: ${device} booted at ${bootMs} ms, its verdict came at ${atMs} ms`
   }
   const { maxConcurrent, startsPerMinute } = past.rules.at(-1)!

@@ -39,10 +39,8 @@ function stretches(
   return found
 }
 
-/** From the loss that is one too many on its day until that day is acknowledged: by each of the memories. */
-export const latches = (past: Past): Stop[] => memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
-
-function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
+/** From the loss that is one too many on its day until that day is acknowledged. */
+export function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
   /** Losses that count, and since when they are too many, by day. */
   const days = new Map<string, { lost: number; sinceMs: number | undefined }>()

@@ -18,6 +18,8 @@ export interface Swarm {
   operationsPerDevice: number
   /** Of the links to the routers. */
   uploadBytesPerSecond: number
+  /** Between two knocks at a router that reboots. */
+  reconnectRetry: string
   governor: GovernorSettings
   faults: {
     kinds: readonly FaultKind[]
@@ -75,6 +77,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     routers,
     // An image takes less than a second, two, or minutes: longer than the window in which starts are counted.
     uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, 300]),
+    // A router that is back is found at once, or only after it could have been looked at several times.
+    reconnectRetry: random.fork('knocks').pick(['1s', '5s', '20s']),
     governor,
     afterMs,
     controllers,

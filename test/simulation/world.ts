@@ -1,8 +1,10 @@
 import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
+import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { kinds } from '../../src/api/kinds.ts'
 import type { Device, UpgradeOperation, UpgradePolicy } from '../../src/api/resources.ts'
 import { createUploadGates } from '../../src/controllers/upload-gates.ts'
+import { parseDuration } from '../../src/core/duration.ts'
 import { sameValue } from '../../src/core/same-value.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
 import type { ImageStore } from '../../src/ports/image-store.ts'
@@ -36,7 +38,7 @@ import type { NetworkFault } from './unreliable-network.ts'
 
 const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
-const restingProbeMs = 6 * hourMs
+const restingProbeMs = 12 * hourMs
 const sleepyProbeMs = dayMs
 /**
  * In a cluster a start may come so long after the last look at HALT: its intent is written in between, and the transport
@@ -155,6 +157,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     timings: { uploadBytesPerSecond: swarm.uploadBytesPerSecond },
     policy: {
       limits: swarm.limits,
+      timeouts: { ...defaultPolicySettings.timeouts, reconnectRetry: swarm.reconnectRetry },
       history: { operationsPerDevice: swarm.operationsPerDevice, keepFor: '90d' },
       selector: { matchExpressions: [{ key: 'ring', operator: 'NotIn', values: ['out'] }] },
     },
@@ -391,6 +394,7 @@ function createWorld(parts: WorldParts) {
       acknowledged,
       governor,
       leaders,
+      knockMs: parseDuration(swarm.reconnectRetry),
       // News of a cluster may be as late as its network likes.
       newsMs: cluster ? Infinity : storeMs,
       haltNewsMs: cluster ? clusterWriteMs : storeMs,
