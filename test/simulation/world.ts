@@ -39,7 +39,7 @@ import type { NetworkFault } from './unreliable-network.ts'
 const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 12 * hourMs
-const sleepyProbeMs = dayMs
+const sleepyProbeMs = 2 * dayMs
 /**
  * In a cluster a start may come so long after the last look at HALT: its intent is written in between, and the transport
  * gives up no request sooner. Not taken from there, so that a longer limit is noticed here.
