@@ -334,7 +334,10 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
 function waitForImage(operation: UpgradeOperation, { target }: OperationWorld, now: number): Step {
   if (!sameValue(target!.image, operation.status.image))
     return queueAgain(operation, now, { message: 'its image has become another one' })
-  return { status: change(operation, now, { message: beingFetched }), act: { kind: 'Wait' }, durable: false }
+  // One that is parked waits for something else by now; any other has no reason, which would tell that it is parked.
+  const reason = operation.status.reason === undefined ? {} : { reason: 'Waiting' }
+  const status = change(operation, now, { ...reason, message: beingFetched })
+  return { status, act: { kind: 'Wait' }, durable: false }
 }
 
 /** What began in the future did so before the wall clock was set back: it would hold its slot until then. */

@@ -94,6 +94,33 @@ test('in flight it is waited for without a session', async () => {
   await second.stop()
 })
 
+test('parked it is waited for with that for its reason', async () => {
+  let fetchMs = 0
+  const fetch = async () => {
+    await world.clock.sleep(fetchMs)
+    return image
+  }
+  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const first = await world.start()
+  await world.clock.runUntil(() => router.uploads === 1, hourMs)
+  world.halt('not yet')
+  await world.clock.advance(15 * 60_000)
+  expect(await status()).toMatchObject({ phase: 'Testing', reason: 'Halted' })
+  await first.stop()
+  world.halt(undefined)
+  fetchMs = 120_000
+  const second = await world.start()
+  await world.clock.advance(100_000)
+  expect(await status()).toMatchObject({
+    phase: 'Testing',
+    reason: 'Waiting',
+    message: 'its image is being fetched',
+  })
+  expect(await standing(second.ports)).toEqual({ kind: 'Moving' })
+  await succeeds()
+  await second.stop()
+})
+
 test('while its server does not answer no attempt is counted', async () => {
   const server = createServer('FetchFailed')
   const { world, router, status, succeeds } = await createWorld(server, { uploadMs: 10 * 60_000 })

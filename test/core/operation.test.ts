@@ -829,6 +829,11 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     world: { hasSession: false, hasImage: false },
   })),
   {
+    says: 'parked: found after a restart, and the image is still being fetched',
+    from: inPhase('Testing', { reason: 'PolicyPaused' }),
+    world: { hasSession: false, hasImage: false },
+  },
+  {
     says: 'found after a restart, and the image has become another one',
     from: inPhase('Uploading', { image: { name: 'image', sha256: 'f'.repeat(64), size: 1000 } }),
     world: { hasSession: false, hasImage: false },
