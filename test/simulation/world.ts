@@ -183,6 +183,11 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     if (world.hasBackup()) await world.putBack()
     life = await world.start(0, draws.chance(1 / 3))
   }
+  if (await world.isLeftBackedUp()) {
+    world.kill(life)
+    await world.putBack()
+    life = await world.start(0)
+  }
   await clock.advance(2 * hourMs)
   // A latch holds until somebody starts a controller that is told of it.
   if (swarm.governor.maxLostPerDay < 100 && home === 'Beside') {
@@ -346,6 +351,13 @@ function createWorld(parts: WorldParts) {
     life.die()
   }
 
+  /** Whether it comes about in the next hour, of which no more passes than that takes. */
+  async function withinAnHour(isSo: () => boolean): Promise<boolean> {
+    const endsAt = clock.monotonic() + hourMs
+    while (!isSo() && clock.monotonic() < endsAt) await clock.advance(minuteMs)
+    return isSo()
+  }
+
   /** Who dies where an ambush is a crash. */
   let victim: Life | undefined
   function lieInWait({ phase, nth, times, afterMs, does }: Ambush, draws: SeededRandom): void {
@@ -469,12 +481,16 @@ function createWorld(parts: WorldParts) {
     /** Whether it has come to where it has to die, and lain dead for a while. */
     async diesInAmbush(life: Life): Promise<boolean> {
       victim = life
-      const endsAt = clock.monotonic() + hourMs
-      while (life.alive() && clock.monotonic() < endsAt) await clock.advance(minuteMs)
+      const hasDied = await withinAnHour(() => !life.alive())
       victim = undefined
-      return !life.alive()
+      return hasDied
     },
     hasBackup: () => backup !== undefined,
+    /** Whether there is a backup after which no crash has come, or will be soon. */
+    isLeftBackedUp: async (): Promise<boolean> =>
+      swarm.backup !== undefined &&
+      notes.putBack === undefined &&
+      (await withinAnHour(() => backup !== undefined)),
     /** Puts the older state in the place of what there is, while nobody runs; what is declared stays as it is. */
     async putBack() {
       const { made, ...older } = backup!
