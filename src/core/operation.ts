@@ -334,7 +334,7 @@ function resume(operation: UpgradeOperation, world: OperationWorld, now: number)
 function waitForImage(operation: UpgradeOperation, { target }: OperationWorld, now: number): Step {
   if (!sameValue(target!.image, operation.status.image))
     return queueAgain(operation, now, { message: 'its image has become another one' })
-  // One that is parked waits for something else by now; any other has no reason, which would tell that it is parked.
+  // What it was parked for is over. A reason marks it as parked, so that whoever has none gets none.
   const reason = operation.status.reason === undefined ? {} : { reason: 'Waiting' }
   const status = change(operation, now, { ...reason, message: beingFetched })
   return { status, act: { kind: 'Wait' }, durable: false }

@@ -5,7 +5,7 @@ import type { FaultKind } from '../../src/simulator/faults.ts'
 import type { ActName } from './operator.ts'
 import { dayMs, memoriesOf, type Past, type PhaseWrite } from './past.ts'
 import type { Notes } from './recorder.ts'
-import { latchesOf } from './stops.ts'
+import { latchesOf, type Stop } from './stops.ts'
 
 /** A world that has ended. */
 export interface Seen {
@@ -25,8 +25,7 @@ const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
 const standing = ({ writes }: Past, atMs: number): PhaseWrite[] =>
   lastOf(writes.filter((write) => write.atMs <= atMs))
 
-const latches = (past: Past): ReturnType<typeof latchesOf> =>
-  memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
+const latches = (past: Past): Stop[] => memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
 
 const isOneInFlight = (writes: readonly PhaseWrite[]): boolean =>
   lastOf(writes).some(({ phase }) => inFlight.has(phase) || inFlash.has(phase))

@@ -199,10 +199,10 @@ function grantsOf(past: Past, router: RouterPast, sha256: string): number {
 /** What was done longer ago than anybody remembers may be ordered anew; a jump of the wall clock makes it that old. */
 const timesForgotten = ({ jumps }: Past): number => jumps.filter(({ byMs }) => byMs >= rememberedMs).length
 
-/** Whether the state in use knows nothing of this start, which was made under another one. */
+/** Whether this state knows nothing of a start, which was made under another one. */
 function isUnknown(memory: Memory, past: Past, router: RouterPast, start: Start): boolean {
   const intent = intentOf(past, router, start)
-  return intent !== undefined && !memory.writes.includes(intent)
+  return intent !== undefined && start.atMs < memory.fromMs && !memory.writes.includes(intent)
 }
 
 /** Whether the router knows nothing of it either by then: its marker tells of the last start alone. */

@@ -139,6 +139,15 @@ const violated: Case[] = [
       putBack(f, { writesKnown: 2, writesMade: 3, atMs: 15_000 })
     },
   },
+  ...[15_000, 20_000].map((atMs) => ({
+    of: 'I4',
+    says: `a second start in one boot, when the first one was made at ${atMs} ms by an intent that is forgotten`,
+    forge: (f: Forged) => {
+      f.routers[0]!.history = f.routers[0]!.history.slice(0, 1)
+      happened(f, started(atMs), died(25_000), started(30_000))
+      putBack(f, { writesKnown: 1, writesMade: 4, atMs: 15_000 })
+    },
+  })),
   {
     of: 'I6',
     says: 'one in flight that is known, and another',

@@ -12,7 +12,7 @@ import {
 /** A stop holds from a second after it was ordered. */
 const graceMs = 1000
 
-interface Stop {
+export interface Stop {
   what: string
   /** How late a start may be that knew nothing of it. */
   newsMs: number

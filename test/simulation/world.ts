@@ -38,8 +38,10 @@ import type { NetworkFault } from './unreliable-network.ts'
 
 const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
-const restingProbeMs = 12 * hourMs
+const restingProbeMs = 8 * hourMs
 const sleepyProbeMs = 2 * dayMs
+/** Long enough for every backoff, quarantine and recheck to come round, and for two hours of rest. */
+const restMs = 36 * hourMs
 /**
  * In a cluster a start may come so long after the last look at HALT: its intent is written in between, and the transport
  * gives up no request sooner. Not taken from there, so that a longer limit is noticed here.
@@ -183,7 +185,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     if (world.hasBackup()) await world.putBack()
     life = await world.start(0, draws.chance(1 / 3))
   }
-  if (await world.isLeftBackedUp()) {
+  if (await world.comesToBackup()) {
     world.kill(life)
     await world.putBack()
     life = await world.start(0)
@@ -195,9 +197,9 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     life = await world.start(0, true)
   }
   await world.calm()
-  // Long enough for every backoff, quarantine and recheck to come round; the many requests of a cluster make that dear.
-  if (home !== 'Beside') await world.advanceUntilSettled(30 * hourMs)
-  else await clock.advance(30 * hourMs)
+  // The many requests of a cluster make that dear.
+  if (home !== 'Beside') await world.advanceUntilSettled(restMs)
+  else await clock.advance(restMs)
   if (options.errand)
     await world.run(options.errand, async () => {
       world.kill(life)
@@ -486,8 +488,8 @@ function createWorld(parts: WorldParts) {
       return hasDied
     },
     hasBackup: () => backup !== undefined,
-    /** Whether there is a backup after which no crash has come, or will be soon. */
-    isLeftBackedUp: async (): Promise<boolean> =>
+    /** Whether there is a backup that no crash has followed, or comes to be one in the next hour. */
+    comesToBackup: async (): Promise<boolean> =>
       swarm.backup !== undefined &&
       notes.putBack === undefined &&
       (await withinAnHour(() => backup !== undefined)),
