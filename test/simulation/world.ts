@@ -41,7 +41,7 @@ const probeIntervalMs = 15 * minuteMs
 const restingProbeMs = 8 * hourMs
 const sleepyProbeMs = 2 * dayMs
 /** Long enough for every backoff, quarantine and recheck to come round, and for two hours of rest. */
-const restMs = 36 * hourMs
+const restMs = 42 * hourMs
 /**
  * In a cluster a start may come so long after the last look at HALT: its intent is written in between, and the transport
  * gives up no request sooner. Not taken from there, so that a longer limit is noticed here.
