@@ -1,6 +1,6 @@
 /** The composition root: the only file that knows adapters and surfaces at once. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { byPlace, formatDiagnostic, type Diagnostic } from './adapters/files/dia
 import { openDirectory, type DirectorySource, type Revision } from './adapters/files/directory-source.ts'
 import { checkConflicts } from './adapters/files/check-conflicts.ts'
 import { checkImageFiles, checkReferences } from './adapters/files/check-references.ts'
+import { haltFile } from './adapters/files/halt-file.ts'
 import { readMountedSecrets } from './adapters/files/mounted-secret.ts'
 import { createSecrets } from './adapters/files/secrets.ts'
 import { inspectImage } from './adapters/images/inspect-image.ts'
@@ -121,11 +122,6 @@ async function assemble(config: RunConfig, source: DirectorySource, parts: Parts
     },
   }
 }
-
-/** The HALT file stops all starts for as long as it is there. */
-const haltFile = (path: string): Brake => ({
-  halted: async () => (existsSync(path) ? `${path} exists; remove it to allow starts again` : undefined),
-})
 
 export interface RunOptions {
   /** Stop when every policy has converged, or when nothing moves any more. */
