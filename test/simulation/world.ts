@@ -1,4 +1,4 @@
-import { createManualClock, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createManualClock, microtasks, type ManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createRandom, type SeededRandom } from '../../src/adapters/clock/random.ts'
 import { defaultPolicySettings } from '../../src/api/defaults.ts'
 import { kinds } from '../../src/api/kinds.ts'
@@ -151,7 +151,9 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   const { home = 'Beside' } = options
   const swarm = swarmOf(seed, options)
   const random = createRandom(seed)
-  const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'))
+  // In a cluster the answers of its server are read from streams.
+  const settle = home === 'Beside' ? microtasks : undefined
+  const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'), settle)
   const fleet = createFleet({
     count: swarm.routers,
     seed,

@@ -1,6 +1,10 @@
 /** Every text of a value, whatever its shape; also the names of its fields. */
-export const textsIn = (value: unknown): string[] => {
-  if (typeof value === 'string') return [value]
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([name, entry]) => [name, ...textsIn(entry)])
+export function textsIn(value: unknown, found: string[] = []): string[] {
+  if (typeof value === 'string') found.push(value)
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, entry] of Object.entries(value)) {
+      found.push(name)
+      textsIn(entry, found)
+    }
+  return found
 }

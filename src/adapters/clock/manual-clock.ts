@@ -92,16 +92,28 @@ const createSleepers = () => {
   }
 }
 
-/** One turn of the event loop: every microtask, however deep, has run when it comes back. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** What lets every promise settle. */
+export type Settle = () => Promise<void>
+
+/** One turn of the event loop: every microtask, however deep, has run when it comes back, and what is ready has been read. */
+const turnOfLoop: Settle = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Every microtask, however deep, and no more: a tenth of the price, where nobody waits for input or output. */
+export const microtasks: Settle = () => new Promise((resolve) => process.nextTick(resolve))
 
 /** More wakes than this in one instant mean that somebody waits for no time at all, for ever. */
 const maxWakesPerInstant = 1_000_000
 
 const defaultStartMs = Date.UTC(2026, 0, 1)
 
-/** Virtual time from `startMs` (wall clock, ms since 1970); the monotonic clock begins at 0. */
-export const createManualClock = (startMs: number = defaultStartMs): ManualClock => {
+/**
+ * Virtual time from `startMs` (wall clock, ms since 1970); the monotonic clock begins at 0. `settle` comes between two
+ * wakes; time does not begin to pass before a whole turn of the event loop.
+ */
+export const createManualClock = (
+  startMs: number = defaultStartMs,
+  settle: Settle = turnOfLoop,
+): ManualClock => {
   const sleepers = createSleepers()
   let elapsedMs = 0
   let offsetMs = startMs
@@ -126,7 +138,7 @@ export const createManualClock = (startMs: number = defaultStartMs): ManualClock
   /** Wakes whoever is due up to `untilMs`, until the condition holds. */
   const run = async (untilMs: number, condition: () => boolean): Promise<boolean> => {
     let wakes = 0
-    await settle()
+    await turnOfLoop()
     while (!condition()) {
       const next = sleepers.first()
       if (next === undefined || next.atMs > untilMs) return false
