@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
+import { createManualClock, microtasks } from '../../src/adapters/clock/manual-clock.ts'
 
 describe('manual clock', () => {
   it('wakes sleepers in the order of their times, equal times in the order of arrival', async () => {
@@ -18,8 +18,11 @@ describe('manual clock', () => {
     expect(woken.at(-1)).toBe('c@30')
   })
 
-  it('lets promises settle before the next sleeper wakes', async () => {
-    const clock = createManualClock()
+  it.each([
+    ['a turn of the event loop', undefined],
+    ['microtasks alone', microtasks],
+  ])('lets promises settle before the next sleeper wakes, by %s', async (_, settle) => {
+    const clock = createManualClock(0, settle)
     const seen: string[] = []
     void clock.sleep(10).then(async () => {
       for (let depth = 0; depth < 50; depth += 1) await Promise.resolve()

@@ -29,6 +29,17 @@ async function createWorld(images: Images, options: { uploadMs?: number } = {}) 
   }
 }
 
+/** The same with a server that takes its time, from when that is said. */
+async function createSlowWorld(options: { uploadMs?: number } = {}) {
+  let fetchMs = 0
+  const fetch = async () => {
+    await made.world.clock.sleep(fetchMs)
+    return image
+  }
+  const made = await createWorld({ fetch }, options)
+  return { ...made, isFetchedIn: (ms: number): void => void (fetchMs = ms) }
+}
+
 /** A server of images, until it is none. */
 function createServer(code: 'FetchFailed' | 'NotFound') {
   const server = {
@@ -42,18 +53,13 @@ function createServer(code: 'FetchFailed' | 'NotFound') {
 }
 
 test('in the queue it is waited for without a claim', async () => {
-  let fetchMs = 0
-  const fetch = async () => {
-    await world.clock.sleep(fetchMs)
-    return image
-  }
-  const { world, router, status, succeeds } = await createWorld({ fetch })
+  const { world, router, status, succeeds, isFetchedIn } = await createSlowWorld()
   world.halt('not yet')
   const first = await world.start()
   await world.clock.advance(60_000)
   await first.stop()
   world.halt(undefined)
-  fetchMs = 120_000
+  isFetchedIn(120_000)
   const second = await world.start()
   await world.clock.advance(100_000)
   expect(await status()).toMatchObject({
@@ -74,16 +80,11 @@ test('in the queue it is waited for without a claim', async () => {
 })
 
 test('in flight it is waited for without a session', async () => {
-  let fetchMs = 0
-  const fetch = async () => {
-    await world.clock.sleep(fetchMs)
-    return image
-  }
-  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const { world, router, status, succeeds, isFetchedIn } = await createSlowWorld({ uploadMs: 10 * 60_000 })
   const first = await world.start()
   await world.clock.runUntil(() => router.uploads === 1, hourMs)
   await first.stop()
-  fetchMs = 120_000
+  isFetchedIn(120_000)
   const second = await world.start()
   await world.clock.advance(100_000)
   expect(await status()).toMatchObject({ phase: 'Uploading', message: 'its image is being fetched' })
@@ -95,12 +96,7 @@ test('in flight it is waited for without a session', async () => {
 })
 
 test('parked it is waited for with that for its reason', async () => {
-  let fetchMs = 0
-  const fetch = async () => {
-    await world.clock.sleep(fetchMs)
-    return image
-  }
-  const { world, router, status, succeeds } = await createWorld({ fetch }, { uploadMs: 10 * 60_000 })
+  const { world, router, status, succeeds, isFetchedIn } = await createSlowWorld({ uploadMs: 10 * 60_000 })
   const first = await world.start()
   await world.clock.runUntil(() => router.uploads === 1, hourMs)
   world.halt('not yet')
@@ -108,7 +104,7 @@ test('parked it is waited for with that for its reason', async () => {
   expect(await status()).toMatchObject({ phase: 'Testing', reason: 'Halted' })
   await first.stop()
   world.halt(undefined)
-  fetchMs = 120_000
+  isFetchedIn(120_000)
   const second = await world.start()
   await world.clock.advance(100_000)
   expect(await status()).toMatchObject({

@@ -151,7 +151,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   const { home = 'Beside' } = options
   const swarm = swarmOf(seed, options)
   const random = createRandom(seed)
-  // In a cluster the answers of its server are read from streams.
+  // Beside the store nobody waits for the event loop; of the parts of a cluster that has not been made sure.
   const settle = home === 'Beside' ? microtasks : undefined
   const clock = createManualClock(Date.parse('2026-03-01T00:00:00Z'), settle)
   const fleet = createFleet({

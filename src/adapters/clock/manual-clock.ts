@@ -98,7 +98,7 @@ export type Settle = () => Promise<void>
 /** One turn of the event loop: every microtask, however deep, has run when it comes back, and what is ready has been read. */
 const turnOfLoop: Settle = () => new Promise((resolve) => setImmediate(resolve))
 
-/** Every microtask, however deep, and no more: a tenth of the price, where nobody waits for input or output. */
+/** Every microtask, however deep, and nothing else: cheaper, and enough where nobody waits for input, output or a timer. */
 export const microtasks: Settle = () => new Promise((resolve) => process.nextTick(resolve))
 
 /** More wakes than this in one instant mean that somebody waits for no time at all, for ever. */
