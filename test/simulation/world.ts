@@ -31,6 +31,7 @@ import { createOperator, declaredIn, type ActName, type Hands } from './operator
 import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
 import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
+import { settlingMs } from './settling.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
 import { troubled, type Trouble } from './troubled-store.ts'
@@ -92,8 +93,7 @@ export interface Report {
   /** What was asked to be written, by all controllers, whether it was accepted or not. */
   writes: number
   virtualDays: number
-  /** From when the faults ended until nothing moved any more, routers apart that come back after weeks. */
-  convergedMs: number
+  settlingMs: number
   hash: string
   /** Of a cluster alone. */
   network?: {
@@ -584,7 +584,7 @@ function createWorld(parts: WorldParts) {
         coverage: coverageOf({ past, notes }),
         writes: past.load.writes,
         virtualDays: past.load.deviceDays,
-        convergedMs: Math.max(0, (notes.writes.findLast(({ atMs }) => atMs <= asleepMs)?.atMs ?? 0) - calmMs),
+        settlingMs: settlingMs(past, { calmMs, untilMs: asleepMs }),
         hash: hashHistories([...fleet.routers.map(({ history }) => history), notes.writes]),
         ...(cluster && {
           network: {
