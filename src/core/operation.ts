@@ -151,6 +151,8 @@ const goingDownMs = 1000
 /** At least this lies between the end of a knock and the next one. */
 const knockGapMs = 50
 const haltPollMs = 1000
+/** What else a parked operation waits for mostly wakes it; nothing tells it of a slot, or of losses that are over. */
+const parkedPollMs = 5000
 /** What the message of a start begins with. */
 const startWord = 'starting: '
 const minRecheckMs = 1000
@@ -367,8 +369,12 @@ function park(operation: UpgradeOperation, world: OperationWorld, now: number): 
     }
   }
   const next = change(operation, now, blocked ? { reason: blocked.reason, message: blocked.message } : {})
-  const ms = blocked?.until ? Math.max(50, toMs(blocked.until) - now) : haltPollMs
-  return { status: next, act: { kind: 'Wait', ms: blocked ? ms : 0 }, durable: false }
+  return { status: next, act: { kind: 'Wait', ms: blocked ? parkedMs(blocked, now) : 0 }, durable: false }
+}
+
+function parkedMs({ reason, until }: NonNullable<Admission['blocked']>, now: number): number {
+  if (until) return Math.max(50, toMs(until) - now)
+  return reason === 'Halted' ? haltPollMs : parkedPollMs
 }
 
 /** The intent: from here on only a probe says what happened. Past the latest uptime the device itself refuses to start. */

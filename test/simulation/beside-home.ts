@@ -21,7 +21,7 @@ export interface BesideHomeOptions {
   restOf: (life: Life, name: string) => Rest
   governor: GovernorSettings
   /** Shared by all of them; it may be changed while they run. */
-  settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs?: number }
+  settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs: number }
   /** Called when the controller at that place has taken an operation out of its queue. */
   onWrite: (place: number) => void
 }

@@ -6,7 +6,7 @@ import { drawAmbush, drawFallBacks, type Ambush } from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
-import { dayMs, minuteMs } from './past.ts'
+import { dayMs, hourMs, minuteMs } from './past.ts'
 import type { StoreTrouble } from './troubled-store.ts'
 
 export interface Swarm {
@@ -18,6 +18,8 @@ export interface Swarm {
   operationsPerDevice: number
   /** Of the links to the routers. */
   uploadBytesPerSecond: number
+  /** Between two probes of a router while all this goes on. */
+  probeIntervalMs: number
   /** Between two knocks at a router that reboots. */
   reconnectRetry: string
   governor: GovernorSettings
@@ -78,7 +80,8 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     // An image takes less than a second, two, or minutes: longer than the window in which starts are counted.
     uploadBytesPerSecond: link.pick([1_000_000, 1_000_000, 20_000, 300]),
     // A router that is back is found at once, or only after it could have been looked at several times.
-    reconnectRetry: random.fork('knocks').pick(['1s', '5s', '20s']),
+    reconnectRetry: random.fork('knocks').pick(['1s', '5s', '5s', '5s', '20s', '20s']),
+    probeIntervalMs: random.fork('probes').pick([15 * minuteMs, hourMs]),
     governor,
     afterMs,
     controllers,

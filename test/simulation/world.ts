@@ -37,10 +37,11 @@ import { drawSwarm, type Swarm } from './swarm.ts'
 import { troubled, type Trouble } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
 
-const probeIntervalMs = 15 * minuteMs
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 8 * hourMs
 const sleepyProbeMs = 2 * dayMs
+/** Whoever misses the file of an image before that says so. */
+const imageRecheckMs = hourMs
 /** Long enough for every backoff, quarantine and recheck to come round, and for two hours of rest. */
 const restMs = 42 * hourMs
 /**
@@ -230,7 +231,7 @@ interface WorldParts {
 
 function createWorld(parts: WorldParts) {
   const { seed, clock, random, fleet, swarm, home, bad } = parts
-  const { controllers, isQuiet, governor } = swarm
+  const { controllers, isQuiet, governor, probeIntervalMs } = swarm
   const recorder = createRecorder(clock)
   const { notes } = recorder
   const violations: string[] = []
@@ -257,8 +258,9 @@ function createWorld(parts: WorldParts) {
   }
   const asked = writes.of(trouble ? troubled(store, trouble) : store)
   // Half of the worlds, and all with rivals, are those of a cluster.
-  const settings: { probeIntervalMs: number; writesDurableOnly: boolean; imageRecheckMs?: number } = {
+  const settings = {
     probeIntervalMs,
+    imageRecheckMs,
     writesDurableOnly: controllers > 1 || seed % 2 === 0,
   }
   const watched = recorder.connector(createSimulatedConnector(clock, fleet.network), fleet.network)
