@@ -1106,6 +1106,16 @@ describe('each step', () => {
   test('who waits for the end of HALT looks again every second, for no write says that it has ended', () => {
     const halted = { claim: 'None', admission: refused('Halted') } as const
     expect(nextStep(inPhase('Queued'), world(halted), now).act).toEqual({ kind: 'Wait', ms: 1000 })
+    expect(waitParked('Halted')).toEqual({ kind: 'Wait', ms: 1000 })
+  })
+
+  const waitParked = (reason: string) => {
+    const parked = inPhase('Testing', { reason })
+    return nextStep(parked, world({ hasSession: false, admission: refused(reason) }), now).act
+  }
+
+  test('who is parked for anything else is mostly woken, and looks every five seconds', () => {
+    expect(waitParked('WaitingForSlot')).toEqual({ kind: 'Wait', ms: 5000 })
   })
 
   test('a wall clock that was set back stops nothing', () => {
