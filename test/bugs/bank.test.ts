@@ -29,7 +29,7 @@ const lifelines = [
 
 test('the bank has a number for each mistake, and none twice', () => {
   expect(bank.length).toBeGreaterThanOrEqual(25)
-  const numbers = bank.map(({ name }) => /^(\d{2})-[a-z0-9]+(-[a-z0-9]+)*$/.exec(name)?.[1])
+  const numbers = bank.map(({ name }) => /^(\d{3})-[a-z0-9]+(-[a-z0-9]+)*$/.exec(name)?.[1])
   expect(numbers).not.toContain(undefined)
   expect(new Set(numbers).size).toBe(bank.length)
 })
@@ -37,7 +37,7 @@ test('the bank has a number for each mistake, and none twice', () => {
 test('every promise that is kept has a mistake that breaks it, and so has what all of them rest on', () => {
   const broken = new Set(bank.flatMap((bug) => bug.promises))
   expect(promises.filter((number) => !broken.has(number))).toEqual([])
-  const names = new Set(bank.map(({ name }) => name.slice(3)))
+  const names = new Set(bank.map(({ name }) => name.slice(4)))
   expect(lifelines.filter((name) => !names.has(name))).toEqual([])
 })
 

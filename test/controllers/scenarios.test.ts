@@ -168,7 +168,10 @@ describe('state', () => {
     expect(world.connects() - connects).toBeLessThanOrEqual(2)
     expect(new Set(await phasesOf(world))).toEqual(new Set(['Testing']))
     expect((await operationsOf(world))[0]!.status).toMatchObject({ reason: 'PolicyPaused' })
+    const before = world.connects()
     await world.store.apply(policySpec({ state: 'Run' }))
+    // It is told, and does not only find it when it looks again.
+    await world.clock.runUntil(() => world.connects() > before, 500)
     await world.clock.runUntil(() => flashes(world).every((count) => count === 1), minutes(10))
     await app.stop()
   })

@@ -30,7 +30,11 @@ export const promises: readonly Promised[] = [
     promise:
       'A router is flashed with the bytes whose SHA-256 was decided on, and only if these are for its board.',
     kept: 'Five checks that do not know of each other: the digest names the file in the cache, the metadata in the image is compared with what is declared, the board is read before the upload, the guard reads board and digest anew on the router, and `sysupgrade -T` runs with the very options of the flash. Nothing is ever forced.',
-    tests: [fleets, reboots],
+    tests: [
+      fleets,
+      reboots,
+      ['test/upgraders/device-scripts.test.ts', 'refuses another image than the one that was decided on'],
+    ],
   },
   {
     number: 2,

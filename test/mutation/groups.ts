@@ -40,7 +40,9 @@ export const groups: Readonly<Record<string, Group>> = {
   },
   /** Worlds are judged by these, which forged pasts judge in turn. */
   invariants: {
-    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet'].map((name) => `test/simulation/${name}.ts`),
-    tests: testsOf('simulation', 'invariants', 'put-back', 'at-rest'),
+    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet', 'history', 'settling'].map(
+      (name) => `test/simulation/${name}.ts`,
+    ),
+    tests: testsOf('simulation', 'invariants', 'put-back', 'at-rest', 'history', 'settling'),
   },
 }

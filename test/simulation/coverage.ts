@@ -115,6 +115,8 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'identity changed': ended(({ failureClass }) => failureClass === 'IdentityChanged'),
   'router lies about its release': met('Lies'),
   'governor latched by losses': ({ past }) => latches(past).length > 0,
+  'governor latched with another one in flight': ({ past }) =>
+    latches(past).some(({ fromMs }) => isOneInFlight(past.writes.filter(({ atMs }) => atMs <= fromMs))),
   'losses acknowledged': ({ past }) => latches(past).some(({ toMs }) => toMs < Infinity),
   'governor reached by what is in flight': ({ past }) => isGovernorReached(past),
   'HALT in a start': actedIn(inFlash, 'halt'),

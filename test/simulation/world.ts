@@ -40,7 +40,7 @@ import type { NetworkFault } from './unreliable-network.ts'
 /** Each probe finds what the last one found: fewer of them show as much. */
 const restingProbeMs = 8 * hourMs
 const sleepyProbeMs = 2 * dayMs
-/** Whoever misses the file of an image before that says so. */
+/** Whoever needs the file of an image before that, and misses it, asks for it himself. */
 const imageRecheckMs = hourMs
 /** Long enough for every backoff, quarantine and recheck to come round, and for two hours of rest. */
 const restMs = 42 * hourMs
