@@ -43,9 +43,9 @@ test('suites take their large sizes while there is time, and those that go on fo
   const large = { env: { REFLASH_KILLS: 'all' }, seconds: 250 }
   const all: [Suite, ...Suite[]] = [{ ...suite(100), large }, suite(20, 1), suite(30, 3)]
   expect(leastSeconds(all)).toBe(150)
-  // Its own 250, the 50 of the others, and a tenth of the whole.
-  expect(sizeOf(all, { leftSeconds: 400, wholeSeconds: 1000 })).toEqual(large)
-  expect(sizeOf(all, { leftSeconds: 399, wholeSeconds: 1000 })).toEqual({ env: {}, seconds: 100 })
+  // Its own 250, the 50 of the others, and a twentieth of the whole.
+  expect(sizeOf(all, { leftSeconds: 350, wholeSeconds: 1000 })).toEqual(large)
+  expect(sizeOf(all, { leftSeconds: 349, wholeSeconds: 1000 })).toEqual({ env: {}, seconds: 100 })
   const playSeconds = (next: [Suite, ...Suite[]], leftSeconds: number): string | undefined =>
     sizeOf(next, { leftSeconds, wholeSeconds: 1000 }).env['REFLASH_SECONDS']
   expect(playSeconds([all[1]!, all[2]!], 410)).toBe(String((410 - 50) / 4))

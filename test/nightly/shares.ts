@@ -1,7 +1,7 @@
 import type { Size, Suite } from './suites.ts'
 
 /** Of the whole time as much as large sizes leave to the suites that go on for a time. */
-const shareOfPlay = 0.1
+const shareOfPlay = 0.05
 
 const sum = (suites: readonly Suite[], pick: (suite: Suite) => number): number =>
   suites.reduce((total, suite) => total + pick(suite), 0)

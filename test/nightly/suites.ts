@@ -37,14 +37,14 @@ export const suites: readonly Suite[] = [
     title: 'Every order of events of one operation under two controllers, until no new state appears',
     files: ['test/model'],
     headline: { states: /^states$/, transitions: /^transitions$/ },
-    seconds: 18,
+    seconds: 30,
   },
   {
     name: 'bug-bank',
     title: 'Mistakes that a maintainer could make, each planted in a copy of the sources',
     script: 'bugs',
     headline: { planted: /^bugs planted$/, found: /^bugs found$/ },
-    seconds: 85,
+    seconds: 125,
   },
   {
     name: 'wire',
@@ -69,7 +69,7 @@ export const suites: readonly Suite[] = [
       'starts while partitioned': /^starts while/,
       'wrong ends': /^wrong ends/,
     },
-    seconds: 50,
+    seconds: 45,
     large: nightly(600),
   },
   {
@@ -77,7 +77,7 @@ export const suites: readonly Suite[] = [
     title: 'The real process, killed with SIGKILL at each write and each command, and restarted in six ways',
     files: ['test/crash/kill.test.ts', 'test/crash/kill-again.test.ts'],
     headline: { points: /^points /, kills: /^kills /, violations: /^violations/ },
-    seconds: 115,
+    seconds: 125,
     large: everyPoint(600),
   },
   {
@@ -92,7 +92,7 @@ export const suites: readonly Suite[] = [
       'at the most until nothing starts': /^worst HALT latency$/,
       'in a cluster': /^worst HALT latency in a cluster$/,
     },
-    seconds: 110,
+    seconds: 100,
     large: everyPoint(480),
   },
   {
@@ -103,7 +103,7 @@ export const suites: readonly Suite[] = [
       cuts: /^cut points/,
       'effects without a durable intent': /^effects without a durable intent in /,
     },
-    seconds: 12,
+    seconds: 15,
     large: nightly(20),
   },
   {
@@ -111,7 +111,7 @@ export const suites: readonly Suite[] = [
     title: 'The disk of the state, full from one point of an upgrade after the other',
     files: ['test/crash/disk-full.test.ts'],
     headline: { 'full disks': /^full disks$/, 'starts without intent or lost verdicts': /^starts without/ },
-    seconds: 27,
+    seconds: 22,
     large: everyPoint(90),
   },
   {
@@ -119,7 +119,7 @@ export const suites: readonly Suite[] = [
     title: 'The real process, stopped as by SIGSTOP until all its timers are late, and woken',
     files: ['test/crash/pause.test.ts'],
     headline: { pauses: /^pauses /, 'double starts or wrong verdicts': /^double starts/ },
-    seconds: 28,
+    seconds: 25,
     large: everyPoint(70),
   },
   {
@@ -128,7 +128,7 @@ export const suites: readonly Suite[] = [
       'The leader of a cluster, killed or stopped at its writes and its commands, and restarted in six ways',
     files: ['test/cluster/kill.test.ts'],
     headline: { points: /^points /, kills: /^kills /, pauses: /^leaders stopped/, violations: /^violations/ },
-    seconds: 195,
+    seconds: 185,
     large: everyPoint(1400),
   },
   {
@@ -148,7 +148,7 @@ export const suites: readonly Suite[] = [
     title: 'Thirty kinds of bad input, through validate and through a running directory',
     files: ['test/bad-inputs'],
     headline: { cases: /^cases/, 'starts because of them': /^starts/ },
-    seconds: 30,
+    seconds: 27,
   },
   {
     name: 'cluster-simulation',
@@ -173,7 +173,7 @@ export const suites: readonly Suite[] = [
       violations: /^violations$/,
       'situations met': /^situations met$/,
     },
-    seconds: 235,
+    seconds: 225,
     weight: 5,
   },
   {
