@@ -39,6 +39,15 @@ export const drawFallBacks = (random: SeededRandom): Ambush => ({
   does: fault('RolledBack'),
 })
 
+/** A loss is told in two places, and nobody may forget it in between. */
+export const drawCrashAtEnd = (random: SeededRandom): Ambush => ({
+  phase: 'Failed',
+  nth: random.integer(1, 3),
+  times: 1,
+  afterMs: 0,
+  does: crash,
+})
+
 export function drawAmbush(random: SeededRandom): Ambush {
   const { phases, does, most = 1 } = random.pick(kinds)
   const longestMs = random.pick(delays)

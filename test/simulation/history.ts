@@ -7,7 +7,7 @@ import { memoriesOf, type Past } from './past.ts'
 export function* judgeHistory(past: Past): Generator<string> {
   const { rest } = past
   const { writes } = memoriesOf(past).at(-1)!
-  const most = rest.policy.spec.history?.operationsPerDevice ?? Infinity
+  const most = rest.policy.spec.history.operationsPerDevice
   const kept = Map.groupBy(rest.operations.filter(isKeptForAWhile), ({ spec }) => spec.deviceRef.name)
   for (const { metadata } of rest.devices) {
     const own = kept.get(metadata.name) ?? []

@@ -222,7 +222,8 @@ const standingOf = ({ status }: UpgradeOperation): Standing => ({
 })
 
 /** Other phases are told as they begin, and may never be stored. */
-const isStoredFirst = (phase: Phase): boolean => phase === 'Flashing' || phase === 'Rebooting'
+const isStoredFirst = (phase: Phase): boolean => storedFirst.has(phase)
+const storedFirst = new Set<Phase>(['Flashing', 'Rebooting', 'Failed'])
 
 interface Watched {
   network: Network

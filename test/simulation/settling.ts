@@ -7,7 +7,7 @@ export function settlingMs(
   { routers, writes }: Pick<Past, 'routers' | 'writes'>,
   { calmMs, untilMs }: { calmMs: number; untilMs: number },
 ): number {
-  const returns = new Map(routers.map((router) => [router.name, returnsOf(router)]))
+  const returns = new Map(routers.map((router) => [router.name, [...returnsOf(router)]]))
   const waits = writes
     .filter(({ atMs }) => atMs <= untilMs)
     .map(({ atMs, device }) => {
@@ -18,9 +18,10 @@ export function settlingMs(
 }
 
 /** When it booted that had stayed away. */
-function returnsOf({ history }: RouterPast): number[] {
+function* returnsOf({ history }: RouterPast): Generator<number> {
   const boots = eventsOf(history, 'Booted')
-  return eventsOf(history, 'Fault')
-    .filter(({ kind }) => kind === 'LateReturn')
-    .flatMap((away) => boots.find(({ atMs }) => atMs > away.atMs)?.atMs ?? [])
+  for (const away of eventsOf(history, 'Fault')) {
+    const boot = boots.find(({ atMs }) => atMs > away.atMs)
+    if (away.kind === 'LateReturn' && boot) yield boot.atMs
+  }
 }

@@ -2,7 +2,7 @@
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
-import { drawAmbush, drawFallBacks, type Ambush } from './ambush.ts'
+import { drawAmbush, drawCrashAtEnd, drawFallBacks, type Ambush } from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
@@ -101,7 +101,10 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     }
   const ofBackup = random.fork('backup')
   const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
-  const ambush = controllers === 1 ? drawAmbush(random.fork('ambush')) : undefined
+  const ofLosses = random.fork('losses')
+  const forgetsLosses = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
+  const mostly = forgetsLosses ? drawCrashAtEnd(ofLosses) : drawAmbush(random.fork('ambush'))
+  const ambush = controllers === 1 ? mostly : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
@@ -111,7 +114,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       ? 10
       : link.integer(1, 2),
     faults: {
-      kinds: some(random, faultKinds),
+      kinds: forgetsLosses ? ['NoReturn', 'LateReturn'] : some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
       // Most things go wrong once; some until nobody tries any more.
       times: [1, 1, 1, 5],
