@@ -130,7 +130,12 @@ export async function withClusterWorld(
     devices: await list('Device'),
     operations: await list('UpgradeOperation'),
   })
-  const { routers, wrongStarts, startedAtMs, setTrap } = watchRouters(fleet.routers, resources)
+  /** What there was when older objects were put back: a start of whoever is dead by then may still be on its way. */
+  let replaced: Awaited<ReturnType<typeof resources>> | undefined
+  const { routers, wrongStarts, startedAtMs, setTrap } = watchRouters(fleet.routers, resources, async () => {
+    const now = await resources()
+    return replaced ?? now
+  })
   const served = await serveFleet({ routers, addresses: fleet.addresses })
 
   let clockAheadMs = 0
@@ -298,6 +303,7 @@ export async function withClusterWorld(
       const records = await listRecords()
       return async () => {
         remembers = false
+        replaced = await resources()
         await forgetOperations()
         const known = new Map(devices.map(({ metadata, status }) => [metadata.name, status]))
         for (const device of await list('Device'))

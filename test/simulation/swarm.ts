@@ -47,6 +47,12 @@ export interface Swarm {
 
 const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
 
+/** Of several that all lead each has losses of its own, and would argue for ever about what that leaves to do. */
+export const withoutLimitOfLosses = (governor: GovernorSettings): GovernorSettings => ({
+  ...governor,
+  maxLostPerDay: generous.maxLostPerDay,
+})
+
 /** A few of them: mostly not all that there is. */
 const some = <T>(random: SeededRandom, items: readonly T[]): T[] => {
   const share = random()
@@ -61,7 +67,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const routers = random.integer(1, 10)
   const afterMs = random.chance(1 / 10) ? random.integer(21, 29) * dayMs : 0
   // Manifests that ask for everything leave it to the governor.
-  const governor = random.chance(1 / 5)
+  const ceiling = random.chance(1 / 5)
     ? {
         maxInFlight: random.integer(1, 3),
         maxStartsPerMinute: random.integer(1, 3),
@@ -69,11 +75,10 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
         maxLostPerDay: isQuiet || afterMs > 0 ? 100 : random.integer(1, 3),
       }
     : generous
-  const own = governor === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
+  const own = ceiling === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
   const link = random.fork('link')
   const controllers = controllersOf(random)
-  // Of several that all lead each has losses of its own, and would argue about what that leaves to do.
-  if (controllers > 1 && governor !== generous) governor.maxLostPerDay = generous.maxLostPerDay
+  const governor = controllers > 1 ? withoutLimitOfLosses(ceiling) : ceiling
   const calm = {
     isQuiet,
     routers,

@@ -33,7 +33,7 @@ import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
 import { settlingMs } from './settling.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
-import { drawSwarm, type Swarm } from './swarm.ts'
+import { drawSwarm, withoutLimitOfLosses, type Swarm } from './swarm.ts'
 import { troubled, type Trouble } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
 
@@ -136,6 +136,7 @@ function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): S
   const { acts, everyMs } = swarm.operator
   return {
     ...swarm,
+    ...(home === 'Unelected' && { governor: withoutLimitOfLosses(swarm.governor) }),
     operator: { acts: acts.filter((name) => actsOfCluster.includes(name)), everyMs },
     ambush: undefined,
     backup: undefined,
