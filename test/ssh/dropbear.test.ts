@@ -329,27 +329,32 @@ requires(...dropbearPrograms)('a session on dropbear', () => {
   describe('a power cut', () => {
     test('breaks what runs, and what comes later', async () => {
       const doomed = await startDropbear()
-      const session = await connect(doomed)
       const image = randomBytes(1_000_000)
-      const running = [
-        session.exec(['sleep', '600'], limits, never),
-        session.exec(['sh', '-c', 'cat; sleep 600'], { ...limits, stdin: 'x' }, never),
-        session.upload(
-          ['sleep', '600'],
-          chunks(image),
-          { deadlineMs: 20_000, sizeBytes: image.length },
-          never,
-        ),
+      const starts: ((session: Session) => Promise<unknown>)[] = [
+        (session) => session.exec(['sleep', '600'], limits, never),
+        (session) => session.exec(['sh', '-c', 'cat; sleep 600'], { ...limits, stdin: 'x' }, never),
+        (session) =>
+          session.upload(
+            ['sleep', '600'],
+            chunks(image),
+            { deadlineMs: 20_000, sizeBytes: image.length },
+            never,
+          ),
       ]
-      const outcomes = Promise.allSettled(running)
-      await until('the commands run', () => session.exec(['true'], limits, never))
+      const sessions = await Promise.all(starts.map(() => connect(doomed)))
+      const outcomes = Promise.allSettled(starts.map((start, index) => start(sessions[index]!)))
+      await withSession(doomed, (session) =>
+        until('the commands run', () => session.exec(['true'], limits, never)),
+      )
       await doomed.kill()
       for (const outcome of await outcomes) {
         expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ConnectionLost' } })
       }
-      await expect(session.exec(['true'], limits, never)).rejects.toMatchObject({ code: 'ConnectionLost' })
-      await session.close()
-      await session.close()
+      for (const session of sessions) {
+        await expect(session.exec(['true'], limits, never)).rejects.toMatchObject({ code: 'ConnectionLost' })
+        await session.close()
+        await session.close()
+      }
     })
   })
 
