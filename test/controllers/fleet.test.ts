@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../src/adapters/clock/manual-clock.ts'
 import { createMemoryStore } from '../../src/adapters/memory/resource-store.ts'
-import type { Device, Phase } from '../../src/api/resources.ts'
+import { kinds } from '../../src/api/kinds.ts'
+import type { AnyResource, Device, Phase } from '../../src/api/resources.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { toTime } from '../../src/core/time.ts'
 import { operation, policy } from '../support/core-objects.ts'
@@ -53,6 +54,24 @@ describe('word of the end of an object', () => {
     expect(fleet.list('Device').map(({ metadata: { uid } }) => uid)).toEqual(['another'])
   })
 })
+
+test.each(kinds.map(({ kind }) => kind))(
+  'a %s that a list does not name has gone meanwhile, unless it is younger than the list',
+  (kind) => {
+    const fleet = new Fleet(createManualClock())
+    const object = (name: string, resourceVersion: string) =>
+      ({
+        ...manifest(kind as 'Device', name, spec),
+        metadata: { namespace: key.namespace, name, uid: name, generation: 1, resourceVersion },
+        spec: { ...spec, buildRef: { name: 'new' }, deviceRef: { name: 'ap' } },
+        status: {},
+      }) as unknown as AnyResource
+    const [named, gone, younger] = [object('named', '1'), object('gone', '2'), object('younger', '6')]
+    for (const each of [named, gone, younger]) fleet.apply('Added', each)
+    fleet.replace({ kind, objects: [named], resourceVersion: '5' })
+    expect(fleet.list(kind).map(({ metadata }) => metadata.name)).toEqual(['named', 'younger'])
+  },
+)
 
 test('a start of before the wall clock was set back counts from when it is first told of, and once', async () => {
   const clock = createManualClock()
