@@ -151,7 +151,7 @@ const goingDownMs = 1000
 /** At least this lies between the end of a knock and the next one. */
 const knockGapMs = 50
 const haltPollMs = 1000
-/** What else a parked operation waits for is told, but for a slot: limits may have been lowered meanwhile. */
+/** What else a parked operation waits for is told, but for a slot that comes free and the end of its own time. */
 const parkedPollMs = 5000
 /** What the message of a start begins with. */
 const startWord = 'starting: '

@@ -53,9 +53,9 @@ export interface UploadOptions {
 /**
  * One authenticated connection to one device. Commands are argument lists; the adapter alone quotes them.
  * Every method rejects with a ReflashError: `Timeout` past its deadline, `ConnectionLost` when the link drops,
- * `OutputTooLarge`; an abort rejects with the signal's reason.
+ * `OutputTooLarge`; an abort rejects with the signal's reason. One command at a time: dropbear 2022.83 on a busy machine
+ * was seen to die of three at once.
  */
-/** One command at a time: dropbear 2022.83 on a busy machine was seen to die of three at once. */
 export interface Session {
   /** The address that answered. */
   readonly address: string

@@ -1114,7 +1114,7 @@ describe('each step', () => {
     return nextStep(parked, world({ hasSession: false, admission: refused(reason) }), now).act
   }
 
-  test('who is parked for anything else is mostly woken, and looks every five seconds', () => {
+  test('who is parked for anything else looks again every five seconds', () => {
     expect(waitParked('WaitingForSlot')).toEqual({ kind: 'Wait', ms: 5000 })
   })
 

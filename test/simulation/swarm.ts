@@ -107,9 +107,9 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const ofBackup = random.fork('backup')
   const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
   const ofLosses = random.fork('losses')
-  const forgetsLosses = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
-  const mostly = forgetsLosses ? drawCrashAtEnd(ofLosses) : drawAmbush(random.fork('ambush'))
-  const ambush = controllers === 1 ? mostly : undefined
+  const crashesAtLoss = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
+  const chosen = crashesAtLoss ? drawCrashAtEnd(ofLosses) : drawAmbush(random.fork('ambush'))
+  const ambush = controllers === 1 ? chosen : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
@@ -119,7 +119,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       ? 10
       : link.integer(1, 2),
     faults: {
-      kinds: forgetsLosses ? ['NoReturn', 'LateReturn'] : some(random, faultKinds),
+      kinds: crashesAtLoss ? ['NoReturn', 'LateReturn'] : some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
       // Most things go wrong once; some until nobody tries any more.
       times: [1, 1, 1, 5],

@@ -31,8 +31,8 @@ import { createOperator, declaredIn, type ActName, type Hands } from './operator
 import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
 import { createRecorder } from './recorder.ts'
 import { dateOf } from './stops.ts'
-import { settlingMs } from './settling.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
+import { settlingMs } from './settling.ts'
 import { drawSwarm, withoutLimitOfLosses, type Swarm } from './swarm.ts'
 import { troubled, type Trouble } from './troubled-store.ts'
 import type { NetworkFault } from './unreliable-network.ts'
@@ -258,7 +258,7 @@ function createWorld(parts: WorldParts) {
     onTrouble,
   }
   const asked = writes.of(trouble ? troubled(store, trouble) : store)
-  // Half of the worlds, and all with rivals, are those of a cluster.
+  // Half of the worlds, and all with rivals, write as in a cluster: no more than safety needs.
   const settings = {
     probeIntervalMs,
     imageRecheckMs,
