@@ -30,6 +30,8 @@ export interface FleetOptions {
   /** What the policy is to bring them to. Default: 24.10.8. */
   target?: Release
   timings?: Partial<Timings>
+  /** Of each router, while nothing of ours lies there; default 90 MiB. */
+  memoryAvailableBytes?: number
   /** Payload of each image; default 32 KiB. */
   imageBytes?: number
   /** A share of the routers, 0 to 1, gets one fault each, of these kinds (default: all). */
@@ -134,6 +136,9 @@ const createRouters = (options: FleetOptions, random: SeededRandom, models: read
       release: own.pick(releases),
       ...models[index % models.length],
       ...(options.timings && { timings: options.timings }),
+      ...(options.memoryAvailableBytes !== undefined && {
+        memoryAvailableBytes: options.memoryAvailableBytes,
+      }),
     })
     const { share = 0, kinds = faultKinds } = options.faults ?? {}
     if (own.chance(share)) router.inject(drawFault(own.pick(kinds), own))

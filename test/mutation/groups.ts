@@ -40,9 +40,18 @@ export const groups: Readonly<Record<string, Group>> = {
   },
   /** Worlds are judged by these, which forged pasts judge in turn. */
   invariants: {
-    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet', 'history', 'settling'].map(
+    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet', 'history', 'settling', 'endings'].map(
       (name) => `test/simulation/${name}.ts`,
     ),
-    tests: testsOf('simulation', 'invariants', 'put-back', 'at-rest', 'history', 'settling'),
+    tests: testsOf(
+      'simulation',
+      'invariants',
+      'put-back',
+      'at-rest',
+      'history',
+      'settling',
+      'endings',
+      'lifted',
+    ),
   },
 }

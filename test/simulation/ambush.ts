@@ -3,6 +3,7 @@ import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { Phase } from '../../src/api/resources.ts'
 import type { FaultKind } from '../../src/simulator/faults.ts'
 import type { ActName } from './operator.ts'
+import { minuteMs } from './past.ts'
 
 export interface Ambush {
   phase: Phase
@@ -11,7 +12,11 @@ export interface Ambush {
   /** At so many of them. */
   times: number
   afterMs: number
-  does: { kind: 'Crash' } | { kind: 'Act'; name: ActName } | { kind: 'Fault'; name: FaultKind }
+  does:
+    | { kind: 'Crash' }
+    | { kind: 'End' }
+    | { kind: 'Act'; name: ActName }
+    | { kind: 'Fault'; name: FaultKind }
 }
 
 const beforeStart: readonly Phase[] = ['Connecting', 'Checking', 'Uploading', 'Testing']
@@ -46,6 +51,15 @@ export const drawCrashAtEnd = (random: SeededRandom): Ambush => ({
   times: 1,
   afterMs: 0,
   does: crash,
+})
+
+/** Services of a router are stopped, and have to run again. */
+export const drawEndInUpload = (random: SeededRandom): Ambush => ({
+  phase: random.pick(['Uploading', 'Testing']),
+  nth: random.integer(1, 3),
+  times: 1,
+  afterMs: random.integer(0, random.pick([10, 1000, minuteMs])),
+  does: { kind: 'End' },
 })
 
 export function drawAmbush(random: SeededRandom): Ambush {

@@ -8,7 +8,7 @@ import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Rest } from './cluster-home.ts'
 import { distant } from './distant.ts'
-import { createLife, mortal, type Life } from './mortal.ts'
+import { createLife, mortal, type Life, type Process } from './mortal.ts'
 
 export interface BesideHomeOptions {
   store: DeclaredStore
@@ -27,7 +27,7 @@ export interface BesideHomeOptions {
 }
 
 export interface BesideHome {
-  start(place: number, acknowledgedDate?: string): Promise<Life>
+  start(place: number, acknowledgedDate?: string): Promise<Process>
   /** Lets go of what the dead left waiting, which would be kept in memory. */
   forget(): void
 }
@@ -76,13 +76,18 @@ export function createBesideHome(options: BesideHomeOptions): BesideHome {
         settings,
       }
       const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-      void running.run(forgotten.signal)
+      const stop = new AbortController()
+      const ended = running.run(AbortSignal.any([forgotten.signal, stop.signal]))
       let isReady = false
       void running.ready.then(() => (isReady = true))
       // Only at a distance does it take time to read the fleet.
       if (controllers > 1) await clock.runUntil(() => isReady, readyLimitMs)
       else await running.ready
-      return life
+      const end = (): Promise<void> => {
+        stop.abort()
+        return ended
+      }
+      return { ...life, end }
     },
     forget: () => forgotten.abort(),
   }

@@ -6,6 +6,7 @@ import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-st
 import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
 import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
 import { apiVersion } from '../../src/api/schema.ts'
+import { ReflashError } from '../../src/core/errors.ts'
 import { createSoleElector } from '../../src/adapters/sole-elector.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
@@ -17,7 +18,7 @@ import type { Clock } from '../../src/ports/clock.ts'
 import type { Connector } from '../../src/ports/connector.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import { createApiServer } from './api-server.ts'
-import { createLife, mortal, type Life } from './mortal.ts'
+import { createLife, mortal, type Life, type Process } from './mortal.ts'
 import { createUnreliableNetwork, type NetworkFault } from './unreliable-network.ts'
 
 /** Longer than those of a cluster, since they are the most frequent requests of a world, but in the same proportions. */
@@ -48,7 +49,7 @@ export interface ClusterHomeOptions {
 /** Controllers of one cluster, put together as `src/cluster.ts` does, over a network that does what the seed says. */
 export interface ClusterHome {
   /** A pod: a process whose container is started again when it ends by itself. */
-  start(place: number): Life
+  start(place: number): Process
   /** From here on the network does what it should. */
   calm(): void
   fleets(): Iterable<Fleet>
@@ -59,7 +60,7 @@ export interface ClusterHome {
   terms(): number
 }
 
-interface Process {
+interface Container {
   life: Life
   fleet: Fleet
 }
@@ -73,7 +74,7 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     random: random.fork('network'),
     places: controllers,
   })
-  const processes: (Process | undefined)[] = []
+  const containers: (Container | undefined)[] = []
   let leader: { name: string; signal: AbortSignal } | undefined
   const starts: number[] = []
   let lives = 0
@@ -93,19 +94,24 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     }
   }
 
-  function begin(place: number, onEnd: () => void): Life {
+  /** Resolves when it ends by itself, as it does when it is told to. */
+  function begin(place: number, pod: Life, stop: AbortSignal): { life: Life; ended: Promise<void> } {
     lives += 1
     const name = `controller-${place}-${lives}`
-    const life = createLife()
+    const life = createLife(pod)
     const fleet = new Fleet(mortal(clock, life))
-    processes[place] = { life, fleet }
-    void run(name, place, { life, fleet }).then(onEnd, (error: unknown) => {
+    containers[place] = { life, fleet }
+    const ended = run(name, place, { life, fleet, stop }).catch((error: unknown) => {
       violations.push(`end: ${name} ended with ${String(error)}`)
     })
-    return life
+    return { life, ended }
   }
 
-  async function run(name: string, place: number, { life, fleet }: Process): Promise<void> {
+  async function run(
+    name: string,
+    place: number,
+    { life, fleet, stop }: Container & { stop: AbortSignal },
+  ): Promise<void> {
     const ownClock = mortal(clock, life)
     const ownRandom = random.fork(name)
     const mayAct = (): boolean => !elects || (life.alive() && leader?.name === name && !leader.signal.aborted)
@@ -135,12 +141,12 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     const records = createConfigMapRecords(transport, namespace)
     const rest = options.restOf(life, name)
     const brake: Brake = createNamespaceBrake(transport, namespace, ownClock)
-    const { signal } = new AbortController()
     const governor = await whenAnswered(
       () => openGovernor({ settings: options.governorSettings, records, brake, clock: ownClock }),
       { events: rest.events, clock: ownClock },
-      signal,
+      stop,
     )
+    if (!governor) return
     const ports: Ports = {
       ...rest,
       store: writeThrough(writesOfLeader(kubernetes, elector), fleet),
@@ -152,41 +158,54 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
         if (!mayAct()) violations.push(`lead: ${name} started a flash without the lead`)
       }),
       clock: ownClock,
-      governor: governor!,
+      governor,
       settings: { probeIntervalMs: options.probeIntervalMs, writesDurableOnly: true },
     }
     const running = createControllers(ports, { devices: 8, operations: 50, images: 1 })
-    void running.follow(signal)
-    await running.ready
+    const over = new AbortController()
+    const following = running.follow(over.signal)
+    await Promise.race([running.ready, aborted(stop)])
     await elector.lead(async (leading) => {
       if (elects && leader && !leader.signal.aborted)
         violations.push(`lead: ${name} leads beside ${leader.name}`)
-      leader = { name, signal: AbortSignal.any([leading, deathOf(life)]) }
+      const term = termOf(life, leading)
+      leader = { name, signal: term.signal }
       terms += 1
-      await workAsLeader(running, ports, leading)
-    }, signal)
+      await workAsLeader(running, ports, leading).finally(() => term.abort())
+    }, stop)
+    over.abort()
+    await following
   }
 
   return {
     start(place) {
       const pod = createLife()
+      const stop = new AbortController()
+      let container: Promise<void> | undefined
       const boot = (): void => {
-        if (!pod.alive()) return
-        const life = begin(place, () => {
+        if (!pod.alive() || stop.signal.aborted) return
+        const { life, ended } = begin(place, pod, stop.signal)
+        const forget = pod.atDeath(() => life.die())
+        container = ended.then(() => {
+          forget()
           life.die()
+          container = undefined
           clock.after(restartMs, boot)
         })
-        pod.atDeath(() => life.die())
       }
       boot()
-      return pod
+      const end = async (): Promise<void> => {
+        stop.abort()
+        await container
+      }
+      return { ...pod, end }
     },
     calm() {
       isCalm = true
       network.calm()
     },
     *fleets() {
-      for (const process of processes) if (process?.life.alive()) yield process.fleet
+      for (const container of containers) if (container?.life.alive()) yield container.fleet
     },
     faults: network.faults,
     mostUnanswered: network.mostUnanswered,
@@ -195,11 +214,19 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
   }
 }
 
-function deathOf(life: Life): AbortSignal {
-  const death = new AbortController()
-  life.atDeath(() => death.abort())
-  return death.signal
+/** Aborted when its leader dies or loses the lead; who is told to end leads until he has. */
+function termOf(life: Life, leading: AbortSignal): AbortController {
+  const term = new AbortController()
+  life.atDeath(() => term.abort())
+  void aborted(leading).then(() => leading.reason instanceof ReflashError && term.abort())
+  return term
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 /** Sessions that say when a flash is started. */
 const onlyLeading = (connector: Connector, onStart: () => void): Connector => ({

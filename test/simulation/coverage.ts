@@ -1,9 +1,18 @@
 /** What has to happen now and then: a simulation that never meets it proves nothing about it. */
 import type { Phase } from '../../src/api/resources.ts'
-import { eventsOf } from '../../src/simulator/history.ts'
+import { eventsOf, type RouterEvent } from '../../src/simulator/history.ts'
 import type { FaultKind } from '../../src/simulator/faults.ts'
 import type { ActName } from './operator.ts'
-import { dayMs, memoriesOf, type Past, type PhaseWrite } from './past.ts'
+import {
+  dayMs,
+  inFlash,
+  lastOf,
+  memoriesOf,
+  standing,
+  type Past,
+  type PhaseWrite,
+  type RouterPast,
+} from './past.ts'
 import type { Notes } from './recorder.ts'
 import { latchesOf, type Stop } from './stops.ts'
 
@@ -14,16 +23,6 @@ export interface Seen {
 }
 
 const inFlight = new Set<Phase>(['Connecting', 'Checking', 'Uploading', 'Testing'])
-const inFlash = new Set<Phase>(['Flashing', 'Rebooting'])
-
-/** The last of each operation. */
-const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
-  ...new Map(writes.map((write) => [write.operation, write])).values(),
-]
-
-/** The last that was written of each operation, up to a moment. */
-const standing = ({ writes }: Past, atMs: number): PhaseWrite[] =>
-  lastOf(writes.filter((write) => write.atMs <= atMs))
 
 const latches = (past: Past): Stop[] => memoriesOf(past).flatMap((memory) => latchesOf(memory, past))
 
@@ -44,6 +43,11 @@ const isSent = ({ sends }: Past, { operation, bootIdBefore, maxUptime }: PhaseWr
       order.bootId === bootIdBefore &&
       order.maxUptimeSeconds === maxUptime,
   )
+
+const lacksServices = ({ history }: RouterPast, atMs: number): boolean =>
+  history.findLast((event) => event.atMs <= atMs && endsOfServices.has(event.type))?.type ===
+  'ServicesStopped'
+const endsOfServices = new Set<RouterEvent['type']>(['ServicesStopped', 'ServicesStarted', 'Booted'])
 
 const refusals =
   (verdict: number) =>
@@ -117,6 +121,8 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'governor latched by losses': ({ past }) => latches(past).length > 0,
   'governor latched with another one in flight': ({ past }) =>
     latches(past).some(({ fromMs }) => isOneInFlight(past.writes.filter(({ atMs }) => atMs <= fromMs))),
+  'told to end while services are stopped': ({ past }) =>
+    past.endings.some(({ sinceMs }) => past.routers.some((router) => lacksServices(router, sinceMs))),
   'losses acknowledged': ({ past }) => latches(past).some(({ toMs }) => toMs < Infinity),
   'governor reached by what is in flight': ({ past }) => isGovernorReached(past),
   'HALT in a start': actedIn(inFlash, 'halt'),

@@ -30,6 +30,7 @@ const total = {
   virtualDays: 0,
   flashes: 0,
   crashes: 0,
+  endings: 0,
   slowestMs: 0,
   faults: new Map<string, number>(),
   acts: new Map<string, number>(),
@@ -46,6 +47,7 @@ function add(report: Report): void {
   total.virtualDays += report.virtualDays
   total.flashes += report.flashes
   total.crashes += report.crashes
+  total.endings += report.endings
   total.slowestMs = Math.max(total.slowestMs, report.settlingMs)
   addTo(total.faults, report.faults)
   addTo(total.acts, report.acts)
@@ -89,6 +91,7 @@ function recordAll(): void {
   record('time of all devices', Math.round(total.virtualDays / 365.25), { unit: 'years' })
   record('flashes', total.flashes)
   record('crashes', total.crashes)
+  record('controllers told to end', total.endings)
   record('faults of routers that happened', sum(total.faults))
   record('acts of operators', sum(total.acts))
   record('situations met', hit, { goal: String(names.length) })
@@ -126,6 +129,7 @@ test(
       [],
     )
     expect(total.crashes).toBeGreaterThan(total.seeds / 2)
+    expect(total.endings).toBeGreaterThan(total.seeds / 10)
     expect(total.flashes).toBeGreaterThan(2 * total.seeds)
     expect(total.virtualDays / 365.25).toBeGreaterThan(total.seeds / 20)
   },

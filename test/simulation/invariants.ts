@@ -6,6 +6,7 @@ import { judgeCounters, judgeExplain, judgeProgress } from './at-rest.ts'
 import {
   dayMs,
   diedBefore,
+  inFlash,
   isWithin,
   liesAt,
   memoriesOf,
@@ -82,7 +83,7 @@ export const invariants = {
   },
   I12: {
     name: 'stop',
-    says: 'A second after a stop nothing it concerns is started, until it is lifted.',
+    says: 'A second after a stop nothing it concerns is started, until it is lifted; then nobody speaks of it.',
     judge: judgeStop,
   },
   I15: {
@@ -287,7 +288,6 @@ const isProvenDead = ({ writes }: Memory, { order, atMs }: Start, beforeMs: numb
       write.failureClass !== 'Lost',
   )
 
-const inFlash = new Set<Phase>(['Flashing', 'Rebooting', 'Verifying'])
 const final = new Set<Phase>(['Succeeded', 'Failed', 'Cancelled'])
 const holdsSlot = (phase: Phase): boolean => phase !== 'Queued' && !final.has(phase)
 

@@ -10,9 +10,16 @@ export interface Life {
   calls(side: Side): void
 }
 
+/** One that can also be told to end, as by SIGTERM. */
+export interface Process extends Life {
+  /** Resolves when it has ended. */
+  end(): Promise<unknown>
+}
+
 export type Side = 'before' | 'after'
 
-export function createLife(): Life {
+/** @param outer Hears of its calls as well, as a machine does of those of its processes. */
+export function createLife(outer?: Life): Life {
   let alive = true
   const actions = new Set<() => void>()
   let trap: { left: number; side: Side; action: () => void } | undefined
@@ -30,6 +37,7 @@ export function createLife(): Life {
       trap = { left: nth, side, action }
     },
     calls(side) {
+      outer?.calls(side)
       if (trap?.side !== side) return
       trap.left -= 1
       if (trap.left > 0) return

@@ -59,6 +59,15 @@ export interface Upload {
   pins: readonly string[]
 }
 
+/** A controller that was told to end has done so. */
+export interface Ending {
+  /** When it was told. */
+  sinceMs: number
+  atMs: number
+  /** Routers that it was uploading to or testing, of which each could be reached, and what it left stopped there. */
+  left: readonly { device: string; services: readonly string[] }[]
+}
+
 /** What was in force from a moment on. */
 export interface Rules {
   fromMs: number
@@ -101,8 +110,11 @@ export interface Past {
   sends: readonly Send[]
   uploads: readonly Upload[]
   rules: readonly Rules[]
+  endings: readonly Ending[]
   /** Losses of this day were acknowledged. */
   acknowledged: readonly { atMs: number; date: string }[]
+  /** It was stored, or still is at the end, that the losses of this day stop all starts. */
+  saidLatched: readonly { atMs: number; date: string }[]
   governor: GovernorSettings
   /** Controllers that work at the same time, whatever the others do. */
   leaders: number
@@ -181,6 +193,18 @@ export function memoriesOf(past: Pick<Past, 'writes' | 'acknowledged' | 'putBack
 /** Whether it was while this was the state in use. */
 export const isWithin = ({ fromMs, toMs }: Memory, { atMs }: { atMs: number }): boolean =>
   atMs >= fromMs && atMs < toMs
+
+/** From the intent of a start to what has come of it. */
+export const inFlash: ReadonlySet<Phase> = new Set<Phase>(['Flashing', 'Rebooting', 'Verifying'])
+
+/** The last of each operation. */
+export const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
+  ...new Map(writes.map((write) => [write.operation, write])).values(),
+]
+
+/** The last that was written of each operation, up to a moment. */
+export const standing = ({ writes }: Pick<Past, 'writes'>, atMs: number): PhaseWrite[] =>
+  lastOf(writes.filter((write) => write.atMs <= atMs))
 
 /** The name of an operation without its attempt: the same for a device, revision and retry token. */
 export const stemOf = (operation: string): string => operation.slice(0, operation.lastIndexOf('-'))

@@ -31,11 +31,15 @@ export interface Notes {
   load: { mostSessions: number; mostSessionsOfOne: number; writes: number }
   /** When a controller died. */
   deaths: number[]
+  /** The phase that was told last of the operation of each device. */
+  phases: Map<string, Phase>
   /** Claims that somebody else was first with. */
   lostClaims: number
   /** Controllers that took an operation out of its queue, by their places. */
   writers: Set<number>
   acts: { atMs: number; name: ActName }[]
+  /** When it was stored that the losses of a day, YYYY-MM-DD, stop all starts. */
+  saidLatched: { atMs: number; date: string }[]
   /** When the store was in what kind of trouble. */
   storeTrouble: Record<Trouble, number[]>
   /** When a fetch of an image failed, in monotonic ms. */
@@ -69,9 +73,11 @@ export function createRecorder(clock: Clock): Recorder {
     bugs: [],
     load: { mostSessions: 0, mostSessionsOfOne: 0, writes: 0 },
     deaths: [],
+    phases: new Map(),
     lostClaims: 0,
     writers: new Set(),
     acts: [],
+    saidLatched: [],
     storeTrouble: { Error: [], Full: [], Slow: [] },
     failedFetches: [],
   }
@@ -181,6 +187,7 @@ export function createRecorder(clock: Clock): Recorder {
           const saved = await store.saveStatus(object)
           for (const text of textsIn(saved.status)) notes.texts.add(text)
           if (saved.kind !== 'UpgradePolicy') note(saved)
+          for (const date of latchesIn(saved)) notes.saidLatched.push({ atMs: clock.monotonic(), date })
           return saved
         } catch (error) {
           if (hasCode(error, 'Conflict') && isClaim(object)) notes.lostClaims += 1
@@ -196,6 +203,7 @@ export function createRecorder(clock: Clock): Recorder {
         )
       else if (event.type === 'Log') notes.texts.add(event.line)
       else if (event.type !== 'Progress') notes.texts.add(event.message)
+      if (event.type === 'Phase') notes.phases.set(event.device.name, event.phase)
       if (event.type === 'Phase' && event.before !== event.phase && !isStoredFirst(event.phase))
         hear(event.phase, event.device.name)
     },
@@ -209,6 +217,14 @@ export function createRecorder(clock: Clock): Recorder {
       }
     },
   }
+}
+
+/** The days of which it says that their losses stop all starts. */
+export function latchesIn({ kind, status }: AnyResource): string[] {
+  const said = kind === 'UpgradeOperation' ? [status] : kind === 'UpgradePolicy' ? status.conditions : []
+  return (said ?? []).flatMap(({ reason, message = '' }) =>
+    reason === 'LostLimit' ? (/\d{4}-\d\d-\d\d/.exec(message) ?? []) : [],
+  )
 }
 
 interface Standing {

@@ -1,8 +1,10 @@
 /** I12: what keeps which starts back, and from when to when. */
 import {
+  inFlash,
   isWithin,
   memoriesOf,
   rulesWithin,
+  standing,
   type Memory,
   type Past,
   type PhaseWrite,
@@ -40,17 +42,12 @@ function stretches(
 }
 
 /** From the loss that is one too many on its day until that day is acknowledged. */
-export function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }: Past): Stop[] {
+export function latchesOf(memory: Memory, { governor, newsMs }: Past): Stop[] {
   const stops: Stop[] = []
   /** Losses that count, and since when they are too many, by day. */
   const days = new Map<string, { lost: number; sinceMs: number | undefined }>()
-  const known = new Set<string>()
-  const losses = writes.flatMap(({ operation, failureClass, wallMs, atMs }) => {
-    if (failureClass !== 'Lost' || known.has(operation)) return []
-    known.add(operation)
-    return [{ atMs, date: dateOf(wallMs), isLoss: true }]
-  })
-  const facts = [...losses, ...acknowledged.map((each) => ({ ...each, isLoss: false }))]
+  const losses = lossesOf(memory).map((each) => ({ ...each, isLoss: true }))
+  const facts = [...losses, ...memory.acknowledged.map((each) => ({ ...each, isLoss: false }))]
   const close = (date: string, toMs: number): void => {
     const fromMs = days.get(date)?.sinceMs
     if (fromMs !== undefined) stops.push({ what: `the losses of ${date}`, newsMs, fromMs, toMs })
@@ -69,11 +66,45 @@ export function latchesOf({ writes, acknowledged }: Memory, { governor, newsMs }
   return stops
 }
 
+/** The first verdict on each operation that was lost. */
+function lossesOf({ writes }: Memory): { atMs: number; date: string }[] {
+  const known = new Set<string>()
+  return writes.flatMap(({ operation, failureClass, wallMs, atMs }) => {
+    if (failureClass !== 'Lost' || known.has(operation)) return []
+    known.add(operation)
+    return [{ atMs, date: dateOf(wallMs) }]
+  })
+}
+
 /** YYYY-MM-DD. */
 export const dateOf = (wallMs: number): string => new Date(wallMs).toISOString().slice(0, 10)
 
 export function* judgeStop(past: Past): Generator<string> {
-  for (const memory of memoriesOf(past)) yield* judgeStopOf(memory, past)
+  for (const memory of memoriesOf(past)) {
+    yield* judgeStopOf(memory, past)
+    yield* judgeLifted(memory, past)
+  }
+}
+
+/** Of losses that are acknowledged nobody is told any more, unless there are too many new ones. */
+function* judgeLifted(
+  memory: Memory,
+  { saidLatched, beginnings, governor, slackMs }: Past,
+): Generator<string> {
+  // A store in trouble may have taken a count without its verdict.
+  if (slackMs > 0) return
+  for (const { atMs, date } of saidLatched.filter((said) => isWithin(memory, said))) {
+    const lifted = memory.acknowledged.findLast((each) => each.date === date && each.atMs <= atMs)
+    if (!lifted) continue
+    const isSince = (each: { atMs: number }): boolean => each.atMs >= lifted.atMs && each.atMs <= atMs
+    const lost = lossesOf(memory).filter((loss) => loss.date === date && isSince(loss)).length
+    // Who dies may have counted more than he has told of.
+    const untold = beginnings
+      .filter((beganMs) => isSince({ atMs: beganMs }))
+      .flatMap((beganMs) => standing(memory, beganMs).filter(({ phase }) => inFlash.has(phase))).length
+    if (lost + untold < governor.maxLostPerDay)
+      yield `the losses of ${date} were acknowledged ${atMs - lifted.atMs} ms before they were said to stop all`
+  }
 }
 
 function* judgeStopOf(memory: Memory, past: Past): Generator<string> {

@@ -2,7 +2,7 @@
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
-import { drawAmbush, drawCrashAtEnd, drawFallBacks, type Ambush } from './ambush.ts'
+import { drawAmbush, drawCrashAtEnd, drawEndInUpload, drawFallBacks, type Ambush } from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
@@ -22,6 +22,8 @@ export interface Swarm {
   probeIntervalMs: number
   /** Between two knocks at a router that reboots. */
   reconnectRetry: string
+  /** Whether routers have no room for an image until some of their services are stopped. */
+  isScarce: boolean
   governor: GovernorSettings
   faults: {
     kinds: readonly FaultKind[]
@@ -77,6 +79,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     : generous
   const own = ceiling === generous ? limits : { maxConcurrent: 10_000, startsPerMinute: 10_000 }
   const link = random.fork('link')
+  const memory = random.fork('memory')
   const controllers = controllersOf(random)
   const governor = controllers > 1 ? withoutLimitOfLosses(ceiling) : ceiling
   const calm = {
@@ -87,6 +90,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     // A router that is back is found at once, or only after it could have been looked at several times.
     reconnectRetry: random.fork('knocks').pick(['1s', '5s', '5s', '5s', '20s', '20s']),
     probeIntervalMs: random.fork('probes').pick([15 * minuteMs, hourMs]),
+    isScarce: memory.chance(1 / 6),
     governor,
     afterMs,
     controllers,
@@ -108,7 +112,12 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
   const ofLosses = random.fork('losses')
   const crashesAtLoss = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
-  const chosen = crashesAtLoss ? drawCrashAtEnd(ofLosses) : drawAmbush(random.fork('ambush'))
+  const endsInUpload = calm.isScarce && memory.chance(1 / 2)
+  const chosen = crashesAtLoss
+    ? drawCrashAtEnd(ofLosses)
+    : endsInUpload
+      ? drawEndInUpload(memory)
+      : drawAmbush(random.fork('ambush'))
   const ambush = controllers === 1 ? chosen : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {

@@ -23,13 +23,14 @@ import { createState, type Backup, type BackupPlan } from './backup.ts'
 import { createBesideHome } from './beside-home.ts'
 import { createClusterHome, type ClusterHome, type Rest } from './cluster-home.ts'
 import { coverageOf } from './coverage.ts'
+import { judgeEndings } from './endings.ts'
 import { fromServerClosedUntil, fromTroubledServer } from './image-server.ts'
 import { judgePast } from './invariants.ts'
 import { judgeHistory } from './history.ts'
-import { mortal, type Life } from './mortal.ts'
+import { mortal, type Life, type Process } from './mortal.ts'
 import { createOperator, declaredIn, type ActName, type Hands } from './operator.ts'
-import { dayMs, hourMs, minuteMs, type Past } from './past.ts'
-import { createRecorder } from './recorder.ts'
+import { dayMs, hourMs, minuteMs, type Ending, type Past } from './past.ts'
+import { createRecorder, latchesIn } from './recorder.ts'
 import { dateOf } from './stops.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
 import { settlingMs } from './settling.ts'
@@ -50,6 +51,8 @@ const restMs = 42 * hourMs
  */
 const clusterWriteMs = 30_000
 const mostFaults = 10
+/** Whoever has ended does nothing more for as long as this is looked at. */
+const afterEndMs = 1000
 /** Longer than a start may take to arrive, and than the window in which starts are counted. */
 const putBackMs = 2 * minuteMs
 
@@ -87,6 +90,8 @@ export interface Report {
   faults: Map<string, number>
   acts: ReadonlyMap<string, number>
   crashes: number
+  /** Controllers that were told to end, and did. */
+  endings: number
   flashes: number
   outcomes: Map<string, number>
   /** Names of what happened, see `sometimes`. */
@@ -109,6 +114,9 @@ export interface Played {
   report: Report
   past: Past
 }
+
+/** Less than an image needs, unless services are stopped. */
+const scarceBytes = 6 * 2 ** 20
 
 /** In a cluster much else goes wrong. */
 const actsOfCluster: readonly ActName[] = ['pause', 'halt', 'retry']
@@ -161,6 +169,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     seed,
     clock,
     timings: { uploadBytesPerSecond: swarm.uploadBytesPerSecond },
+    ...(swarm.isScarce && { memoryAvailableBytes: scarceBytes }),
     policy: {
       limits: swarm.limits,
       timeouts: { ...defaultPolicySettings.timeouts, reconnectRetry: swarm.reconnectRetry },
@@ -170,12 +179,14 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   })
   const world = createWorld({ seed, clock, random, fleet, swarm, home, bad: options.bad })
   await world.declare()
-  const others: Life[] = []
+  const others: Process[] = []
   while (others.length + 1 < swarm.controllers) others.push(await world.start(others.length + 1))
   let life = await world.start(0)
   world.begin()
-  if (swarm.ambush?.does.kind === 'Crash' && (await world.diesInAmbush(life))) life = await world.start(0)
+  const isForHim = swarm.ambush?.does.kind === 'Crash' || swarm.ambush?.does.kind === 'End'
+  if (isForHim && (await world.diesInAmbush(life))) life = await world.start(0)
   const draws = random.fork('crashes')
+  const ends = random.fork('ends')
   for (let crash = 0; crash < swarm.crashes; crash += 1) {
     // Between two turns of the event loop, or in the midst of one.
     if (draws.chance(1 / 2)) {
@@ -184,6 +195,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
       dying.atCall(nth, draws.pick(['before', 'after']), () => world.kill(dying))
     }
     await clock.advance(draws.integer(0, draws.pick([20_000, 4 * minuteMs, hourMs])))
+    if (life.alive() && ends.chance(1 / 3)) await world.endsWell(life)
     if (life.alive()) world.kill(life)
     await clock.advance(draws.integer(0, draws.pick([1000, minuteMs, 20 * minuteMs])))
     if (world.hasBackup()) await world.putBack()
@@ -195,10 +207,12 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     life = await world.start(0)
   }
   await clock.advance(2 * hourMs)
-  // A latch holds until somebody starts a controller that is told of it.
+  // A latch holds until somebody starts a controller that is told of it, and the next one need not be told.
   if (swarm.governor.maxLostPerDay < 100 && home === 'Beside') {
-    world.kill(life)
-    life = await world.start(0, true)
+    for (const isTold of [true, false]) {
+      world.kill(life)
+      life = await world.start(0, isTold)
+    }
   }
   await world.calm()
   // The many requests of a cluster make that dear.
@@ -239,6 +253,7 @@ function createWorld(parts: WorldParts) {
   const jumps: { atMs: number; byMs: number }[] = []
   const beginnings: number[] = []
   const acknowledged: { atMs: number; date: string }[] = []
+  const endings: Ending[] = []
   let halted: string | undefined
   let isCalm = false
   let calmMs = 0
@@ -365,14 +380,29 @@ function createWorld(parts: WorldParts) {
     return isSo()
   }
 
-  /** Who dies where an ambush is a crash. */
-  let victim: Life | undefined
+  async function end(process: Process): Promise<void> {
+    const sinceMs = clock.monotonic()
+    await process.end()
+    const left = fleet.routers
+      .filter((router) => router.answer() === 'Accepts' && isPrepared(router.name))
+      .map(({ name, state }) => ({ device: name, services: state.stoppedServices }))
+    endings.push({ sinceMs, atMs: clock.monotonic(), left: controllers === 1 ? left : [] })
+    process.atCall(1, 'before', () => violations.push('end: it went on after its end'))
+    clock.after(afterEndMs, () => process.die())
+  }
+  const isPrepared = (device: string): boolean =>
+    ['Uploading', 'Testing'].includes(notes.phases.get(device) ?? '')
+
+  /** Who dies, or ends, where an ambush is that. */
+  let victim: Process | undefined
   function lieInWait({ phase, nth, times, afterMs, does }: Ambush, draws: SeededRandom): void {
     let met = 0
     const strike = (device: string): void => {
       if (isCalm) return
       if (does.kind === 'Crash') {
         if (victim?.alive()) kill(victim)
+      } else if (does.kind === 'End') {
+        if (victim?.alive()) void end(victim)
       } else if (does.kind === 'Act') operator!.do(does.name, device)
       else fleet.routers.find(({ name }) => name === device)?.inject(drawFault(does.name, draws))
     }
@@ -400,6 +430,8 @@ function createWorld(parts: WorldParts) {
 
   async function pastNow(): Promise<Past> {
     const all = await devices()
+    const [operationsNow, policyNow] = [await operations(), await policy()]
+    const saidNow = [...operationsNow, policyNow].flatMap(latchesIn)
     // A write may be slow on its way there and back.
     const storeMs = Math.max(controllers > 1 ? 5000 : 0, 2 * (swarm.store?.slowestMs ?? 0))
     return {
@@ -410,7 +442,9 @@ function createWorld(parts: WorldParts) {
       sends: notes.sends,
       uploads: notes.uploads,
       rules: notes.rules,
+      endings,
       acknowledged,
+      saidLatched: [...notes.saidLatched, ...saidNow.map((date) => ({ atMs: clock.monotonic(), date }))],
       governor,
       leaders,
       knockMs: parseDuration(swarm.reconnectRetry),
@@ -433,8 +467,8 @@ function createWorld(parts: WorldParts) {
         longestWaitMs: 1.2 * sleepyProbeMs,
         slowestProbeMs: 10 * minuteMs,
         devices: all,
-        operations: await operations(),
-        policy: await policy(),
+        operations: operationsNow,
+        policy: policyNow,
         reachable: fleet.routers.flatMap((router) => {
           const { name, state } = router
           const device = all.find(({ metadata }) => metadata.name === name)
@@ -463,7 +497,7 @@ function createWorld(parts: WorldParts) {
   }
 
   return {
-    async start(place: number, acknowledges = false): Promise<Life> {
+    async start(place: number, acknowledges = false): Promise<Process> {
       beginnings.push(clock.monotonic())
       if (cluster) return cluster.start(place)
       const date = dateOf(clock.now())
@@ -485,8 +519,13 @@ function createWorld(parts: WorldParts) {
       if (swarm.backup) backUpAt(swarm.backup)
     },
     kill,
+    /** Tells it to end, and waits until it has. */
+    async endsWell(process: Process) {
+      void end(process)
+      await clock.runUntil(() => !process.alive(), hourMs)
+    },
     /** Whether it has come to where it has to die, and lain dead for a while. */
-    async diesInAmbush(life: Life): Promise<boolean> {
+    async diesInAmbush(life: Process): Promise<boolean> {
       victim = life
       const hasDied = await withinAnHour(() => !life.alive())
       victim = undefined
@@ -555,10 +594,10 @@ function createWorld(parts: WorldParts) {
         await clock.advance(10_000)
         past = await pastNow()
       }
-      violations.push(...notes.bugs, ...judgePast(past))
+      violations.push(...notes.bugs, ...judgePast(past), ...judgeEndings(past))
       if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
-      const isSteady = errandMs !== undefined || notes.deaths.length === 0
+      const isSteady = errandMs !== undefined || notes.deaths.length + endings.length === 0
       if (isQuiet && home === 'Beside' && controllers === 1 && isSteady && !bad)
         violations.push(...judgePrompt(past, errandMs))
       if (violations.length > 0 && process.env['REFLASH_DEBUG']) await dump(past)
@@ -582,6 +621,7 @@ function createWorld(parts: WorldParts) {
         faults,
         acts: operator!.done,
         crashes: notes.deaths.length,
+        endings: past.endings.length,
         flashes,
         outcomes,
         coverage: coverageOf({ past, notes }),
