@@ -534,9 +534,12 @@ export class Fleet {
 
   wasAsked = (device: string): boolean => this.#asked.has(device)
 
-  /** Judges a device as it is about to be written. */
-  overlay(device: Device): void {
-    this.#judge(keyString(keyOf(device)), device)
+  /** Judges a device as it is about to be written. Undefined when it is known no more: nothing would end what is counted. */
+  overlay(device: Device): Assessment | undefined {
+    const known = this.get('Device', device.metadata)
+    return known?.metadata.uid === device.metadata.uid
+      ? this.#judge(keyString(keyOf(device)), device)
+      : undefined
   }
 
   /** Judges a device again. Returns whether anything visible changed. */

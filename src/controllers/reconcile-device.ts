@@ -51,8 +51,8 @@ export async function reconcileDevice(
   if (mended && status.nextProbeTime === device.status.nextProbeTime) delete status.nextProbeTime
   const now = ports.clock.now()
   // Judged with what was just read, not with what the fleet still remembers.
-  ports.fleet.overlay({ ...device, status })
-  const assessment = ports.fleet.assessment(keyString(key))!
+  const assessment = ports.fleet.overlay({ ...device, status })
+  if (!assessment) return done
   status = withAssessment({ ...device, status }, assessment, now)
   status.observedGeneration = device.metadata.generation
   const nextMs = mended ? 1 : claim === 'Ending' ? settleDelayMs : untilNext(status, now)

@@ -113,3 +113,30 @@ test('where a device stands is told anew when that changes while its status is w
   expect({ edits, reason: device!.status.blocked?.reason }).toEqual({ edits: 1, reason: 'PolicyPaused' })
   await app.stop()
 })
+
+test.each([
+  { isBack: false, says: 'is gone' },
+  { isBack: true, says: 'is another one of its name' },
+])('a device that is asked, and $says when it has answered, is judged no more', async ({ isBack }) => {
+  const world = await createToyFleet({ routers: 1, closeMs: 1000 })
+  const { store } = world
+  await world.declare()
+  const app = await world.start()
+  await world.clock.advance(500)
+  const key = { namespace: 'default', name: 'ap-1' }
+  const { metadata, ...asked } = (await store.get('Device', key))!
+  expect(app.fleet.wasAsked('default/ap-1')).toBe(true)
+  // Somebody takes the finalizer away by hand.
+  await store.delete('Device', key)
+  await store.setFinalizers((await store.get('Device', key))!, [])
+  const { spec } = asked
+  if (isBack) await store.apply({ ...asked, metadata: key, spec: { ...spec, hold: { reason: 'new' } } })
+  await world.clock.advance(minutes(2))
+  const judged = { uid: app.fleet.get('Device', key)?.metadata.uid, ...app.fleet.assessment('default/ap-1') }
+  expect(judged.blocked?.reason).toBe(isBack ? 'Held' : undefined)
+  expect(judged.uid).not.toBe(metadata.uid)
+  expect(app.fleet.counts('default/all').get('matched') ?? 0).toBe(isBack ? 1 : 0)
+  expect((await store.list('UpgradeOperation')).items).toEqual([])
+  expect(world.router(1).flashes).toEqual([])
+  await app.stop()
+})

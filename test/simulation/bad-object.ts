@@ -12,7 +12,8 @@ const device = (name: string, spec: object = {}): Declared =>
   })
 
 /** Objects that nothing good can come of. */
-const badObjects = {
+export const badObjects = {
+  categoryOfNobody: () => [declare('Category', 'bad', { upgrader: 'openwrt' })],
   deviceThatNeverAnswers: () => [device('bad-1')],
   deviceWithoutCategory: () => [device('bad-1', { categoryRef: { name: 'nobody-knows' } })],
   deviceWithoutUpgrader: () => [device('bad-1', { upgrader: 'nobody-wrote-it' })],
@@ -39,7 +40,7 @@ const badObjects = {
       buildRef: { name: 'access-points-24.10.8' },
     }),
   ],
-} satisfies Record<string, () => Declared[]>
+} satisfies Record<string, () => [Declared, ...Declared[]]>
 
 export type BadObject = keyof typeof badObjects
 export const badObjectNames = Object.keys(badObjects) as BadObject[]

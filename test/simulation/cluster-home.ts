@@ -5,7 +5,7 @@ import { createConfigMapRecords } from '../../src/adapters/kubernetes/record-sto
 import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-store.ts'
 import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
 import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
-import { apiVersion } from '../../src/api/schema.ts'
+import type { Manifest } from '../../src/api/resources.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import { createSoleElector } from '../../src/adapters/sole-elector.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
@@ -17,9 +17,10 @@ import type { Brake } from '../../src/ports/brake.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Connector } from '../../src/ports/connector.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
+import { badObjects } from './bad-object.ts'
 import { createApiServer } from './api-server.ts'
 import { createLife, mortal, type Life, type Process } from './mortal.ts'
-import { createUnreliableNetwork, type NetworkFault } from './unreliable-network.ts'
+import { createUnreliableNetwork, requestLimitMs, type NetworkFault } from './unreliable-network.ts'
 
 /** Longer than those of a cluster, since they are the most frequent requests of a world, but in the same proportions. */
 const electionTimes = { durationMs: 300_000, renewDeadlineMs: 200_000, retryMs: 40_000 }
@@ -58,6 +59,8 @@ export interface ClusterHome {
   /** When a device was told to start, in monotonic ms. */
   starts: readonly number[]
   terms(): number
+  /** So much longer takes the end of a controller: a last write, and giving the lease back. */
+  endSlackMs: number
 }
 
 interface Container {
@@ -85,11 +88,10 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
   /** Somebody makes something that passes again: word of an end can be lost as well. */
   async function comeAndGo(draws: SeededRandom): Promise<void> {
     for (let index = 1; !isCalm; index += 1) {
-      const metadata = { namespace: 'default', name: `passing-${index}` }
-      const spec = { upgrader: 'openwrt', hostKeyPolicy: 'AcceptNew' } as const
-      await store.create({ apiVersion, kind: 'Category', metadata, spec })
+      const object = passing(draws, `passing-${index}`)
+      await store.create(object)
       await clock.sleep(draws.integer(0, passingMs))
-      await store.delete('Category', metadata)
+      await store.delete(object.kind, object.metadata)
       await clock.sleep(draws.integer(0, passingMs))
     }
   }
@@ -166,6 +168,8 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     const following = running.follow(over.signal)
     await Promise.race([running.ready, aborted(stop)])
     await elector.lead(async (leading) => {
+      // Who has died within this turn gets no further.
+      if (!life.alive()) return
       if (elects && leader && !leader.signal.aborted)
         violations.push(`lead: ${name} leads beside ${leader.name}`)
       const term = termOf(life, leading)
@@ -211,7 +215,19 @@ export function createClusterHome(options: ClusterHomeOptions): ClusterHome {
     mostUnanswered: network.mostUnanswered,
     starts,
     terms: () => terms,
+    endSlackMs: requestLimitMs + electionTimes.renewDeadlineMs,
   }
+}
+
+/** What nothing else has to do with, of one kind or another. */
+function passing(draws: SeededRandom, name: string): Manifest {
+  const [{ manifest }] = draws.pick([
+    badObjects.categoryOfNobody,
+    badObjects.deviceThatNeverAnswers,
+    badObjects.imageWithoutFile,
+    badObjects.operationForNobody,
+  ])()
+  return { ...manifest, metadata: { ...manifest.metadata, name } } as Manifest
 }
 
 /** Aborted when its leader dies or loses the lead; who is told to end leads until he has. */

@@ -2,16 +2,13 @@
 import { eventsOf } from '../../src/simulator/history.ts'
 import type { Past } from './past.ts'
 
-/** Half of what a pod is given before it is killed. */
-const mostMs = 30_000
-
 export function* judgeEndings({
   endings,
   routers,
-  slackMs,
-}: Pick<Past, 'endings' | 'routers' | 'slackMs'>): Generator<string> {
+  endsWithinMs,
+}: Pick<Past, 'endings' | 'routers' | 'endsWithinMs'>): Generator<string> {
   for (const { sinceMs, atMs, left } of endings) {
-    if (atMs - sinceMs > mostMs + slackMs) yield `end: it took ${atMs - sinceMs} ms`
+    if (atMs - sinceMs > endsWithinMs) yield `end: it took ${atMs - sinceMs} ms`
     for (const { device, services } of left) {
       const { history } = routers.find(({ name }) => name === device)!
       const isDisturbed = eventsOf(history, 'Fault').some((fault) => fault.atMs >= sinceMs)

@@ -39,6 +39,13 @@ import { dayMs, hourMs, minuteMs, type Past, type PhaseWrite } from './past.ts'
 const twoInFlight = (forged: Forged): void => {
   forged.writes.splice(2, 0, write(10_000, { operation: 'ap-2-1', device: 'ap-2', phase: 'Connecting' }))
 }
+/** Operations that were ordered by hand; one of them may be named twice. */
+const byHand = (forged: Forged, ...uids: string[]): void => {
+  for (const uid of uids) {
+    const { policy: _, ...ordered } = write(500, { operation: uid })
+    forged.writes.unshift(ordered)
+  }
+}
 const twoStarts = (forged: Forged): void => {
   forged.sends.push({ atMs: 69_000, device: 'ap-1', order })
 }
@@ -546,6 +553,13 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
     { says: 'too many sessions', forge: (f) => void (f.load.mostSessions = 59) },
     { says: 'too many sessions with one router', forge: (f) => void (f.load.mostSessionsOfOne = 3) },
     { says: 'too many writes', forge: (f) => void (f.load.writes = 801) },
+    {
+      says: 'too many writes for the two that were ordered by hand',
+      forge: (f) => {
+        byHand(f, 'a', 'b', 'b')
+        f.load.writes = 861
+      },
+    },
   ],
   I24: [
     { says: 'another key than the pinned one', forge: (f) => void (f.uploads[0]!.shown = ['other']) },
@@ -760,6 +774,13 @@ const allowed: Row[] = [
       twoInFlight(f)
       f.governor.maxInFlight = 2
       f.rules = [rule(0, { maxConcurrent: 2 }), rule(10_500)]
+    },
+  },
+  {
+    says: 'as many writes as one controller may make for two that were ordered by hand',
+    forge: (f) => {
+      byHand(f, 'a', 'b', 'b')
+      f.load.writes = 860
     },
   },
   { says: 'a start in the second after HALT', forge: (f) => void f.rules.push(rule(8600, { halted: true })) },

@@ -459,11 +459,14 @@ function* judgeTexts({ texts }: Past): Generator<string> {
 const mostSessions = 8 + 50
 /** Each probe is a write or two, and a fault may cost a few more; who fights writes ten thousands. */
 const writesPerDay = 400
+/** Somebody may order one after the other by hand. */
+const writesOfOne = 30
 
-function* judgeLoad({ load, leaders }: Past): Generator<string> {
+function* judgeLoad({ load, leaders, writes }: Past): Generator<string> {
   if (load.mostSessions > mostSessions * leaders) yield `${load.mostSessions} sessions at once`
   if (load.mostSessionsOfOne > 2 * leaders) yield `${load.mostSessionsOfOne} sessions with one router at once`
-  if (load.writes > writesPerDay * leaders * (1 + load.deviceDays))
+  const byHand = new Set(writes.filter(({ policy }) => !policy).map(({ uid }) => uid)).size
+  if (load.writes > leaders * (writesPerDay * (1 + load.deviceDays) + writesOfOne * byHand))
     yield `${load.writes} writes in ${load.deviceDays} days of a device`
 }
 

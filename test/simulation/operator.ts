@@ -49,10 +49,12 @@ async function declareAgain(hands: Hands, change: (device: Device) => Device): P
   if (device) await hands.store.apply(change(device))
 }
 
-/** One of them, or that of the device which is meant. */
-async function anyOf<K extends 'Device' | 'UpgradeOperation'>({ store, random, device }: Hands, kind: K) {
+/** One of them, of a router or of that which is meant. */
+async function anyOf<K extends 'Device' | 'UpgradeOperation'>(hands: Hands, kind: K) {
+  const { store, random, routers, device } = hands
+  const names = new Set(device === undefined ? routers.map(({ name }) => name) : [device])
   const { items } = await store.list(kind)
-  const meant = items.filter((item) => device === undefined || deviceNameOf(item) === device)
+  const meant = items.filter((item) => names.has(deviceNameOf(item)))
   return meant.length === 0 ? undefined : random.pick(meant)
 }
 

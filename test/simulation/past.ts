@@ -111,6 +111,8 @@ export interface Past {
   uploads: readonly Upload[]
   rules: readonly Rules[]
   endings: readonly Ending[]
+  /** Whoever is told to end has done so. */
+  endsWithinMs: number
   /** Losses of this day were acknowledged. */
   acknowledged: readonly { atMs: number; date: string }[]
   /** It was stored, or still is at the end, that the losses of this day stop all starts. */

@@ -48,7 +48,7 @@ export const networkFaults: readonly NetworkFault[] = [...mishapKinds, ...outage
 
 /** Within this an answer comes. */
 const answerMs = 40
-const requestLimitMs = 30_000
+export const requestLimitMs = 30_000
 /** What somebody else is told who is asked too often. */
 const retryAfterMs = 1000
 const maxStaleBy = 20

@@ -28,7 +28,7 @@ import { fromServerClosedUntil, fromTroubledServer } from './image-server.ts'
 import { judgePast } from './invariants.ts'
 import { judgeHistory } from './history.ts'
 import { mortal, type Life, type Process } from './mortal.ts'
-import { createOperator, declaredIn, type ActName, type Hands } from './operator.ts'
+import { createOperator, declaredIn, type Hands } from './operator.ts'
 import { dayMs, hourMs, minuteMs, type Ending, type Past } from './past.ts'
 import { createRecorder, latchesIn } from './recorder.ts'
 import { dateOf } from './stops.ts'
@@ -51,6 +51,8 @@ const restMs = 42 * hourMs
  */
 const clusterWriteMs = 30_000
 const mostFaults = 10
+/** Half of what a pod is given before it is killed. */
+const endMs = 30_000
 /** Whoever has ended does nothing more for as long as this is looked at. */
 const afterEndMs = 1000
 /** Longer than a start may take to arrive, and than the window in which starts are counted. */
@@ -119,7 +121,6 @@ export interface Played {
 const scarceBytes = 6 * 2 ** 20
 
 /** In a cluster much else goes wrong. */
-const actsOfCluster: readonly ActName[] = ['pause', 'halt', 'retry']
 
 const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
   isQuiet: false,
@@ -145,7 +146,7 @@ function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): S
   return {
     ...swarm,
     ...(home === 'Unelected' && { governor: withoutLimitOfLosses(swarm.governor) }),
-    operator: { acts: acts.filter((name) => actsOfCluster.includes(name)), everyMs },
+    operator: { acts, everyMs },
     ambush: undefined,
     backup: undefined,
     store: undefined,
@@ -295,14 +296,18 @@ function createWorld(parts: WorldParts) {
       onError: () => notes.failedFetches.push(clock.monotonic()),
     })
   }
-  const restOf = (life: Life, name: string): Rest => ({
-    connector: mortalConnector(watched, life),
-    upgraders: new Map([['openwrt', openwrtUpgrader]]),
-    images: mortal(imagesOf(name), life),
-    events: { emit: recorder.emit },
-    random: random.fork(name),
-    uploads: createUploadGates(mortal(clock, life)),
-  })
+  const restOf = (life: Life, name: string): Rest => {
+    // Of what another process was doing this one knows nothing yet.
+    notes.phases.clear()
+    return {
+      connector: mortalConnector(watched, life),
+      upgraders: new Map([['openwrt', openwrtUpgrader]]),
+      images: mortal(imagesOf(name), life),
+      events: { emit: recorder.emit },
+      random: random.fork(name),
+      uploads: createUploadGates(mortal(clock, life)),
+    }
+  }
   const shared = { clock, controllers, secret: fleet.secret, halted: () => halted, restOf }
   const cluster =
     home === 'Beside'
@@ -443,6 +448,7 @@ function createWorld(parts: WorldParts) {
       uploads: notes.uploads,
       rules: notes.rules,
       endings,
+      endsWithinMs: endMs + (cluster ? cluster.endSlackMs : storeMs),
       acknowledged,
       saidLatched: [...notes.saidLatched, ...saidNow.map((date) => ({ atMs: clock.monotonic(), date }))],
       governor,
