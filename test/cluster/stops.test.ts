@@ -1,7 +1,8 @@
 /**
  * The leader of a cluster, told to start nothing at one point after the other: by the halt annotation on its namespace, by
  * `Pause` and `Abort` in the policy, by SIGTERM beside a standby. It starts nothing more than a second later, what is under
- * way ends as it would, and when starts are allowed again everything comes to rest and no router is flashed twice.
+ * way ends as it would, no router is left without its services, and when starts are allowed again everything comes to
+ * rest and no router is flashed twice.
  * Around the start of a flash each way is played, elsewhere one at one point of three; REFLASH_KILLS=all plays every way at
  * each point.
  */
@@ -12,6 +13,7 @@ import { slowTest } from '../crash/world.ts'
 import { missingApiServer, startApiServer, type ApiServer } from '../support/api-server.ts'
 import { installCrds } from '../support/crds.ts'
 import { recordFigure } from '../support/figures.ts'
+import { scarce } from '../support/scarce.ts'
 import { unlessMissing } from '../support/requires.ts'
 import { clusterStops } from './cluster-stops.ts'
 import { withClusterWorld } from './cluster-world.ts'
@@ -45,7 +47,7 @@ unlessMissing(missingApiServer())('a leader told to start nothing', () => {
 
     test('by HALT, a second before it asks', () =>
       counted(() =>
-        withClusterWorld(server, {}, async (world) => {
+        withClusterWorld(server, scarce, async (world) => {
           await play(world, await world.holdAt(lastQuestion, 'nobody'), longAgo(clusterStops.HALT))
         }),
       ))

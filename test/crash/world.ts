@@ -5,6 +5,7 @@ import { eventsOf } from '../../src/simulator/history.ts'
 import { knownReleases, type Release } from '../../src/simulator/release.ts'
 import type { Link, Router } from '../../src/simulator/router.ts'
 import { createFastClock } from '../support/fast-clock.ts'
+import { scarce } from '../support/scarce.ts'
 import { until } from '../support/until.ts'
 import type { When } from './look-on.ts'
 
@@ -106,8 +107,8 @@ const timings: FleetOptions['timings'] = {
 /** Routers that are still away when a process that was killed as they went down has been started again. */
 export const slowReboot: Partial<FleetOptions> = { timings: { ...timings, rebootMs: 40_000 } }
 
-/** Routers whose last check before the start takes longer than a start may come after it was forbidden. */
-export const slowTest: Partial<FleetOptions> = { timings: { ...timings, testMs: 25_000 } }
+/** Scarce routers, of which the last check before the start takes longer than a start may come after it was forbidden. */
+export const slowTest: Partial<FleetOptions> = { ...scarce, timings: { ...timings, testMs: 25_000 } }
 
 /** Two routers, unless told otherwise, that are to be served at addresses of their own. */
 export const createWorldFleet = (options: Partial<FleetOptions>): Fleet =>

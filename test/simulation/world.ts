@@ -16,6 +16,7 @@ import { eventsOf, hashHistories } from '../../src/simulator/history.ts'
 import { createMemoryImages } from '../../src/simulator/images.ts'
 import { openwrtUpgrader } from '../../src/upgraders/openwrt/openwrt.ts'
 import { countWrites } from '../support/counted-writes.ts'
+import { scarce } from '../support/scarce.ts'
 import { judgeCounters, judgeProgress } from './at-rest.ts'
 import { addBadObject, type BadObject } from './bad-object.ts'
 import type { Ambush } from './ambush.ts'
@@ -117,9 +118,6 @@ export interface Played {
   past: Past
 }
 
-/** Less than an image needs, unless services are stopped. */
-const scarceBytes = 6 * 2 ** 20
-
 /** In a cluster much else goes wrong. */
 
 const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
@@ -170,7 +168,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     seed,
     clock,
     timings: { uploadBytesPerSecond: swarm.uploadBytesPerSecond },
-    ...(swarm.isScarce && { memoryAvailableBytes: scarceBytes }),
+    ...(swarm.isScarce && scarce),
     policy: {
       limits: swarm.limits,
       timeouts: { ...defaultPolicySettings.timeouts, reconnectRetry: swarm.reconnectRetry },
