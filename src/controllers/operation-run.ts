@@ -67,10 +67,10 @@ export function openRun(
     if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy')
       return
     const stored = fleet.get('UpgradeOperation', key)
-    const operation = stored && status ? { ...stored, status } : stored
-    if (!operation || isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return
     // What is cancelled already is being undone, which its own verdict must not cut short.
-    if (isFinished(operation)) return
+    if (!stored || isFinished(stored)) return
+    const operation = status ? { ...stored, status } : stored
+    if (isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return
     if (object.kind !== 'UpgradePolicy' && !concerns(operation, object)) return
     if (!cancelWish(operation, ports)) return
     cancelled = true

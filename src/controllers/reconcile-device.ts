@@ -37,14 +37,10 @@ export async function reconcileDevice(
   device = await ensureFinalizer(device, deviceFinalizer, ports)
   if (device.status.identity === undefined) device = await recallTombstone(device, ports)
   const claim = await claimOf(device, ports)
-  let status = device.status
-  if (claim === 'Stale') {
-    status = { ...status }
-    delete status.operationRef
-  }
-  if (isFree(claim) && (mayProbe ?? isToBeAsked(claim, device, ports))) {
-    status = await probe({ ...device, status }, ports, signal)
-  }
+  let status = { ...device.status }
+  if (isFree(claim) && (mayProbe ?? isToBeAsked(claim, device, ports)))
+    status = await probe(device, ports, signal)
+  if (claim === 'Stale') delete status.operationRef
   status = await withReferences({ ...device, status }, ports)
   // What it could not be asked without is there by now.
   const mended = isUnready(device.status) && !isUnready(status)

@@ -1,5 +1,25 @@
 import { expect, test } from 'vitest'
+import type { Kind, KindMap } from '../../src/api/resources.ts'
 import { createToyFleet } from '../support/toy-fleet.ts'
+
+const minuteMs = 60_000
+type World = Awaited<ReturnType<typeof createToyFleet>>
+
+/** Up to where half of an image is on the device. */
+async function upToUpload(): Promise<World & { stop: () => Promise<void> }> {
+  const world = await createToyFleet({ routers: 1, uploadMs: 10 * minuteMs })
+  await world.declare()
+  const { stop } = await world.start()
+  await world.clock.runUntil(() => world.router(1).stoppedServices, 10 * minuteMs)
+  await world.clock.advance(5000)
+  return { ...world, stop }
+}
+
+/** Changes what is declared of the only one of its kind. */
+async function edit<K extends Kind>({ store }: World, kind: K, spec: Partial<KindMap[K]['spec']>) {
+  const object = (await store.list(kind)).items[0]!
+  await store.apply({ ...object, spec: { ...object.spec, ...spec } })
+}
 
 test('a process that is stopped in an upload leaves the services of the device running', async () => {
   const world = await createToyFleet({ routers: 1, uploadMs: 10 * 60_000 })
@@ -14,4 +34,31 @@ test('a process that is stopped in an upload leaves the services of the device r
   await world.clock.runUntil(() => router.release === 'new', 60 * 60_000)
   expect(router.flashes).toHaveLength(1)
   await second.stop()
+})
+
+test.each<[string, (world: World) => Promise<void>]>([
+  ['its policy is aborted', (world) => edit(world, 'UpgradePolicy', { state: 'Abort' })],
+  ['it is held', (world) => edit(world, 'Device', { hold: { reason: 'somebody is there' } })],
+  ['it is cancelled', (world) => edit(world, 'UpgradeOperation', { cancel: true })],
+])('a device to which an image is sent has its services back at once when %s', async (_says, order) => {
+  const { stop, ...world } = await upToUpload()
+  await order(world)
+  await world.clock.runUntil(() => !world.router(1).stoppedServices, 5000)
+  expect(world.router(1).flashes).toEqual([])
+  await stop()
+})
+
+test('the first look at a device whose claim is stale puts back what is left on it', async () => {
+  const { stop, ...world } = await upToUpload()
+  await stop()
+  const { store, clock } = world
+  // Whoever gave up the upload died before it could undo anything.
+  const [operation] = (await store.list('UpgradeOperation')).items
+  await store.saveStatus({ ...operation!, status: { ...operation!.status, phase: 'Cancelled' } })
+  await edit(world, 'UpgradePolicy', { state: 'Pause' })
+  world.router(1).stoppedServices = true
+  expect((await store.list('Device')).items[0]!.status.operationRef).toBeDefined()
+  const next = await world.start()
+  await clock.runUntil(() => !world.router(1).stoppedServices, 5000)
+  await next.stop()
 })

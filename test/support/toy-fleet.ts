@@ -249,7 +249,8 @@ function toyConnector(
 ): Connector {
   const find = (addresses: readonly string[]): ToyRouter | undefined => routers.get(addresses[0]!)
   return {
-    async connect({ addresses }) {
+    async connect({ addresses }, _deadlineMs, signal) {
+      signal?.throwIfAborted()
       onConnect()
       const router = find(addresses)
       if (!router?.up) throw new ReflashError('Unreachable', `${addresses[0]} does not answer`)
@@ -324,7 +325,10 @@ function toyUpgrader(
       const router = of(session)
       router.uploads += 1
       router.stoppedServices = true
-      if (uploadMs > 0) await clock.sleep(uploadMs, signal)
+      if (uploadMs > 0) {
+        onProgress(1)
+        await clock.sleep(uploadMs, signal)
+      }
       if (router.failUploads > 0) {
         router.failUploads -= 1
         throw new ReflashError('UploadFailed', 'the upload was cut off')
