@@ -40,9 +40,17 @@ export const groups: Readonly<Record<string, Group>> = {
   },
   /** Worlds are judged by these, which forged pasts judge in turn. */
   invariants: {
-    files: ['invariants', 'at-rest', 'stops', 'twins', 'quiet', 'history', 'settling', 'endings'].map(
-      (name) => `test/simulation/${name}.ts`,
-    ),
+    files: [
+      'invariants',
+      'at-rest',
+      'stops',
+      'twins',
+      'quiet',
+      'history',
+      'settling',
+      'endings',
+      'services',
+    ].map((name) => `test/simulation/${name}.ts`),
     tests: testsOf(
       'simulation',
       'invariants',

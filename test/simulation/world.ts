@@ -34,6 +34,7 @@ import { dayMs, hourMs, minuteMs, type Ending, type Past } from './past.ts'
 import { createRecorder, latchesIn } from './recorder.ts'
 import { dateOf } from './stops.ts'
 import { judgePrompt, judgeQuiet } from './quiet.ts'
+import { judgeServices } from './services.ts'
 import { settlingMs } from './settling.ts'
 import { drawSwarm, withoutLimitOfLosses, type Swarm } from './swarm.ts'
 import { troubled, type Trouble } from './troubled-store.ts'
@@ -598,7 +599,7 @@ function createWorld(parts: WorldParts) {
         await clock.advance(10_000)
         past = await pastNow()
       }
-      violations.push(...notes.bugs, ...judgePast(past), ...judgeEndings(past))
+      violations.push(...notes.bugs, ...judgePast(past), ...judgeEndings(past), ...judgeServices(past))
       if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
       const isSteady = errandMs !== undefined || notes.deaths.length + endings.length === 0

@@ -1,0 +1,42 @@
+/** Routers whose services are stopped for an image that does not come any more. */
+import type { Phase } from '../../src/api/resources.ts'
+import type { RouterEvent } from '../../src/simulator/history.ts'
+import { minuteMs, type Past, type RouterPast } from './past.ts'
+
+/** A verdict is written before what it gives up is undone. */
+const undoneMs = minuteMs
+
+type Lived = Pick<Past, 'routers' | 'writes' | 'beginnings' | 'newsMs' | 'slackMs' | 'leaders'> & {
+  rest: Pick<Past['rest'], 'atMs'>
+}
+
+/** Of one controller that hears of everything at once, as long as it lives and nothing goes wrong with the router. */
+export function* judgeServices(past: Lived): Generator<string> {
+  if (past.leaders > 1 || past.newsMs > 0 || past.slackMs > 0) return
+  for (const router of past.routers) {
+    for (const { fromMs, toMs } of stopsOf(router, past.rest.atMs)) {
+      const isWithin = (atMs: number): boolean => atMs >= fromMs && atMs <= toMs
+      const isDisturbed =
+        past.beginnings.some(isWithin) ||
+        router.history.some((event) => disturbances.has(event.type) && isWithin(event.atMs))
+      const givenUp = past.writes.find(
+        ({ device, phase, atMs }) => device === router.name && atMs >= fromMs && isOver.has(phase),
+      )
+      if (givenUp && !isDisturbed && toMs > givenUp.atMs + undoneMs)
+        yield `services: ${router.name} was left without its services when ${givenUp.operation} was ${givenUp.phase}`
+    }
+  }
+}
+
+const isOver = new Set<Phase>(['Queued', 'Cancelled', 'Failed', 'Succeeded'])
+const disturbances = new Set<RouterEvent['type']>(['Fault', 'AuthRefused', 'WentDown'])
+const ends = new Set<RouterEvent['type']>(['ServicesStarted', 'Booted'])
+
+/** From when to when its services were stopped. */
+function stopsOf({ history }: RouterPast, endMs: number): { fromMs: number; toMs: number }[] {
+  return history.flatMap(({ type, atMs }, index) => {
+    if (type !== 'ServicesStopped') return []
+    const end = history.slice(index).find((event) => ends.has(event.type))
+    return [{ fromMs: atMs, toMs: end?.atMs ?? endMs }]
+  })
+}
