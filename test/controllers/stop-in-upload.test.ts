@@ -44,6 +44,9 @@ test.each<[string, (world: World) => Promise<void>]>([
   const { stop, ...world } = await upToUpload()
   await order(world)
   await world.clock.runUntil(() => !world.router(1).stoppedServices, 5000)
+  // By the operation itself, and not by whoever finds them stopped.
+  const told = world.events.map((event) => (event.type === 'Log' ? event.line : ''))
+  expect(told).toContainEqual(expect.stringContaining('what was prepared on the device is undone'))
   expect(world.router(1).flashes).toEqual([])
   await stop()
 })
