@@ -60,6 +60,7 @@ export const groups: Readonly<Record<string, Group>> = {
       'settling',
       'endings',
       'lifted',
+      'services',
     ),
   },
 }

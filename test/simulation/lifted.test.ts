@@ -13,6 +13,7 @@ const found = 'the losses of 2026-03-01 were acknowledged 1000 ms before they we
 const rows: { says: string; forge: (forged: Forged) => void; finds?: string[] }[] = [
   { says: 'after they were acknowledged', forge: () => {}, finds: [found] },
   { says: 'before they were acknowledged', forge: (f) => void (f.saidLatched[0]!.atMs = 199_999) },
+  { says: 'by whoever is ended then', forge: (f) => void (f.saidLatched[0]!.atMs = 200_000) },
   {
     says: 'when they are, and were before',
     forge: (f) => void f.acknowledged.unshift({ atMs: 100_000, date }),

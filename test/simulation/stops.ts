@@ -94,7 +94,7 @@ function* judgeLifted(
   // A store in trouble may have taken a count without its verdict.
   if (slackMs > 0) return
   for (const { atMs, date } of saidLatched.filter((said) => isWithin(memory, said))) {
-    const lifted = memory.acknowledged.findLast((each) => each.date === date && each.atMs <= atMs)
+    const lifted = memory.acknowledged.findLast((each) => each.date === date && each.atMs < atMs)
     if (!lifted) continue
     const isSince = (each: { atMs: number }): boolean => each.atMs >= lifted.atMs && each.atMs <= atMs
     const lost = lossesOf(memory).filter((loss) => loss.date === date && isSince(loss)).length

@@ -2,6 +2,7 @@
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
+import { knownReleases, type Release } from '../../src/simulator/release.ts'
 import { drawAmbush, drawCrashAtEnd, drawEndInUpload, drawFallBacks, type Ambush } from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
@@ -22,6 +23,8 @@ export interface Swarm {
   probeIntervalMs: number
   /** Between two knocks at a router that reboots. */
   reconnectRetry: string
+  /** What the routers run at first. */
+  releases: readonly Release[]
   /** Whether routers have no room for an image until some of their services are stopped. */
   isScarce: boolean
   governor: GovernorSettings
@@ -48,6 +51,10 @@ export interface Swarm {
 }
 
 const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
+
+const recentReleases = [knownReleases['23.05.5'], knownReleases['24.10.0']]
+/** Without much of what upgrades rely on. */
+const oldReleases = [knownReleases['15.05.1'], knownReleases['17.01.7'], knownReleases['21.02.7']]
 
 /** Of several that all lead each has losses of its own, and would argue for ever about what that leaves to do. */
 export const withoutLimitOfLosses = (governor: GovernorSettings): GovernorSettings => ({
@@ -91,6 +98,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     reconnectRetry: random.fork('knocks').pick(['1s', '5s', '5s', '5s', '20s', '20s']),
     probeIntervalMs: random.fork('probes').pick([15 * minuteMs, hourMs]),
     isScarce: memory.chance(1 / 6),
+    releases: random.fork('releases').chance(1 / 4) ? oldReleases : recentReleases,
     governor,
     afterMs,
     controllers,

@@ -169,6 +169,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     seed,
     clock,
     timings: { uploadBytesPerSecond: swarm.uploadBytesPerSecond },
+    releases: swarm.releases,
     ...(swarm.isScarce && scarce),
     policy: {
       limits: swarm.limits,
