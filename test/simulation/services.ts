@@ -1,6 +1,6 @@
 /** Routers whose services are stopped for an image that does not come any more. */
 import type { Phase } from '../../src/api/resources.ts'
-import type { RouterEvent } from '../../src/simulator/history.ts'
+import { eventsOf, type RouterEvent } from '../../src/simulator/history.ts'
 import { minuteMs, type Past, type RouterPast } from './past.ts'
 
 /** A verdict is written before what it gives up is undone. */
@@ -34,9 +34,8 @@ const ends = new Set<RouterEvent['type']>(['ServicesStarted', 'Booted'])
 
 /** From when to when its services were stopped. */
 function stopsOf({ history }: RouterPast, endMs: number): { fromMs: number; toMs: number }[] {
-  return history.flatMap(({ type, atMs }, index) => {
-    if (type !== 'ServicesStopped') return []
-    const end = history.slice(index).find((event) => ends.has(event.type))
-    return [{ fromMs: atMs, toMs: end?.atMs ?? endMs }]
+  return eventsOf(history, 'ServicesStopped').map(({ atMs: fromMs }) => {
+    const end = history.find(({ type, atMs }) => ends.has(type) && atMs >= fromMs)
+    return { fromMs, toMs: end?.atMs ?? endMs }
   })
 }
