@@ -31,6 +31,7 @@ interface Row {
 }
 
 test.each<Row>([
+  { says: 'at the same moment', history: [stopped(1000), run(1000)], finds: [] },
   { says: 'at the latest time', history: [stopped(1000), run(latestMs)], finds: [] },
   { says: 'later', history: [stopped(1000), run(late)] },
   { says: 'by a boot', history: [stopped(1000), booted(latestMs, 'b')], finds: [] },
