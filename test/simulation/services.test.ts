@@ -90,7 +90,12 @@ test.each<Row>([
     ...row,
     routers: [{ name: 'ap-1', history }],
     writes: [
-      write(900, { operation: 'ap-1-1', device, phase: 'Queued' }),
+      // Of three, two of which have waited all the time, one is at work.
+      write(700, { operation: 'ap-1-1', device, phase: 'Queued' }),
+      write(800, { operation: 'ap-1-1', device, phase: 'Connecting' }),
+      write(900, { operation: 'ap-1-2', device: 'ap-1', phase: 'Queued' }),
+      write(1001, { operation: 'ap-1-3', device: 'ap-1', phase: 'Queued' }),
+      write(2500, { operation: 'ap-1-4', device: 'ap-1', phase: 'Connecting' }),
       write(verdictMs, { operation: 'ap-1-1', device, phase }),
     ],
     beginnings,

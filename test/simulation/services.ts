@@ -19,8 +19,11 @@ export function* judgeServices(past: Lived): Generator<string> {
       const isDisturbed =
         past.beginnings.some(isWithin) ||
         router.history.some((event) => disturbances.has(event.type) && isWithin(event.atMs))
+      const atWork = past.writes.findLast(
+        ({ device, phase, atMs }) => device === router.name && atMs <= fromMs && !isOver.has(phase),
+      )
       const givenUp = past.writes.find(
-        ({ device, phase, atMs }) => device === router.name && atMs >= fromMs && isOver.has(phase),
+        ({ uid, phase, atMs }) => uid === atWork?.uid && atMs >= fromMs && isOver.has(phase),
       )
       if (givenUp && !isDisturbed && toMs > givenUp.atMs + undoneMs)
         yield `services: ${router.name} was left without its services when ${givenUp.operation} was ${givenUp.phase}`
