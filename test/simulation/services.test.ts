@@ -52,6 +52,7 @@ test.each<Row>([
     finds: [],
   })),
   { says: 'late, when they were stopped after the verdict', history: [stopped(2001), run(late)], finds: [] },
+  { says: 'late, when they were stopped as it began', history: [stopped(800), run(late)] },
   { says: 'late, when they were stopped with the verdict', history: [stopped(2000), run(late)] },
   { says: 'late, by the verdict on another', history: [stopped(1000), run(late)], device: 'ap-2', finds: [] },
   { says: 'late, after a new start', history: [stopped(1000), run(late)], beginnings: [1000], finds: [] },
