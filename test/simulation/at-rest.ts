@@ -1,13 +1,12 @@
 /** I15, I16 and I25: what the objects say when nothing has gone wrong for a while. */
-import type { CountName, Device, UpgradeOperation } from '../../src/api/resources.ts'
+import type { CountName, Device, Phase, UpgradeOperation } from '../../src/api/resources.ts'
 import { operationStem, revisionOf } from '../../src/core/names.ts'
 import { blockedReasons } from '../../src/core/reasons.ts'
 import { bootAt } from '../../src/simulator/history.ts'
-import { liesAt, type Past } from './past.ts'
+import { isAtWork, isFinal, liesAt, type Past } from './past.ts'
 
-const phaseOf = ({ status }: UpgradeOperation): string => status.phase ?? 'Queued'
-const isUnfinished = (operation: UpgradeOperation): boolean =>
-  !['Succeeded', 'Failed', 'Cancelled'].includes(phaseOf(operation))
+const phaseOf = ({ status }: UpgradeOperation): Phase => status.phase ?? 'Queued'
+const isUnfinished = (operation: UpgradeOperation): boolean => !isFinal(phaseOf(operation))
 
 interface Counted {
   device: Device
@@ -75,12 +74,15 @@ function countedOf(device: Device, { rest, images }: Past): Counted {
     .at(-1)
   const isOnTarget = device.status.buildRef?.name === build
   const reason = device.status.blocked?.reason
-  const isAtWork = rest.operations.some(
+  const isUnderWay = rest.operations.some(
     (operation) => operation.spec.deviceRef.name === name && isUnfinished(operation),
   )
-  const isInLine = !isOnTarget && (isAtWork || turns.includes(reason))
+  const isInLine = !isOnTarget && (isUnderWay || turns.includes(reason))
   return { device, isOnTarget, reason, latest, isInLine }
 }
+
+/** By losses, and says so. */
+const isStopped = ({ saidLatched, rest }: Past): boolean => saidLatched.some(({ atMs }) => atMs === rest.atMs)
 
 const attemptOf = ({ metadata }: UpgradeOperation): number => Number(metadata.name.split('-').at(-1))
 
@@ -117,7 +119,13 @@ export function* judgeProgress(past: Past): Generator<string> {
     else if (reason === undefined || !(reason in blockedReasons || reason === 'Waiting'))
       yield `${name} waits in the queue for ${reason}`
   }
+  const isTurnFree =
+    rest.policy.spec.state === 'Run' &&
+    !isStopped(past) &&
+    !rest.operations.some((operation) => isAtWork(phaseOf(operation)))
   for (const { metadata, status } of rest.devices) {
+    if (isTurnFree && turns.includes(status.blocked?.reason))
+      yield `${metadata.name} waits for its turn, and nobody is at work`
     if (status.operationRef) yield `${metadata.name} is still claimed by ${status.operationRef.name}`
     const waitsMs = Date.parse(status.nextProbeTime ?? '') - rest.wallMs
     if (!(waitsMs > -rest.slowestProbeMs && waitsMs <= rest.longestWaitMs))

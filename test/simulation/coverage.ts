@@ -138,6 +138,8 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'device removed in its flash': actedIn(inFlash, 'removeDevice'),
   'target rolled back in a flash': actedIn(inFlash, 'rollBack'),
   'by hand, and Succeeded': ended((write) => write.policy === undefined && succeeded(write)),
+  'tenth attempt at one upgrade': ({ past }) =>
+    past.writes.some(({ policy, operation }) => policy !== undefined && /-\d\d$/.test(operation)),
   'retry budget used up': ended(({ phase, attempts = 0 }) => phase === 'Failed' && attempts >= 4),
   'wall clock jumped in a flash': ({ past }) =>
     isAny(

@@ -1,7 +1,7 @@
 /** What is kept of the past: of each device the latest operation, and no more than its policy says. */
 import type { UpgradeOperation } from '../../src/api/resources.ts'
 import { isFinished } from '../../src/core/operation.ts'
-import { memoriesOf, type Past } from './past.ts'
+import { isFinal, memoriesOf, type Past } from './past.ts'
 
 /** For a world in which no device was removed, and no clock jumped: both may take the latest one away. */
 export function* judgeHistory(past: Past): Generator<string> {
@@ -14,13 +14,12 @@ export function* judgeHistory(past: Past): Generator<string> {
     if (own.length > most)
       yield `history: ${metadata.name} has ${own.length} operations, and may have ${most}`
     const last = writes.findLast(
-      ({ device, policy, phase }) => device === metadata.name && policy !== undefined && ends.has(phase),
+      ({ device, policy, phase }) => device === metadata.name && policy !== undefined && isFinal(phase),
     )
     if (last && !rest.operations.some((operation) => operation.metadata.uid === last.uid))
       yield `history: ${metadata.name} has lost its latest operation, ${last.operation}`
   }
 }
 
-const ends = new Set<string>(['Succeeded', 'Failed', 'Cancelled'])
 const isKeptForAWhile = (operation: UpgradeOperation): boolean =>
   isFinished(operation) && operation.spec.policyRef !== undefined

@@ -7,6 +7,8 @@ import {
   dayMs,
   diedBefore,
   inFlash,
+  isAtWork,
+  isFinal,
   isWithin,
   liesAt,
   memoriesOf,
@@ -288,9 +290,6 @@ const isProvenDead = ({ writes }: Memory, { order, atMs }: Start, beforeMs: numb
       write.failureClass !== 'Lost',
   )
 
-const final = new Set<Phase>(['Succeeded', 'Failed', 'Cancelled'])
-const holdsSlot = (phase: Phase): boolean => phase !== 'Queued' && !final.has(phase)
-
 /** Whose limit, and how much it allows between two instants. */
 type Limit = 'Policy' | 'Governor'
 
@@ -308,8 +307,8 @@ function* judgeSlotsOf(writes: readonly PhaseWrite[], past: Past, limit: Limit):
   const slots = new Set<string>()
   for (const { operation, policy, phase, atMs } of writes) {
     if (limit === 'Policy' && policy === undefined) continue
-    const isNew = holdsSlot(phase) && !slots.has(operation)
-    if (holdsSlot(phase)) slots.add(operation)
+    const isNew = isAtWork(phase) && !slots.has(operation)
+    if (isAtWork(phase)) slots.add(operation)
     else slots.delete(operation)
     const most =
       limit === 'Governor' ? past.governor.maxInFlight : mostOf(past, 'maxConcurrent', [atMs, atMs])
@@ -437,7 +436,7 @@ function* judgePhasesOf(writes: readonly PhaseWrite[]): Generator<string> {
     const wasLost = before?.failureClass === 'Lost'
     const isCorrected = wasLost && write.phase === 'Succeeded'
     if (from === write.phase) {
-      if (final.has(from) && before?.failureClass !== write.failureClass && !wasLost)
+      if (isFinal(from) && before?.failureClass !== write.failureClass && !wasLost)
         yield `${write.operation} was ${before?.failureClass} and became ${write.failureClass}`
     } else if (!edges[from].includes(write.phase) && !isCorrected)
       yield `${write.operation} went from ${from} to ${write.phase}`

@@ -199,6 +199,11 @@ export const isWithin = ({ fromMs, toMs }: Memory, { atMs }: { atMs: number }): 
 /** From the intent of a start to what has come of it. */
 export const inFlash: ReadonlySet<Phase> = new Set<Phase>(['Flashing', 'Rebooting', 'Verifying'])
 
+/** Whether an operation has its device to itself in this phase, and holds a slot. */
+export const isAtWork = (phase: Phase): boolean => phase !== 'Queued' && !isFinal(phase)
+export const isFinal = (phase: Phase): boolean =>
+  phase === 'Succeeded' || phase === 'Failed' || phase === 'Cancelled'
+
 /** The last of each operation. */
 export const lastOf = (writes: readonly PhaseWrite[]): PhaseWrite[] => [
   ...new Map(writes.map((write) => [write.operation, write])).values(),

@@ -1,6 +1,7 @@
 /** Writes down what happens in a world: every write that its store accepts, and every command that its routers get. */
 import type {
   AnyResource,
+  Device,
   FailureClass,
   Phase,
   UpgradeOperation,
@@ -15,7 +16,15 @@ import type { Network } from '../../src/simulator/connector.ts'
 import { orderOf } from '../../src/simulator/guard.ts'
 import { textsIn } from '../support/texts-in.ts'
 import type { ActName } from './operator.ts'
-import type { KnownImage, PhaseWrite, PutBack, Rules, Send, Upload } from './past.ts'
+import {
+  isAtWork,
+  type KnownImage,
+  type PhaseWrite,
+  type PutBack,
+  type Rules,
+  type Send,
+  type Upload,
+} from './past.ts'
 import type { Trouble } from './troubled-store.ts'
 
 /** What a recorder has noted so far. */
@@ -33,6 +42,8 @@ export interface Notes {
   deaths: number[]
   /** The phase that was told last of the operation of each device. */
   phases: Map<string, Phase>
+  /** Routers that were given up, in words, while an operation was at work on them. */
+  lostHolds: string[]
   /** Claims that somebody else was first with. */
   lostClaims: number
   /** Controllers that took an operation out of its queue, by their places. */
@@ -74,6 +85,7 @@ export function createRecorder(clock: Clock): Recorder {
     load: { mostSessions: 0, mostSessionsOfOne: 0, writes: 0 },
     deaths: [],
     phases: new Map(),
+    lostHolds: [],
     lostClaims: 0,
     writers: new Set(),
     acts: [],
@@ -161,6 +173,14 @@ export function createRecorder(clock: Clock): Recorder {
     }
   }
 
+  function noteHold({ metadata, status }: Device): void {
+    const before = claims.get(metadata.name)
+    if (before === undefined || before === status.operationRef?.name || notes.putBack) return
+    const phase = notes.writes.findLast(({ operation }) => operation === before)?.phase
+    if (phase !== undefined && isAtWork(phase))
+      notes.lostHolds.push(`claim: ${metadata.name} was given up while ${before} was ${phase}`)
+  }
+
   /** A device that is to be taken, and not one that is only written while it is. */
   const isClaim = (object: AnyResource): boolean =>
     object.kind === 'Device' &&
@@ -186,6 +206,7 @@ export function createRecorder(clock: Clock): Recorder {
         try {
           const saved = await store.saveStatus(object)
           for (const text of textsIn(saved.status)) notes.texts.add(text)
+          if (saved.kind === 'Device') noteHold(saved)
           if (saved.kind !== 'UpgradePolicy') note(saved)
           for (const date of latchesIn(saved)) notes.saidLatched.push({ atMs: clock.monotonic(), date })
           return saved

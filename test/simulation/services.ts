@@ -1,7 +1,6 @@
 /** Routers whose services are stopped for an image that does not come any more. */
-import type { Phase } from '../../src/api/resources.ts'
 import { eventsOf, type RouterEvent } from '../../src/simulator/history.ts'
-import { minuteMs, type Past, type RouterPast } from './past.ts'
+import { isAtWork, minuteMs, type Past, type RouterPast } from './past.ts'
 
 /** A verdict is written before what it gives up is undone. */
 const undoneMs = minuteMs
@@ -20,10 +19,10 @@ export function* judgeServices(past: Lived): Generator<string> {
         past.beginnings.some(isWithin) ||
         router.history.some((event) => disturbances.has(event.type) && isWithin(event.atMs))
       const atWork = past.writes.findLast(
-        ({ device, phase, atMs }) => device === router.name && atMs <= fromMs && !isOver.has(phase),
+        ({ device, phase, atMs }) => device === router.name && atMs <= fromMs && isAtWork(phase),
       )
       const givenUp = past.writes.find(
-        ({ uid, phase, atMs }) => uid === atWork?.uid && atMs >= fromMs && isOver.has(phase),
+        ({ uid, phase, atMs }) => uid === atWork?.uid && atMs >= fromMs && !isAtWork(phase),
       )
       if (givenUp && !isDisturbed && toMs > givenUp.atMs + undoneMs)
         yield `services: ${router.name} was left without its services when ${givenUp.operation} was ${givenUp.phase}`
@@ -31,7 +30,6 @@ export function* judgeServices(past: Lived): Generator<string> {
   }
 }
 
-const isOver = new Set<Phase>(['Queued', 'Cancelled', 'Failed', 'Succeeded'])
 const disturbances = new Set<RouterEvent['type']>(['Fault', 'AuthRefused', 'WentDown'])
 const ends = new Set<RouterEvent['type']>(['ServicesStarted', 'Booted'])
 

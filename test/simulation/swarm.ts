@@ -1,5 +1,7 @@
 /** Which of all the things that may go wrong do so in one world: each seed takes a few of them, and how often. */
 import type { SeededRandom } from '../../src/adapters/clock/random.ts'
+import { defaultPolicySettings } from '../../src/api/defaults.ts'
+import type { UpgradePolicySpec } from '../../src/api/resources.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
 import { knownReleases, type Release } from '../../src/simulator/release.ts'
@@ -23,6 +25,7 @@ export interface Swarm {
   probeIntervalMs: number
   /** Between two knocks at a router that reboots. */
   reconnectRetry: string
+  retry: UpgradePolicySpec['retry']
   /** What the routers run at first. */
   releases: readonly Release[]
   /** Whether routers have no room for an image until some of their services are stopped. */
@@ -51,6 +54,12 @@ export interface Swarm {
 }
 
 const generous: GovernorSettings = { maxInFlight: 50, maxStartsPerMinute: 1000, maxLostPerDay: 100 }
+
+const usualRetry = defaultPolicySettings.retry
+/** One attempt after the other, until it has many digits. */
+const soonAgain: typeof usualRetry = { preFlash: 1, backoff: '10s', maxBackoff: '1m', quarantine: '20m' }
+/** What makes an attempt fail, and no more than that. */
+const lasting: readonly FaultKind[] = ['UploadCut', 'TmpFull', 'OutOfMemory']
 
 const recentReleases = [knownReleases['23.05.5'], knownReleases['24.10.0']]
 /** Without much of what upgrades rely on. */
@@ -98,6 +107,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     reconnectRetry: random.fork('knocks').pick(['1s', '5s', '5s', '5s', '20s', '20s']),
     probeIntervalMs: random.fork('probes').pick([15 * minuteMs, hourMs]),
     isScarce: memory.chance(1 / 6),
+    retry: usualRetry,
     releases: random.fork('releases').chance(1 / 4) ? oldReleases : recentReleases,
     governor,
     afterMs,
@@ -117,6 +127,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       crashes: 0,
     }
   const ofBackup = random.fork('backup')
+  const isImpatient = random.fork('retry').chance(1 / 8)
   const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
   const ofLosses = random.fork('losses')
   const crashesAtLoss = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
@@ -130,16 +141,17 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
   return {
     ...calm,
+    ...(isImpatient && { retry: soonAgain }),
     limits: link.chance(1 / 3) ? { ...own, upload: { maxConcurrent: link.integer(1, 2) } } : own,
     // Whoever comes back to a build that nobody remembers may flash it again.
     operationsPerDevice: acts.some((name) => name === 'rollBack' || name === 'rollForward')
       ? 10
       : link.integer(1, 2),
     faults: {
-      kinds: crashesAtLoss ? ['NoReturn', 'LateReturn'] : some(random, faultKinds),
+      kinds: crashesAtLoss ? ['NoReturn', 'LateReturn'] : isImpatient ? lasting : some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
       // Most things go wrong once; some until nobody tries any more.
-      times: [1, 1, 1, 5],
+      times: isImpatient ? [1, 30] : [1, 1, 1, 5],
       everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
     },
     operator: {

@@ -173,6 +173,7 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
     ...(swarm.isScarce && scarce),
     policy: {
       limits: swarm.limits,
+      retry: swarm.retry,
       timeouts: { ...defaultPolicySettings.timeouts, reconnectRetry: swarm.reconnectRetry },
       history: { operationsPerDevice: swarm.operationsPerDevice, keepFor: '90d' },
       selector: { matchExpressions: [{ key: 'ring', operator: 'NotIn', values: ['out'] }] },
@@ -601,6 +602,7 @@ function createWorld(parts: WorldParts) {
         past = await pastNow()
       }
       violations.push(...notes.bugs, ...judgePast(past), ...judgeEndings(past), ...judgeServices(past))
+      if (controllers === 1) violations.push(...notes.lostHolds)
       if (jumps.length === 0 && !operator!.done.has('removeDevice')) violations.push(...judgeHistory(past))
       if (isQuiet && errandMs === undefined) violations.push(...judgeQuiet(past, bad !== undefined))
       const isSteady = errandMs !== undefined || notes.deaths.length + endings.length === 0
