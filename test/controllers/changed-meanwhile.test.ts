@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { AnyResource, Device } from '../../src/api/resources.ts'
 import { operationName } from '../../src/core/names.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
-import { createToyFleet } from '../support/toy-fleet.ts'
+import { createToyFleet, manifest } from '../support/toy-fleet.ts'
 
 const minutes = (count: number): number => count * 60_000
 const hour = minutes(60)
@@ -67,6 +67,26 @@ test('a claim that came in between is not overwritten', async () => {
   const app = await world.start()
   await world.clock.runUntil(() => world.router(1).flashes.length === 1, hour)
   expect({ rivals, overwritten }).toEqual({ rivals: 1, overwritten: [] })
+  await app.stop()
+})
+
+test('a claim stays with its operation when another one of the device is cancelled', async () => {
+  const world = await createToyFleet({ routers: 1, uploadMs: minutes(10) })
+  const { store, clock } = world
+  await world.declare()
+  const app = await world.start()
+  await clock.runUntil(() => world.router(1).uploads === 1, minutes(10))
+  const holder = async () => (await store.list('Device')).items[0]!.status.operationRef?.name
+  const atWork = await holder()
+  const spec = { deviceRef: { name: 'ap-1' }, buildRef: { name: 'new' } }
+  const waiting = await store.apply(manifest('UpgradeOperation', 'by-hand', spec))
+  await clock.advance(minutes(1))
+  await store.apply({ ...waiting, spec: { ...waiting.spec, cancel: true } })
+  await clock.advance(minutes(1))
+  const cancelled = await store.get('UpgradeOperation', waiting.metadata)
+  expect([cancelled!.status.phase, await holder()]).toEqual(['Cancelled', atWork])
+  await clock.runUntil(() => world.router(1).release === 'new', hour)
+  expect(world.router(1).uploads).toBe(1)
   await app.stop()
 })
 

@@ -287,6 +287,22 @@ describe('a broken file', () => {
     expect(last.incomplete).toBe(false)
   })
 
+  it('that cannot be read is tried again, although nothing has changed', async () => {
+    const root = await makeTree({ 'a.yaml': deviceText('d1'), 'b.yaml': deviceText('d2') })
+    let failures = 1
+    // As the disk itself may fail, or the process have no file descriptor left.
+    const fileRead = (path: string): void => {
+      if (path !== 'b.yaml' || failures === 0) return
+      failures -= 1
+      throw Object.assign(new Error('no more descriptors'), { code: 'EMFILE' })
+    }
+    const source = openDirectory(root, { clock: createFastClock(20), observer: { fileRead } })
+    expect(diagnosticsOf(await source.readOnce())).toEqual(['b.yaml:1:1: cannot be read: EMFILE'])
+    const second = await source.readOnce()
+    expect([diagnosticsOf(second), ids(second)]).toEqual([[], ['Device/default/d1', 'Device/default/d2']])
+    expect(await source.readOnce()).toBe(second)
+  })
+
   it('at the first look leaves open what it declares', async () => {
     const root = await makeTree({ 'a.yaml': '"', 'b.yaml': deviceText('d3') })
     const revision = await readOnce(root)
