@@ -138,6 +138,7 @@ export const sometimes: Readonly<Record<string, (seen: Seen) => boolean>> = {
   'device removed in its flash': actedIn(inFlash, 'removeDevice'),
   'target rolled back in a flash': actedIn(inFlash, 'rollBack'),
   'by hand, and Succeeded': ended((write) => write.policy === undefined && succeeded(write)),
+  'what is declared taken away in flight': actedIn(new Set([...inFlight, ...inFlash]), 'withdraw'),
   'tenth attempt at one upgrade': ({ past }) =>
     past.writes.some(({ policy, operation }) => policy !== undefined && /-\d\d$/.test(operation)),
   'retry budget used up': ended(({ phase, attempts = 0 }) => phase === 'Failed' && attempts >= 4),

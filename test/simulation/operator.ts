@@ -29,20 +29,34 @@ export interface Hands {
 
 const namespace = 'default'
 
-const policyOf = async ({ store }: Hands): Promise<UpgradePolicy> =>
-  (await store.list('UpgradePolicy')).items[0]!
+type PolicySpec = UpgradePolicy['spec']
 
-export async function edit(hands: Hands, spec: Partial<UpgradePolicy['spec']>): Promise<void> {
-  const policy = await policyOf(hands)
-  await hands.store.apply({ ...policy, spec: { ...policy.spec, ...spec } })
+/** Changes the policy, if there is one just now. */
+export async function edit(
+  { store }: Hands,
+  change: Partial<PolicySpec> | ((spec: PolicySpec) => Partial<PolicySpec>),
+): Promise<void> {
+  const policy = (await store.list('UpgradePolicy')).items.find(isThere)
+  if (!policy) return
+  const { spec } = policy
+  await store.apply({
+    ...policy,
+    spec: { ...spec, ...(typeof change === 'function' ? change(spec) : change) },
+  })
 }
 
-export async function aim(hands: Hands, choose: (builds: readonly Build[]) => Build): Promise<void> {
-  const { target } = (await policyOf(hands)).spec
+export async function aim(
+  hands: Hands,
+  choose: (builds: readonly Build[]) => Build | undefined,
+): Promise<void> {
   const build = choose((await hands.store.list('Build')).items)
+  if (!build) return
   const buildRef = { name: build.metadata.name }
-  await edit(hands, { target: { ...target, buildRef, allowDowngrade: true } })
+  await edit(hands, ({ target }) => ({ target: { ...target, buildRef, allowDowngrade: true } }))
 }
+
+/** Nobody has taken it away. */
+const isThere = ({ metadata }: AnyResource): boolean => metadata.deletionTimestamp === undefined
 
 async function declareAgain(hands: Hands, change: (device: Device) => Device): Promise<void> {
   const device = await anyOf(hands, 'Device')
@@ -51,12 +65,15 @@ async function declareAgain(hands: Hands, change: (device: Device) => Device): P
 
 /** One of them, of a router or of that which is meant. */
 async function anyOf<K extends 'Device' | 'UpgradeOperation'>(hands: Hands, kind: K) {
-  const { store, random, routers, device } = hands
+  const { store, routers, device } = hands
   const names = new Set(device === undefined ? routers.map(({ name }) => name) : [device])
   const { items } = await store.list(kind)
   const meant = items.filter((item) => names.has(deviceNameOf(item)))
-  return meant.length === 0 ? undefined : random.pick(meant)
+  return anyIn(hands, meant)
 }
+
+const anyIn = <T>({ random }: Hands, items: readonly T[]): T | undefined =>
+  items.length === 0 ? undefined : random.pick(items)
 
 const deviceNameOf = (object: Device | UpgradeOperation): string =>
   object.kind === 'Device' ? object.metadata.name : object.spec.deviceRef.name
@@ -118,9 +135,8 @@ async function forAWhile(hands: Hands, state: 'Pause' | 'Abort' | 'Plan'): Promi
 
 const acts = {
   limits: async (hands) => {
-    const { limits } = (await policyOf(hands)).spec
-    const maxConcurrent = hands.random.integer(1, 8)
-    await edit(hands, { limits: { ...limits, maxConcurrent, startsPerMinute: hands.random.integer(1, 10) } })
+    const [maxConcurrent, startsPerMinute] = [hands.random.integer(1, 8), hands.random.integer(1, 10)]
+    await edit(hands, ({ limits }) => ({ limits: { ...limits, maxConcurrent, startsPerMinute } }))
   },
   pause: (hands) => forAWhile(hands, 'Pause'),
   abort: (hands) => forAWhile(hands, 'Abort'),
@@ -131,11 +147,17 @@ const acts = {
     setHalted(false)
   },
   retry: (hands) => edit(hands, { retryToken: `token-${hands.random.integer(0, 1e9)}` }),
-  rollBack: (hands) => aim(hands, (builds) => hands.random.pick(builds.filter((build) => !isNewest(build)))),
-  rollForward: (hands) => aim(hands, (builds) => builds.find(isNewest)!),
+  rollBack: (hands) =>
+    aim(hands, (builds) =>
+      anyIn(
+        hands,
+        builds.filter((build) => !isNewest(build)),
+      ),
+    ),
+  rollForward: (hands) => aim(hands, (builds) => builds.find(isNewest)),
   recall: async (hands) => {
-    const builds = (await hands.store.list('Build')).items
-    const build = hands.random.pick(builds)
+    const build = anyIn(hands, (await hands.store.list('Build')).items.filter(isThere))
+    if (!build) return
     const isRecalled = build.spec.lifecycle === 'Recalled'
     await hands.store.apply({
       ...build,
@@ -144,8 +166,13 @@ const acts = {
   },
   removeDevice: async (hands) => {
     const device = await anyOf(hands, 'Device')
-    if (device && !device.metadata.deletionTimestamp)
+    if (device && isThere(device))
       await deleteAndReturn(hands, device, hands.random.integer(0, hands.random.pick([1000, hourMs])))
+  },
+  withdraw: async (hands) => {
+    const kind = hands.random.pick(['Category', 'Build', 'FirmwareImage', 'UpgradePolicy'] as const)
+    const object = anyIn(hands, (await hands.store.list(kind)).items.filter(isThere))
+    if (object) await deleteAndReturn(hands, object, whileMs(hands.random))
   },
   relabel: (hands) => declareAgain(hands, takeOutOrIn),
   hold: (hands) => declareAgain(hands, holdOrRelease),
@@ -162,7 +189,8 @@ const acts = {
     const device = await anyOf(hands, 'Device')
     if (!device) return
     const { store, random } = hands
-    const build = random.pick((await store.list('Build')).items)
+    const build = anyIn(hands, (await store.list('Build')).items)
+    if (!build) return
     const name = `by-hand-${random.integer(0, 1e9)}`
     const { manifest } = declare('UpgradeOperation', name, {
       deviceRef: { name: device.metadata.name },
