@@ -12,6 +12,7 @@ import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '.
 import type { Job, Probe } from '../ports/upgrader.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { withStanding } from './device-standing.ts'
+import { deviceKeyOf } from './fleet.ts'
 import { jobOf, settingsOf } from './operation-job.ts'
 import type { OperationRun } from './operation-run.ts'
 import {
@@ -383,7 +384,9 @@ export async function putBackAtExit(run: OperationRun, ports: Ports): Promise<vo
 
 async function release(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<Requeue> {
   if (act.startedToNothing) await clearStart(run, ports)
-  if (act.undo) await undo({ keepImage: act.again !== undefined }, run, ports)
+  const isClean = !act.undo || (await undo({ keepImage: act.again !== undefined }, run, ports))
+  // Services may be stopped: not to be left until the next probe is due.
+  if (!isClean) ports.fleet.wantProbe(deviceKeyOf(operationOf(run)))
   // Whoever has the device next should not find us there.
   await run.session?.close()
   await freeDevice(act, run, ports)

@@ -51,6 +51,15 @@ test.each<[string, (world: World) => Promise<void>]>([
   await stop()
 })
 
+test('a device that could not be undone is looked at soon', async () => {
+  const { stop, ...world } = await upToUpload()
+  world.router(1).failAbandons = 1
+  await edit(world, 'UpgradePolicy', { state: 'Abort' })
+  await world.clock.runUntil(() => !world.router(1).stoppedServices, 5000)
+  expect(world.router(1).failAbandons).toBe(0)
+  await stop()
+})
+
 test('the first look at a device whose claim is stale puts back what is left on it', async () => {
   const { stop, ...world } = await upToUpload()
   await stop()

@@ -41,6 +41,8 @@ export interface ToyRouter {
   failUploads: number
   refuseLogin: boolean
   stoppedServices: boolean
+  /** So many times the link breaks when something is to be undone. */
+  failAbandons: number
   /** How long it is away. */
   rebootMs: number
   bootedAt: number
@@ -117,6 +119,7 @@ export async function createToyFleet(options: {
       failUploads: 0,
       refuseLogin: false,
       stoppedServices: false,
+      failAbandons: 0,
       rebootMs: 30_000,
       bootedAt: clock.monotonic(),
       uploads: 0,
@@ -358,7 +361,12 @@ function toyUpgrader(
     },
     log: async () => ['a line of the log'],
     abandon: async (_options, session) => {
-      of(session).stoppedServices = false
+      const router = of(session)
+      if (router.failAbandons > 0) {
+        router.failAbandons -= 1
+        throw new ReflashError('ConnectionLost', 'the link broke')
+      }
+      router.stoppedServices = false
     },
     clearStart: async () => {},
   }
