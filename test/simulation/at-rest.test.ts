@@ -376,6 +376,40 @@ describe('I25', () => {
       forge: (f) => soon(f, -f.rest.slowestProbeMs),
       finds: /^ap-1 is looked at next at 2026/,
     },
+    ...['WaitingForSlot', 'WaitingForStart'].map((reason) => ({
+      says: `a turn that nobody has, ${reason}`,
+      forge: (f: Forged) => off(f, reason),
+      finds: 'ap-1 waits for its turn, and nobody is at work',
+    })),
+    ...['WaitingForSlot', 'WaitingForStart'].map((reason) => ({
+      says: `queued for a turn that nobody has, ${reason}`,
+      forge: (f: Forged) => void Object.assign(statusOf(f), { phase: 'Queued', reason }),
+      finds: `${name} waits for its turn, and nobody is at work`,
+    })),
+    {
+      says: 'a turn that nobody has, with another one in the queue',
+      forge: (f) => {
+        off(f, 'WaitingForSlot')
+        upgraded(f, { phase: 'Queued', reason: 'PolicyPaused' })
+      },
+      finds: 'ap-1 waits for its turn, and nobody is at work',
+    },
+    {
+      says: 'a turn that somebody has',
+      forge: (f) => {
+        off(f, 'WaitingForSlot')
+        upgraded(f, { phase: 'Connecting', message: 'hm' })
+      },
+      finds: `${name} is still Connecting: hm`,
+    },
+    {
+      says: 'a turn that nobody has, when all was stopped a moment before',
+      forge: (f) => {
+        off(f, 'WaitingForSlot')
+        f.saidLatched.push({ atMs: f.rest.atMs - 1, date: '2026-03-01' })
+      },
+      finds: 'ap-1 waits for its turn, and nobody is at work',
+    },
     {
       says: 'stopped services',
       forge: ({ rest }) => void rest.reachable[0]!.stoppedServices.push('dnsmasq', 'uhttpd'),
@@ -398,6 +432,31 @@ describe('I25', () => {
     {
       says: 'queued for its turn',
       forge: (f) => void Object.assign(statusOf(f), { phase: 'Queued', reason: 'Waiting' }),
+    },
+    {
+      says: 'off its target for what is no turn',
+      forge: (f) => off(f, 'Held'),
+    },
+    {
+      says: 'queued for a turn while losses stop all',
+      forge: (f) => {
+        Object.assign(statusOf(f), { phase: 'Queued', reason: 'WaitingForSlot' })
+        f.saidLatched.push({ atMs: f.rest.atMs, date: '2026-03-01' })
+      },
+    },
+    {
+      says: 'a turn while the policy is paused',
+      forge: (f) => {
+        off(f, 'WaitingForSlot')
+        f.rest.policy.spec.state = 'Pause'
+      },
+    },
+    {
+      says: 'a turn while losses stop all',
+      forge: (f) => {
+        off(f, 'WaitingForSlot')
+        f.saidLatched.push({ atMs: f.rest.atMs, date: '2026-03-01' })
+      },
     },
     { says: 'looked at as late as may be', forge: (f) => void soon(f, f.rest.longestWaitMs) },
     { says: 'looked at just now', forge: (f) => void soon(f, 1 - f.rest.slowestProbeMs) },

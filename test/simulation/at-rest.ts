@@ -111,6 +111,10 @@ export function* judgeExplain({ rest, routers }: Past): Generator<string> {
 
 export function* judgeProgress(past: Past): Generator<string> {
   const { rest } = past
+  const isTurnFree =
+    rest.policy.spec.state === 'Run' &&
+    !isStopped(past) &&
+    !rest.operations.some((operation) => isAtWork(phaseOf(operation)))
   for (const operation of rest.operations) {
     if (!isUnfinished(operation)) continue
     const { name } = operation.metadata
@@ -118,11 +122,8 @@ export function* judgeProgress(past: Past): Generator<string> {
     if (phaseOf(operation) !== 'Queued') yield `${name} is still ${phaseOf(operation)}: ${message}`
     else if (reason === undefined || !(reason in blockedReasons || reason === 'Waiting'))
       yield `${name} waits in the queue for ${reason}`
+    else if (isTurnFree && turns.includes(reason)) yield `${name} waits for its turn, and nobody is at work`
   }
-  const isTurnFree =
-    rest.policy.spec.state === 'Run' &&
-    !isStopped(past) &&
-    !rest.operations.some((operation) => isAtWork(phaseOf(operation)))
   for (const { metadata, status } of rest.devices) {
     if (isTurnFree && turns.includes(status.blocked?.reason))
       yield `${metadata.name} waits for its turn, and nobody is at work`
