@@ -50,6 +50,7 @@ export function openRun(
   const { fleet } = ports
   const controller = new AbortController()
   const onShutdown = (): void => controller.abort(shutdown.reason)
+  let { signal } = controller
   if (shutdown.aborted) onShutdown()
   shutdown.addEventListener('abort', onShutdown, { once: true })
   // What the store held when this run last read or wrote it, and the status that has been reached since.
@@ -79,7 +80,9 @@ export function openRun(
 
   const run: OperationRun = {
     key,
-    signal: controller.signal,
+    get signal() {
+      return signal
+    },
     get cancelled() {
       return cancelled
     },
@@ -118,7 +121,9 @@ export function openRun(
         fleet.makeStart(heldStart)
         heldStart = undefined
       }
-      // What is still to be undone on the device may take long.
+      // A wish to cancel that came on the way is fulfilled, and must not cut short what is still to be undone.
+      if (isFinished(operation)) signal = shutdown
+      // That may take long.
       if (isQueued(operation) || isFinished(operation)) giveStartBack()
       base = operation
       status = undefined

@@ -6,8 +6,10 @@ const minuteMs = 60_000
 type World = Awaited<ReturnType<typeof createToyFleet>>
 
 /** Up to where half of an image is on the device. */
-async function upToUpload(): Promise<World & { stop: () => Promise<void> }> {
-  const world = await createToyFleet({ routers: 1, uploadMs: 10 * minuteMs })
+async function upToUpload(
+  settings: { writesDurableOnly?: boolean } = {},
+): Promise<World & { stop: () => Promise<void> }> {
+  const world = await createToyFleet({ routers: 1, uploadMs: 10 * minuteMs, settings })
   await world.declare()
   const { stop } = await world.start()
   await world.clock.runUntil(() => world.router(1).stoppedServices, 10 * minuteMs)
@@ -39,16 +41,31 @@ test('a process that is stopped in an upload leaves the services of the device r
 test.each<[string, (world: World) => Promise<void>]>([
   ['its policy is aborted', (world) => edit(world, 'UpgradePolicy', { state: 'Abort' })],
   ['it is held', (world) => edit(world, 'Device', { hold: { reason: 'somebody is there' } })],
+  ['it is removed', ({ store }) => store.delete('Device', { namespace: 'default', name: 'ap-1' })],
   ['it is cancelled', (world) => edit(world, 'UpgradeOperation', { cancel: true })],
+  [
+    'one wish to cancel follows the other',
+    async (world) => {
+      const [device] = (await world.store.list('Device')).items
+      await edit(world, 'UpgradePolicy', { state: 'Abort' })
+      // Within the turn that is about to cancel it, wherever that is.
+      for (let turns = 0; turns < 20; turns += 1) {
+        await Promise.resolve()
+        await world.store.apply({ ...device!, spec: { ...device!.spec, hold: { reason: `${turns}` } } })
+      }
+    },
+  ],
 ])('a device to which an image is sent has its services back at once when %s', async (_says, order) => {
-  const { stop, ...world } = await upToUpload()
-  await order(world)
-  await world.clock.runUntil(() => !world.router(1).stoppedServices, 5000)
-  // By the operation itself, and not by whoever finds them stopped.
-  const told = world.events.map((event) => (event.type === 'Log' ? event.line : ''))
-  expect(told).toContainEqual(expect.stringContaining('what was prepared on the device is undone'))
-  expect(world.router(1).flashes).toEqual([])
-  await stop()
+  for (const writesDurableOnly of [false, true]) {
+    const { stop, ...world } = await upToUpload({ writesDurableOnly })
+    await order(world)
+    await world.clock.runUntil(() => !world.router(1).stoppedServices, 5000)
+    // By the operation itself, and not by whoever finds them stopped.
+    const told = world.events.map((event) => (event.type === 'Log' ? event.line : ''))
+    expect(told).toContainEqual(expect.stringContaining('what was prepared on the device is undone'))
+    expect(world.router(1).flashes).toEqual([])
+    await stop()
+  }
 })
 
 test('a device that could not be undone is looked at soon', async () => {

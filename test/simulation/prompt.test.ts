@@ -8,7 +8,7 @@ import { playWorld, type Errand, type ErrandHands } from './world.ts'
 const seeds = 10
 
 const aimBack = (hands: Hands): Promise<void> =>
-  aim(hands, (builds) => builds.find((build) => !isNewest(build))!)
+  aim(hands, (builds) => builds.findLast((build) => !isNewest(build)))
 
 const changeAll =
   (change: (device: Device) => Device) =>

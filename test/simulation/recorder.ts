@@ -42,6 +42,8 @@ export interface Notes {
   deaths: number[]
   /** The phase that was told last of the operation of each device. */
   phases: Map<string, Phase>
+  /** Host keys were declared of a device: whoever shows them is accepted. */
+  accepted: { atMs: number; device: string }[]
   /** Routers that were given up, in words, while an operation was at work on them. */
   lostHolds: string[]
   /** Claims that somebody else was first with. */
@@ -85,6 +87,7 @@ export function createRecorder(clock: Clock): Recorder {
     load: { mostSessions: 0, mostSessionsOfOne: 0, writes: 0 },
     deaths: [],
     phases: new Map(),
+    accepted: [],
     lostHolds: [],
     lostClaims: 0,
     writers: new Set(),
@@ -160,7 +163,8 @@ export function createRecorder(clock: Clock): Recorder {
         return void pins.set(object.metadata.name, object.spec.hostKeys ?? object.status.hostKeys ?? [])
       case 'FirmwareImage': {
         const { sha256, boards = [], metadata } = object.status
-        if (sha256 !== undefined)
+        // Of one that has just been brought back nobody has said yet for which boards it is.
+        if (sha256 !== undefined && (boards.length > 0 || !notes.images.has(sha256)))
           notes.images.set(sha256, {
             build: object.spec.buildRef.name,
             boards,
@@ -194,6 +198,8 @@ export function createRecorder(clock: Clock): Recorder {
       ...store,
       async apply(manifest) {
         const object = await store.apply(manifest)
+        if (object.kind === 'Device' && object.spec.hostKeys)
+          notes.accepted.push({ atMs: clock.monotonic(), device: object.metadata.name })
         if (object.kind === 'Build') {
           const { name } = object.metadata
           const others = now.recalled.filter((build) => build !== name)

@@ -127,7 +127,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       crashes: 0,
     }
   const ofBackup = random.fork('backup')
-  const isImpatient = random.fork('retry').chance(1 / 8)
+  const isImpatient = random.fork('retry').chance(1 / 16)
   const backup = controllers === 1 && ofBackup.chance(1 / 4) ? drawBackupPlan(ofBackup) : undefined
   const ofLosses = random.fork('losses')
   const crashesAtLoss = governor.maxLostPerDay < generous.maxLostPerDay && ofLosses.chance(1 / 3)
@@ -151,7 +151,7 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
       kinds: crashesAtLoss ? ['NoReturn', 'LateReturn'] : isImpatient ? lasting : some(random, faultKinds),
       share: random.pick([0.1, 0.4, 0.8]),
       // Most things go wrong once; some until nobody tries any more.
-      times: isImpatient ? [1, 30] : [1, 1, 1, 5],
+      times: isImpatient ? [1, 20] : [1, 1, 1, 5],
       everyMs: random.chance(1 / 3) ? random.pick([5, 20, 60]) * minuteMs : undefined,
     },
     operator: {
