@@ -68,7 +68,7 @@ export function openRun(
     if (object.kind !== 'UpgradeOperation' && object.kind !== 'Device' && object.kind !== 'UpgradePolicy')
       return
     const stored = fleet.get('UpgradeOperation', key)
-    // What is cancelled already is being undone, which its own verdict must not cut short.
+    // There is nothing to cancel in what has ended, as by its own verdict just now.
     if (!stored || isFinished(stored)) return
     const operation = status ? { ...stored, status } : stored
     if (isFlashing(phaseOf(operation)) || phaseOf(operation) === 'Queued') return
@@ -123,7 +123,7 @@ export function openRun(
       }
       // A wish to cancel that came on the way is fulfilled, and must not cut short what is still to be undone.
       if (isFinished(operation)) signal = shutdown
-      // That may take long.
+      // Undoing may take long.
       if (isQueued(operation) || isFinished(operation)) giveStartBack()
       base = operation
       status = undefined

@@ -24,12 +24,9 @@ async function edit<K extends Kind>({ store }: World, kind: K, spec: Partial<Kin
 }
 
 test('a process that is stopped in an upload leaves the services of the device running', async () => {
-  const world = await createToyFleet({ routers: 1, uploadMs: 10 * 60_000 })
-  await world.declare()
-  const first = await world.start()
+  const { stop, ...world } = await upToUpload()
   const router = world.router(1)
-  await world.clock.runUntil(() => router.stoppedServices, 10 * 60_000)
-  await first.stop()
+  await stop()
   expect(router.stoppedServices).toBe(false)
   expect(router.flashes).toEqual([])
   const second = await world.start()

@@ -5,20 +5,21 @@ import { createConfigMapRecords } from '../../src/adapters/kubernetes/record-sto
 import { createKubernetesStore } from '../../src/adapters/kubernetes/resource-store.ts'
 import { createClusterSecrets } from '../../src/adapters/kubernetes/secrets.ts'
 import type { ApiRequest } from '../../src/adapters/kubernetes/transport.ts'
-import type { Manifest } from '../../src/api/resources.ts'
-import { ReflashError } from '../../src/core/errors.ts'
 import { createSoleElector } from '../../src/adapters/sole-elector.ts'
+import type { Manifest } from '../../src/api/resources.ts'
 import { createControllers } from '../../src/controllers/controllers.ts'
 import { Fleet, writeThrough } from '../../src/controllers/fleet.ts'
 import { openGovernor } from '../../src/controllers/governor.ts'
 import { whenAnswered, workAsLeader, writesOfLeader } from '../../src/controllers/lead.ts'
 import type { Ports } from '../../src/controllers/ports.ts'
+import { ReflashError } from '../../src/core/errors.ts'
 import type { Brake } from '../../src/ports/brake.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Connector } from '../../src/ports/connector.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
-import { badObjects } from './bad-object.ts'
+import { aborted } from '../support/aborted.ts'
 import { createApiServer } from './api-server.ts'
+import { badObjects } from './bad-object.ts'
 import { createLife, mortal, type Life, type Process } from './mortal.ts'
 import { createUnreliableNetwork, requestLimitMs, type NetworkFault } from './unreliable-network.ts'
 
@@ -237,12 +238,6 @@ function termOf(life: Life, leading: AbortSignal): AbortController {
   void aborted(leading).then(() => leading.reason instanceof ReflashError && term.abort())
   return term
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 
 /** Sessions that say when a flash is started. */
 const onlyLeading = (connector: Connector, onStart: () => void): Connector => ({

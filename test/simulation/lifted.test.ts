@@ -8,6 +8,14 @@ const date = '2026-03-01'
 const say = (forged: Forged, atMs: number): unknown => forged.saidLatched.push({ atMs, date })
 const lose = (forged: Forged, atMs: number, operation: string): unknown =>
   forged.writes.push(write(atMs, { operation, phase: 'Failed', failureClass: 'Lost' }))
+/** Somebody else begins in the place of one that died, perhaps with an operation in its flash since then. */
+function dies(forged: Forged, beganMs: number, flashMs?: number): void {
+  if (flashMs !== undefined) forged.writes.push(write(flashMs, { operation: 'b', phase: 'Rebooting' }))
+  forged.beginnings.push(beganMs)
+}
+/** A state of before the losses were acknowledged. */
+const putBack = (forged: Forged): void =>
+  void (forged.putBack = { ofMs: 150_000, atMs: 200_500, writesKnown: 4, writesMade: 4 })
 const found = 'the losses of 2026-03-01 were acknowledged 1000 ms before they were said to stop all'
 
 const rows: { says: string; forge: (forged: Forged) => void; finds?: string[] }[] = [
@@ -50,44 +58,23 @@ const rows: { says: string; forge: (forged: Forged) => void; finds?: string[] }[
     },
     finds: [found],
   },
-  {
-    says: 'after one died with another one in its flash',
-    forge: (f) => {
-      f.writes.push(write(200_100, { operation: 'b', phase: 'Rebooting' }))
-      f.beginnings.push(200_500)
-    },
-  },
+  { says: 'after one died with another one in its flash', forge: (f) => dies(f, 200_500, 200_100) },
   {
     says: 'after one died before the flash of another one',
-    forge: (f) => {
-      f.writes.push(write(200_600, { operation: 'b', phase: 'Rebooting' }))
-      f.beginnings.push(200_500)
-    },
+    forge: (f) => dies(f, 200_500, 200_600),
     finds: [found],
   },
-  {
-    says: 'after one died when all was over',
-    forge: (f) => void f.beginnings.push(200_500),
-    finds: [found],
-  },
+  { says: 'after one died when all was over', forge: (f) => dies(f, 200_500), finds: [found] },
   {
     says: 'before one dies with another one in its flash',
-    forge: (f) => {
-      f.writes.push(write(200_100, { operation: 'b', phase: 'Rebooting' }))
-      f.beginnings.push(201_001)
-    },
+    forge: (f) => dies(f, 201_001, 200_100),
     finds: [found],
   },
-  {
-    says: 'under an older state, which knows nothing of it',
-    forge: (f) => {
-      f.putBack = { ofMs: 150_000, atMs: 200_500, writesKnown: 4, writesMade: 4 }
-    },
-  },
+  { says: 'under an older state, which knows nothing of it', forge: putBack },
   {
     says: 'once more under an older state',
     forge: (f) => {
-      f.putBack = { ofMs: 150_000, atMs: 200_500, writesKnown: 4, writesMade: 4 }
+      putBack(f)
       say(f, 200_400)
     },
     finds: ['the losses of 2026-03-01 were acknowledged 400 ms before they were said to stop all'],

@@ -119,8 +119,6 @@ export interface Played {
   past: Past
 }
 
-/** In a cluster much else goes wrong. */
-
 const onlyFault = (kind: FaultKind): Partial<Swarm> => ({
   isQuiet: false,
   faults: { kinds: [kind], share: 1, times: [1], everyMs: undefined },
@@ -141,11 +139,9 @@ function swarmOf(seed: number, { home = 'Beside', ...options }: WorldOptions): S
     ...(options.only !== undefined && onlyFault(options.only)),
   }
   if (home === 'Beside') return swarm
-  const { acts, everyMs } = swarm.operator
   return {
     ...swarm,
     ...(home === 'Unelected' && { governor: withoutLimitOfLosses(swarm.governor) }),
-    operator: { acts, everyMs },
     ambush: undefined,
     backup: undefined,
     store: undefined,
@@ -185,8 +181,8 @@ export async function playWorld(seed: number, options: WorldOptions = {}): Promi
   while (others.length + 1 < swarm.controllers) others.push(await world.start(others.length + 1))
   let life = await world.start(0)
   world.begin()
-  const isForHim = swarm.ambush?.does.kind === 'Crash' || swarm.ambush?.does.kind === 'End'
-  if (isForHim && (await world.diesInAmbush(life))) life = await world.start(0)
+  const strikesProcess = ['Crash', 'End'].includes(swarm.ambush?.does.kind ?? '')
+  if (strikesProcess && (await world.diesInAmbush(life))) life = await world.start(0)
   const draws = random.fork('crashes')
   const ends = random.fork('ends')
   for (let crash = 0; crash < swarm.crashes; crash += 1) {

@@ -6,6 +6,7 @@ import type { ApiAnswer, ApiRequest } from '../../src/adapters/kubernetes/transp
 import type { ElectionTimes } from '../../src/core/election.ts'
 import { ReflashError } from '../../src/core/errors.ts'
 import type { Elector, Standing } from '../../src/ports/elector.ts'
+import { aborted } from './aborted.ts'
 import { createMemoryLeases, type MemoryLeases } from './memory-leases.ts'
 import { createPausableProcess, type PausableProcess } from './pausable-process.ts'
 
@@ -139,12 +140,6 @@ export function createElectionWorld(seed: string | number = 1): ElectionWorld {
     },
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 
 async function actEvery(
   ms: number,
