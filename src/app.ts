@@ -45,6 +45,7 @@ import { parseDuration } from './core/duration.ts'
 import { hasCode, messageOf, ReflashError } from './core/errors.ts'
 import { sameValue } from './core/same-value.ts'
 import type { Brake } from './ports/brake.ts'
+import type { Clock } from './ports/clock.ts'
 import type { Connector } from './ports/connector.ts'
 import type { EventSink } from './ports/event-sink.ts'
 import type { RecordStore } from './ports/record-store.ts'
@@ -153,11 +154,13 @@ export async function runDirectory(config: RunConfig, options: RunOptions): Prom
     clock: systemClock,
     metadataOf: (kind, key) => fleet.get(kind, key)?.metadata,
     newUid: randomUUID,
-    onFailure: (error) =>
-      warn(options.events, hasCode(error, 'StateFull') ? 'StateFull' : 'EventsNotKept', messageOf(error)),
+    onFailure: (error) => {
+      if (!hasCode(error, 'StateFull')) warn(options.events, 'EventsNotKept', messageOf(error))
+    },
   })
   const live = createLiveFeed({ clock: systemClock, firstId: recorder.version() })
   const events = fanOut(options.events, recorder, live)
+  state.onFull((error) => warn(events, 'StateFull', messageOf(error)))
   let api: HttpServer | undefined
   const reached = { directory: false, fleet: false }
   let sourceReadAt: number | undefined
@@ -276,7 +279,7 @@ function followDirectory(
   // An object that has gone may be declared again: one thing at a time, so that a revision is never half taken.
   let last = Promise.resolve()
   const inTurn = (action: () => Promise<void>): Promise<void> =>
-    (last = last.then(() => untilRoom(action, ports, signal)))
+    (last = last.then(() => untilRoom(action, ports.clock, signal)))
   const failed = Promise.withResolvers<never>()
   const stopListening = ports.fleet.onChange(({ type, object }) => {
     const { namespace, name } = object.metadata
@@ -307,17 +310,12 @@ function followDirectory(
 }
 
 /** Writes what the directory says, trying again for as long as there is no room for it. */
-async function untilRoom(
-  write: () => Promise<void>,
-  { clock, events }: Pick<Ports, 'clock' | 'events'>,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let tries = 1; !signal.aborted; tries += 1) {
+async function untilRoom(write: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
     try {
       return await write()
     } catch (error) {
       if (!hasCode(error, 'StateFull')) throw error
-      if (tries === 1) warn(events, 'StateFull', messageOf(error))
       await clock.sleep(roomPollMs, signal).catch(() => {})
     }
   }

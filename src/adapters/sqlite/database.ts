@@ -10,12 +10,15 @@ export interface Database {
   readonly run: <T>(work: () => T) => T
   /** Runs `work` in one transaction, which would survive a power cut when this returns. */
   readonly write: (work: () => void) => void
+  /** Has `listener` hear of a write that found no room: of the first, until one has found some. */
+  readonly onFull: (listener: (error: ReflashError) => void) => void
   /** May be called twice. */
   close(): void
 }
 
 const minimumVersion = [3, 51, 3] as const
 const busyTimeoutMs = 5_000
+const full = 13
 /** After these nothing that SQLite says of the file can be trusted: above all, a failed fsync is never tried again. */
 const fatalResultCodes: readonly (number | undefined)[] = [10, 11, 26]
 
@@ -84,16 +87,24 @@ function guarded(
   onBroken: (error: ReflashError) => void = () => {},
 ): Database {
   let failure: ReflashError | undefined
+  let isFull = false
+  let onFull: (error: ReflashError) => void = () => {}
+  const note = (known: ReflashError, resultCode: number | undefined): void => {
+    if (fatalResultCodes.includes(resultCode)) {
+      failure = known
+      onBroken(known)
+    } else if (resultCode === full && !isFull) {
+      isFull = true
+      onFull(known)
+    }
+  }
   const run = <T>(work: () => T): T => {
     if (failure) throw failure
     try {
       return work()
     } catch (error) {
       const known = stateError(path, error)
-      if (fatalResultCodes.includes(resultCodeOf(error))) {
-        failure = known
-        onBroken(known)
-      }
+      note(known, resultCodeOf(error))
       throw known
     }
   }
@@ -107,12 +118,14 @@ function guarded(
           work()
           if (failure) throw failure
           connection.exec('COMMIT')
+          isFull = false
         } catch (error) {
           // SQLite has rolled back by itself after some errors.
           if (connection.isTransaction) connection.exec('ROLLBACK')
           throw error
         }
       }),
+    onFull: (listener) => (onFull = listener),
     close() {
       if (!connection.isOpen) return
       failure ??= new ReflashError('StateUnusable', `state file ${path} is closed`)

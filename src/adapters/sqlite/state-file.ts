@@ -27,11 +27,18 @@ export function prepareStatePath(path: string): string {
 
 /** Step by step: Node's own `recursive` never ends where the system refuses to make anything, as in /proc. */
 function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  if (isFolder(folder)) return
   if (dirname(folder) !== folder) makeFolder(dirname(folder))
-  mkdirSync(folder, { mode: 0o700 })
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    // Another process that starts may just have made it.
+    if (!isFolder(folder)) throw error
+  }
   syncFolder(dirname(folder))
 }
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /** As `prepareStatePath`, for a folder that is there. */
 function realStatePath(path: string): string {
@@ -41,9 +48,12 @@ function realStatePath(path: string): string {
 
 /** @throws ReflashError `StateUnusable` when something else than a file with content is there. */
 export function lookAtStateFile(path: string): Found {
-  const found = onDisk(`state file ${path} cannot be read`, () => statSync(path, { throwIfNoEntry: false }))
+  // The log first: another process may be making the file, and then the log after it.
+  const [log, found] = onDisk(`state file ${path} cannot be read`, () =>
+    [`${path}-wal`, path].map((place) => statSync(place, { throwIfNoEntry: false })),
+  )
   if (!found) {
-    requireNoOrphan(path)
+    requireNoOrphan(path, log?.size ?? 0)
     return 'nothing'
   }
   if (!found.isFile()) throw unusable(`state file ${path} is not a file; name a file with --state`)
@@ -56,11 +66,8 @@ export function lookAtStateFile(path: string): Found {
 }
 
 /** Without its file a write-ahead log would be played into whatever takes the file's place. */
-function requireNoOrphan(path: string): void {
-  const log = onDisk(`state file ${path} cannot be read`, () =>
-    statSync(`${path}-wal`, { throwIfNoEntry: false }),
-  )
-  if (!log || log.size === 0) return
+function requireNoOrphan(path: string, logBytes: number): void {
+  if (logBytes === 0) return
   throw unusable(
     `state file ${path} is missing, but its last changes are still in ${path}-wal; restore the file, or remove both to begin anew`,
   )

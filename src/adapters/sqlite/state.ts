@@ -26,6 +26,8 @@ export interface State {
   events: EventTable
   /** Rejects when the file breaks under the process: nothing is read from it or written to it any more. */
   broken: Promise<never>
+  /** Has `listener` hear that the disk is full: once, until a write has found room. Nothing of the failed write is kept. */
+  onFull(listener: (error: ReflashError) => void): void
   /** Ends all watches and lets go of the file. May be called twice. */
   close(): Promise<void>
 }
@@ -151,6 +153,7 @@ function assemble(parts: {
     records: createRecordStore(database, total),
     events: createEventTable(database),
     broken,
+    onFull: database.onFull,
     async close() {
       table.flush()
       log.close()
