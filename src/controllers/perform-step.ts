@@ -8,7 +8,14 @@ import { keyOf } from '../core/keys.ts'
 import { sameValue } from '../core/same-value.ts'
 import { isRelease } from '../core/verdict.ts'
 import { markerFellBack } from '../core/admit.ts'
-import { isHandWritten, newLogLines, type Act, type Outcome, type Step } from '../core/operation.ts'
+import {
+  flashedIdentity,
+  isHandWritten,
+  newLogLines,
+  type Act,
+  type Outcome,
+  type Step,
+} from '../core/operation.ts'
 import type { Job, Probe } from '../ports/upgrader.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { withStanding } from './device-standing.ts'
@@ -320,7 +327,7 @@ async function look(run: OperationRun, ports: Ports): Promise<Outcome> {
     const facts = await upgrader.probe(run.session, { commandMs: settings.commandMs }, run.signal)
     run.probe = { facts, at: ports.clock.monotonic() }
     const operation = operationOf(run)
-    say(evidenceWords(facts, operation, device.status.identity), run, ports)
+    say(evidenceWords(facts, operation, flashedIdentity(operation, device.status.identity)), run, ports)
     const sameBoot = facts.bootId === operation.status.bootIdBefore
     // The log is kept in memory on the device: after a reboot there is none.
     const log = sameBoot ? await upgrader.log(jobOf(operation, ports), run.session, run.signal) : []

@@ -168,6 +168,10 @@ interface Change {
   log?: readonly string[]
 }
 
+/** Who was flashed, as far as that is known: by now a person may have accepted another device in its place. */
+export const flashedIdentity = ({ status }: UpgradeOperation, now: string | undefined): string | undefined =>
+  status.identityBefore ?? now
+
 /**
  * The state machine: what one operation does next, and the status that says so. Pure; the caller saves the status
  * before it acts, so that the intent is durable before the deed.
@@ -388,6 +392,7 @@ function intent(
   const maxUptimeSeconds = Math.ceil(tested.uptimeSeconds + windowMs / 1000)
   const next = change(operation, now, { phase: 'Flashing', message: `${startWord}${tested.command}` })
   next.bootIdBefore = tested.bootId
+  if (world.identity !== undefined) next.identityBefore = world.identity
   next.maxUptime = maxUptimeSeconds
   next.command = tested.command
   return {
@@ -590,7 +595,7 @@ function afterLook(
   const verdict = judge(
     {
       bootIdBefore: status.bootIdBefore ?? '',
-      identity: world.identity,
+      identity: flashedIdentity(operation, world.identity),
       from: status.from ?? {},
       to: status.to ?? {},
     },
@@ -621,13 +626,13 @@ function afterLook(
 
 /** What was seen proves nothing yet: look again, but not for ever where something stands `against` the flash. */
 function lookOn(operation: UpgradeOperation, world: OperationWorld, now: number, against?: string): Step {
+  const status =
+    against === undefined ? { ...operation.status } : change(operation, now, { message: against })
   // Once it is Lost, every answer to a probe makes it look again.
-  if (isLost(operation)) return { status: { ...operation.status }, act: { kind: 'Wait' }, durable: false }
+  if (isLost(operation)) return { status, act: { kind: 'Wait' }, durable: false }
   if (against !== undefined && isOverdue(world)) {
     return giveUp(operation, now, `${against}, ${world.settings.timeouts.reboot} after the flash was started`)
   }
-  const status =
-    against === undefined ? { ...operation.status } : change(operation, now, { message: against })
   return { status, act: { kind: 'Wait', ms: knockAfterMs(world) }, durable: false }
 }
 

@@ -17,15 +17,17 @@ export function createRedaction(devices: Collection, operations: Collection): Re
     const device = devices.get(key)
     return device ? wordsOfDevice(device) : noWords
   }
+  const wordsOfOperation = (operation: ApiObject): Words =>
+    new Map([...wordsOf(deviceOf(operation)), ...wordsOfIdentity(statusOf(operation).identityBefore)])
   const subjectOf = (object: ApiObject): Words => {
     if (object.kind === 'Device') return wordsOfDevice(object)
-    if (object.kind === 'UpgradeOperation') return wordsOf(deviceOf(object))
+    if (object.kind === 'UpgradeOperation') return wordsOfOperation(object)
     if (object.kind !== 'Event') return noWords
     const { kind, namespace = '', name } = object['involvedObject'] as { kind: string } & Partial<Key>
     const key = { namespace, name: name! }
     if (kind === 'Device') return wordsOf(key)
     const operation = kind === 'UpgradeOperation' ? operations.get(key) : undefined
-    return operation ? wordsOf(deviceOf(operation)) : noWords
+    return operation ? wordsOfOperation(operation) : noWords
   }
   /** A policy tells of many devices, and names each beside what it says. */
   const policyStatus = (object: ApiObject): unknown => {
@@ -66,7 +68,14 @@ const deviceOf = (operation: ApiObject): Key => ({
   name: (operation as unknown as UpgradeOperation).spec.deviceRef.name,
 })
 
+const statusOf = (operation: ApiObject): UpgradeOperation['status'] =>
+  (operation as unknown as UpgradeOperation).status
+
 function withoutSecrets(object: ApiObject): ApiObject {
+  if (object.kind === 'UpgradeOperation') {
+    const { identityBefore: _identity, ...openStatus } = statusOf(object)
+    return { ...object, status: openStatus }
+  }
   if (object.kind !== 'Device') return object
   const { spec, status } = object as unknown as Device
   const { addresses: _, hostKeys: _keys, jumpHost, ...openSpec } = spec
@@ -79,10 +88,15 @@ function withoutSecrets(object: ApiObject): ApiObject {
 type Words = ReadonlyMap<string, string>
 const noWords: Words = new Map()
 
+const wordsOfIdentity = (identity = ''): [string, string][] =>
+  identity
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => [part.toLowerCase(), '<identity>'])
+
 function wordsOfDevice(object: ApiObject): Words {
   const { spec, status } = object as unknown as Device
-  const words = new Map<string, string>()
-  for (const part of status.identity?.split(',') ?? []) words.set(part.toLowerCase(), '<identity>')
+  const words = new Map(wordsOfIdentity(status.identity))
   for (const address of [...spec.addresses, ...(spec.jumpHost ? [spec.jumpHost.address] : [])]) {
     words.set(address.toLowerCase(), '<address>')
   }

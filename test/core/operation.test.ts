@@ -649,6 +649,15 @@ const rows: Row[] = [
       message: /another device answers/,
     },
     {
+      says: `${phase}: somebody else answers, whom a person has accepted since`,
+      from: inPhase(phase, { identityBefore: '02:00:00:00:00:01' }),
+      world: after(looked({ ...onTarget, bootId: 'boot-2', identity: 'else' }), { identity: 'else' }),
+      to: phase,
+      act: 'Wait',
+      durable: false,
+      message: /another device answers at this address: else instead of 02:00:00:00:00:01/,
+    },
+    {
       says: `${phase}: past the deadline`,
       from: inPhase(phase),
       world: after({ kind: 'Knocked', answered: false, tookMs: 1000 }, { watchedMs: 901_000 }),
@@ -983,6 +992,14 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     says: 'Lost, somebody else answers',
     from: lost,
     world: after(looked({ bootId: 'boot-2', identity: 'else' }), { claim: 'None' }),
+  },
+  {
+    says: 'Lost, somebody else answers, whom a person has accepted since',
+    from: { ...lost, status: { ...lost.status, identityBefore: '02:00:00:00:00:01' } },
+    world: after(looked({ ...onTarget, bootId: 'boot-2', identity: 'else' }), {
+      claim: 'None',
+      identity: 'else',
+    }),
   },
   {
     says: 'Lost, the old boot answers and upgrades',

@@ -31,7 +31,11 @@ const operation: ApiObject = {
   kind: 'UpgradeOperation',
   metadata: metadata('op-1'),
   spec: { deviceRef: { name: 'ap-1' } },
-  status: { message: 'ap.example.org: timed out', log: ['connected to 192.0.2.7'] },
+  status: {
+    message: 'ap.example.org: timed out',
+    log: ['connected to 192.0.2.7', 'SN-4711 instead of SN-0815'],
+    identityBefore: 'SN-0815',
+  },
 }
 const collectionOf = (...objects: ApiObject[]): Collection => ({
   info: {} as Collection['info'],
@@ -98,10 +102,10 @@ describe('for others', () => {
     expect(redaction.text(message, { namespace: 'default', name: 'ap-1' }, plain)).toBe(expected)
   })
 
-  test('an operation says nothing of the addresses of its device', () => {
+  test('an operation says nothing of the addresses of its device, nor who it was', () => {
     expect(shown(operation)['status']).toEqual({
       message: '<address>: timed out',
-      log: ['connected to <address>'],
+      log: ['connected to <address>', '<identity> instead of <identity>'],
     })
   })
 
@@ -114,9 +118,9 @@ describe('for others', () => {
       kind: 'Event',
       metadata: metadata('e'),
       involvedObject: { kind, namespace: 'default', name },
-      message: 'ap.example.org refused',
+      message: 'ap.example.org refused SN-4711',
     }
-    expect(shown(event)['message']).toBe('<address> refused')
+    expect(shown(event)['message']).toBe('<address> refused <identity>')
   })
 
   test('nor a policy that tells of its failures', () => {

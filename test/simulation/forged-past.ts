@@ -116,7 +116,6 @@ export function past(): Forged {
     uploads: [{ atMs: 2000, device: 'ap-1', shown: ['key'], pins: ['key'] }],
     rules: [rule(0)],
     endings: [],
-    accepted: [],
     endsWithinMs: 30_000,
     acknowledged: [],
     saidLatched: [],

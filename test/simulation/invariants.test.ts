@@ -46,17 +46,6 @@ const byHand = (forged: Forged, ...uids: string[]): void => {
     forged.writes.unshift(ordered)
   }
 }
-/** In the boot after the start it is another device that answers. */
-function exchanged(
-  forged: Forged,
-  to: { atMs: number; acceptedMs?: number; device?: string; kind?: 'OtherDevice' | 'Outage' },
-): void {
-  const { atMs, acceptedMs, device = 'ap-1', kind = 'OtherDevice' } = to
-  happened(forged, at(atMs, { type: 'Fault', kind }))
-  const boot = forged.routers[0]!.history.find(({ type, atMs: ms }) => type === 'Booted' && ms > 0)!
-  Object.assign(boot, { board: 'another' })
-  if (acceptedMs !== undefined) forged.accepted.push({ atMs: acceptedMs, device })
-}
 const twoStarts = (forged: Forged): void => {
   forged.sends.push({ atMs: 69_000, device: 'ap-1', order })
 }
@@ -345,37 +334,6 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
     },
   ],
   I9: [
-    {
-      says: 'another device at its address that nobody has accepted',
-      forge: (f) => exchanged(f, { atMs: 50_000 }),
-    },
-    {
-      says: 'another device that was there before the start',
-      forge: (f) => exchanged(f, { atMs: 8000, acceptedMs: 60_000 }),
-    },
-    {
-      says: 'another device that was accepted before the start',
-      forge: (f) => exchanged(f, { atMs: 50_000, acceptedMs: 8000 }),
-    },
-    {
-      says: 'another device that was accepted after the verdict',
-      forge: (f) => exchanged(f, { atMs: 50_000, acceptedMs: 101_001 }),
-    },
-    {
-      says: 'another device that was accepted elsewhere',
-      forge: (f) => exchanged(f, { atMs: 50_000, acceptedMs: 60_000, device: 'ap-2' }),
-    },
-    {
-      says: 'another board after another fault, with keys that were declared',
-      forge: (f) => exchanged(f, { atMs: 50_000, acceptedMs: 60_000, kind: 'Outage' }),
-    },
-    {
-      says: 'another device, accepted, for which there was no intent',
-      forge: (f) => {
-        exchanged(f, { atMs: 50_000, acceptedMs: 60_000 })
-        f.writes.splice(1, 1)
-      },
-    },
     { says: 'success with another release', forge: (f) => void (bootOf(f).release = old) },
     { says: 'success on another board', forge: (f) => void (bootOf(f).board = 'x') },
     { says: 'success in the boot of the start', forge: (f) => void (lastWrite(f).bootIdBefore = 'boot-1') },
@@ -825,10 +783,6 @@ const allowed: Row[] = [
       f.load.writes = 860
     },
   },
-  ...[9000, 60_000, 101_000].map((acceptedMs) => ({
-    says: `another device at its address that a person has accepted at ${acceptedMs} ms`,
-    forge: (f: Forged) => exchanged(f, { atMs: acceptedMs, acceptedMs }),
-  })),
   { says: 'a start in the second after HALT', forge: (f) => void f.rules.push(rule(8600, { halted: true })) },
   {
     says: 'a start after HALT was lifted',

@@ -363,20 +363,8 @@ function* judgeSuccesses(past: Past): Generator<string> {
       yield `${what} was judged in the boot of its start`
     if (boot.release.revision !== image?.revision && !liesAt(router, write.atMs))
       yield `${what} ran ${boot.release.revision}, not ${image?.revision}`
-    if (!image?.boards.includes(boot.board) && !isExchanged(past, router, write))
-      yield `${what} was a ${boot.board}`
+    if (!image?.boards.includes(boot.board)) yield `${what} was a ${boot.board}`
   }
-}
-
-/** Whether a person accepts another device at its address, after the start: that one is judged in its place. */
-function isExchanged({ writes, accepted }: Past, { name, history }: RouterPast, write: PhaseWrite): boolean {
-  const intent = writes.find(({ operation, phase }) => operation === write.operation && phase === 'Flashing')
-  const isSince = ({ atMs }: { atMs: number }): boolean =>
-    intent !== undefined && atMs >= intent.atMs && atMs <= write.atMs
-  return (
-    eventsOf(history, 'Fault').some((fault) => fault.kind === 'OtherDevice' && isSince(fault)) &&
-    accepted.some((each) => each.device === name && isSince(each))
-  )
 }
 
 const beforeFlash = new Set<Phase>(['Queued', 'Connecting', 'Checking', 'Uploading', 'Testing'])

@@ -111,8 +111,6 @@ export interface Past {
   uploads: readonly Upload[]
   rules: readonly Rules[]
   endings: readonly Ending[]
-  /** A person has said by its host keys which device is meant. */
-  accepted: readonly { atMs: number; device: string }[]
   /** Whoever is told to end has done so. */
   endsWithinMs: number
   /** Losses of this day were acknowledged. */

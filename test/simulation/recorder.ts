@@ -42,8 +42,6 @@ export interface Notes {
   deaths: number[]
   /** The phase that was told last of the operation of each device. */
   phases: Map<string, Phase>
-  /** Host keys were declared of a device: whoever shows them is accepted. */
-  accepted: { atMs: number; device: string }[]
   /** Routers that were given up, in words, while an operation was at work on them. */
   lostHolds: string[]
   /** Claims that somebody else was first with. */
@@ -87,7 +85,6 @@ export function createRecorder(clock: Clock): Recorder {
     load: { mostSessions: 0, mostSessionsOfOne: 0, writes: 0 },
     deaths: [],
     phases: new Map(),
-    accepted: [],
     lostHolds: [],
     lostClaims: 0,
     writers: new Set(),
@@ -198,8 +195,6 @@ export function createRecorder(clock: Clock): Recorder {
       ...store,
       async apply(manifest) {
         const object = await store.apply(manifest)
-        if (object.kind === 'Device' && object.spec.hostKeys)
-          notes.accepted.push({ atMs: clock.monotonic(), device: object.metadata.name })
         if (object.kind === 'Build') {
           const { name } = object.metadata
           const others = now.recalled.filter((build) => build !== name)

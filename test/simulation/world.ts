@@ -445,7 +445,6 @@ function createWorld(parts: WorldParts) {
       uploads: notes.uploads,
       rules: notes.rules,
       endings,
-      accepted: notes.accepted,
       endsWithinMs: endMs + (cluster ? cluster.endSlackMs : storeMs),
       acknowledged,
       saidLatched: [...notes.saidLatched, ...saidNow.map((date) => ({ atMs: clock.monotonic(), date }))],

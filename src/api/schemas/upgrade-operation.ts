@@ -124,6 +124,9 @@ export const upgradeOperation = {
         ),
       ),
       bootIdBefore: Type.Optional(text(64, { description: 'Boot id when the flash was decided on.' })),
+      identityBefore: Type.Optional(
+        text(1024, { description: 'Identity of the device when the flash was decided on: of another one nothing is concluded.' }),
+      ),
       bootIdAfter: Type.Optional(text(64, { description: 'Boot id when the result was read.' })),
       maxUptime: Type.Optional(
         integer(0, 1e10, { description: 'Latest uptime in seconds at which the device may still start the flash.' }),
