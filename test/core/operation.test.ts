@@ -649,7 +649,7 @@ const rows: Row[] = [
       message: /another device answers/,
     },
     {
-      says: `${phase}: somebody else answers, whom a person has accepted since`,
+      says: `${phase}: somebody else, accepted since`,
       from: inPhase(phase, { identityBefore: '02:00:00:00:00:01' }),
       world: after(looked({ ...onTarget, bootId: 'boot-2', identity: 'else' }), { identity: 'else' }),
       to: phase,
@@ -994,7 +994,7 @@ const edges: Pick<Row, 'says' | 'from' | 'world'>[] = [
     world: after(looked({ bootId: 'boot-2', identity: 'else' }), { claim: 'None' }),
   },
   {
-    says: 'Lost, somebody else answers, whom a person has accepted since',
+    says: 'Lost, somebody else, accepted since',
     from: { ...lost, status: { ...lost.status, identityBefore: '02:00:00:00:00:01' } },
     world: after(looked({ ...onTarget, bootId: 'boot-2', identity: 'else' }), {
       claim: 'None',
