@@ -12,7 +12,7 @@ export interface Seeds {
 /** Worlds make much garbage that dies young: with room for it little is looked at twice. */
 const maxYoungGenerationSizeMb = 192
 
-/** Runs so many worlds, in threads of their own: every core of the machine has one until none is left. */
+/** Runs so many worlds, in threads of their own: every core of the machine has one until none is left, or until one is red. */
 export async function runSeeds({ first, count }: { first: number; count: number }): Promise<Report[]> {
   const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   next[0] = first

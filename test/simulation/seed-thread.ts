@@ -6,6 +6,10 @@ import type { Report } from './world.ts'
 
 const { next, end } = workerData as Seeds
 const reports: Report[] = []
-for (let seed = Atomics.add(next, 0, 1); seed < end; seed = Atomics.add(next, 0, 1))
-  reports.push(await playSeed(seed))
+for (let seed = Atomics.add(next, 0, 1); seed < end; seed = Atomics.add(next, 0, 1)) {
+  const report = await playSeed(seed)
+  reports.push(report)
+  // All before it are being played already: the first red one is found, and nobody has to wait for more.
+  if (report.violations.length > 0) Atomics.store(next, 0, end)
+}
 parentPort!.postMessage(reports)
