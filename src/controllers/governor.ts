@@ -29,6 +29,14 @@ export interface Governor {
   noteLost(operation: string): Promise<void>
 }
 
+/** Only a process that begins anew acknowledges losses: nobody waits for that within this one. */
+const latchPollMs = 60_000
+/** When to look again whether starts are allowed: HALT comes and goes without a word. */
+export const pollAfter = (
+  { reason }: NonNullable<SharedLimits['stop']>,
+  { haltPollMs }: { haltPollMs: number },
+): number => (reason === 'Halted' ? haltPollMs : latchPollMs)
+
 const prefix = 'lost/'
 /** Nobody looks at a device for longer, and so its loss is not told again. */
 const keepMs = lostWatchMs + 24 * 3600_000

@@ -5,13 +5,13 @@ import { keyOf, keyString } from '../core/keys.ts'
 import { isReadyImage } from '../core/match.ts'
 import { revisionOf } from '../core/names.ts'
 import { sameValue } from '../core/same-value.ts'
+import { pollAfter } from './governor.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
 const maxTopFailures = 20
 /** Where writes are dear: how often a status is written of which nothing but the counts has changed. */
 const countsEveryMs = 5000
-/** How soon it is seen that starts are allowed again. */
-const stopPollMs = 5000
+const haltPollMs = 5000
 const zeroCounts: Record<CountName, number> = {
   matched: 0,
   eligible: 0,
@@ -40,7 +40,7 @@ export async function reconcilePolicyStatus(key: Key, ports: Ports): Promise<Req
     if (waitMs > 0) return { after: waitMs }
     await ports.store.saveStatus({ ...policy, status })
   }
-  return stop ? { after: stopPollMs } : done
+  return stop ? { after: pollAfter(stop, { haltPollMs }) } : done
 }
 
 /** Where writes are dear, counts wait for one another; what a policy has come to is told at once. */

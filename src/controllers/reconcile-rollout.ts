@@ -5,13 +5,17 @@ import { keyOf, keyString, parseKey } from '../core/keys.ts'
 import { operationName } from '../core/names.ts'
 import type { Candidates } from './candidates.ts'
 import { operationFinalizer } from './finalizers.ts'
+import { pollAfter } from './governor.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
+
+const haltPollMs = 1000
 
 /** Starts what one policy may start. Costs work for each start, not for each device. */
 export async function reconcileRollout(key: Key, ports: Ports): Promise<Requeue> {
   const policy = ports.fleet.get('UpgradePolicy', key)
   if (!policy || policy.metadata.deletionTimestamp) return done
-  if (await ports.governor.stop()) return { after: 1000 }
+  const stop = await ports.governor.stop()
+  if (stop) return { after: pollAfter(stop, { haltPollMs }) }
   await startCandidates(policy, ports)
   return done
 }
