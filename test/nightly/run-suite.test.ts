@@ -37,6 +37,7 @@ test('a suite that passes hands over its figures, and names what it left out', a
       'some.test.ts': testFile(
         `import { recordFigure } from ${JSON.stringify(figuresModule)}`,
         "test('plays', () => recordFigure({ suite: 'planted', name: 'seconds', value: Number(process.env.REFLASH_SECONDS) }))",
+        "test('is elsewhere as well', () => recordFigure({ suite: 'other', name: 'seconds', value: 1 }))",
         "test.skip('others (needs dropbear)', () => {})",
       ),
     },

@@ -60,7 +60,8 @@ export async function runSuite(suite: Suite, play: Play): Promise<Outcome> {
       suite: suite.name,
       seconds,
       command: commandOf(suite, env),
-      figures: await readFigures(files.figures),
+      // A test may be in two suites, and its figures in one.
+      figures: (await readFigures(files.figures)).filter((figure) => figure.suite === suite.name),
       ...(tests && { tests }),
       ...(tests?.failed[0] && { again: againOf(tests.failed[0], { env, lines }) }),
       ...judged,
