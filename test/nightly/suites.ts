@@ -192,7 +192,7 @@ export const suites: readonly Suite[] = [
       violations: /^violations$/,
       'situations met': /^situations met$/,
     },
-    seconds: 225,
+    seconds: 210,
     weight: 5,
   },
   {
