@@ -26,7 +26,8 @@ export async function keepTombstone(device: Device, { records, clock }: Ports): 
 /** Gives a device that returns its pins and identity back, so that nothing is trusted anew. */
 export async function recallTombstone(device: Device, { records, store }: Ports): Promise<Device> {
   const tombstone = (await records.get(recordName(device))) as Tombstone | undefined
-  if (!tombstone) return device
+  // Another controller may just have given them back, before it deleted the record.
+  if (!tombstone) return (await store.get('Device', keyOf(device))) ?? device
   const status: DeviceStatus = { ...device.status }
   if (tombstone.identity !== undefined) status.identity = tombstone.identity
   if (tombstone.hostKeys !== undefined) status.hostKeys = tombstone.hostKeys

@@ -117,6 +117,24 @@ describe('a tombstone', () => {
     const again = await ports.store.saveStatus({ ...restored, status: {} })
     expect((await recallTombstone(again, ports)).status).toEqual({})
   })
+  test('is kept while the device could not be given what it says', async () => {
+    const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
+    const device = (await world.store.get('Device', key('ap-1')))!
+    await keepTombstone(device, ports)
+    const bare = await ports.store.saveStatus({ ...device, status: {} })
+    // Somebody else was first.
+    await ports.store.saveStatus({ ...bare, status: { board: 'toy' } })
+    await expect(recallTombstone(bare, ports)).rejects.toMatchObject({ code: 'Conflict' })
+    expect(await world.records.list('removed-device/')).toHaveLength(1)
+  })
+  test('that another controller has just given back is read with the device', async () => {
+    const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
+    const device = (await world.store.get('Device', key('ap-1')))!
+    await keepTombstone(device, ports)
+    const bare = await ports.store.saveStatus({ ...device, status: {} })
+    const restored = await recallTombstone(bare, ports)
+    expect(await recallTombstone(bare, ports)).toEqual(restored)
+  })
   test('is not made of a device that was never reached', async () => {
     const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
     const device = (await world.store.get('Device', key('ap-1')))!

@@ -145,6 +145,21 @@ describe('an image from a file', () => {
     expect(looks).toBe(1)
   })
 
+  it('is not shared with who means another one of that name, in a folder of its own', async () => {
+    const { store, root } = await makeStore()
+    const folders = ['23.05', '24.10'].map((name) => join(root, name))
+    for (const folder of folders) {
+      await mkdir(folder)
+      await writeOld(join(folder, 'a.bin'), folder)
+    }
+    const found = await Promise.all(
+      folders.map(
+        async (manifestFolder) => (await store.fetch({ path: 'a.bin', manifestFolder }, never)).sha256,
+      ),
+    )
+    expect(found).toEqual(folders.map((folder) => sha256Of(Buffer.from(folder))))
+  })
+
   it('is not fetched for who has left', async () => {
     const { store, manifestFolder } = await makeStore()
     const reason = new Error('left')

@@ -159,7 +159,10 @@ export const suites: readonly Suite[] = [
       'test/end-to-end/secrets-nowhere.test.ts',
       'test/cluster/secrets-nowhere.test.ts',
     ],
-    headline: { 'behaviours survived': /behaviours .*survived$/, 'wrong Secrets of which nothing was seen': /^Secrets of/ },
+    headline: {
+      'behaviours survived': /behaviours .*survived$/,
+      'wrong Secrets of which nothing was seen': /^Secrets of/,
+    },
     seconds: 25,
   },
   {

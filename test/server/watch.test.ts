@@ -14,6 +14,7 @@ import {
 
 const inDefault = '/apis/reflash.dev/v1alpha1/namespaces/default/categories'
 const ap = { namespace: 'default', name: 'ap' }
+const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
 
 const opened: ServedStore[] = []
 const serve = async (...options: Parameters<typeof serveStore>): Promise<ServedStore> => {
@@ -162,6 +163,28 @@ describe('a watch', () => {
     await reader.cancel()
   })
 
+  test.each(['application/json', table])(
+    'by who may see less tells no more of an object that comes and goes, as %s',
+    async (type) => {
+      const served = await serve({
+        show: (object, { sensitive }) => (sensitive ? object : { ...object, spec: {} }),
+      })
+      served.access = { ...fullAccess, sensitive: false }
+      const query = '?watch=true&labelSelector=site%3Dlobby&includeObject=Object&sendInitialEvents=true'
+      const path = `${categoriesPath}${query}&resourceVersionMatch=NotOlderThan`
+      await served.store.create(category('ap', { description: 'secret', labels: { site: 'lobby' } }))
+      await served.settle()
+      const reader = readWatch(await served.get(path, { headers: { Accept: type } }))
+      for (const site of ['lobby', 'hall', 'hall', 'lobby'])
+        await served.store.apply(category('ap', { description: `secret ${site}`, labels: { site } }))
+      await served.store.delete('Category', ap)
+      const lines = await reader.take(5)
+      expect(lines.map((line) => line.type)).toEqual(['ADDED', 'MODIFIED', 'DELETED', 'ADDED', 'DELETED'])
+      expect(JSON.stringify(lines)).not.toContain('secret')
+      await reader.cancel()
+    },
+  )
+
   test('of a table sends rows, and the columns once', async () => {
     const served = await serve()
     await served.store.create(category('ap'))
@@ -169,7 +192,7 @@ describe('a watch', () => {
     const response = await served.get(
       `${categoriesPath}?watch=true&resourceVersion=0&allowWatchBookmarks=true`,
       {
-        headers: { Accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
+        headers: { Accept: table },
       },
     )
     const reader = readWatch(response)

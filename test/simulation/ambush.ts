@@ -5,8 +5,11 @@ import type { FaultKind } from '../../src/simulator/faults.ts'
 import type { ActName } from './operator.ts'
 import { minuteMs } from './past.ts'
 
+/** Where it may lie: in a phase of an operation, or where a device that was removed has got back what was known of it. */
+export type Moment = Phase | 'Returned'
+
 export interface Ambush {
-  phase: Phase
+  phase: Moment
   /** From this entry into the phase on, of all that there are. */
   nth: number
   /** At so many of them. */
@@ -48,6 +51,15 @@ export const drawFallBacks = (random: SeededRandom): Ambush => ({
 export const drawCrashAtEnd = (random: SeededRandom): Ambush => ({
   phase: 'Failed',
   nth: random.integer(1, 3),
+  times: 1,
+  afterMs: 0,
+  does: crash,
+})
+
+/** What was known of a router is in one of two places at any time. */
+export const drawCrashAtReturn = (random: SeededRandom): Ambush => ({
+  phase: 'Returned',
+  nth: random.integer(1, 2),
   times: 1,
   afterMs: 0,
   does: crash,

@@ -113,6 +113,7 @@ export function past(): Forged {
     ],
     putBack: undefined,
     sends: [{ atMs: 9500, device: 'ap-1', order }],
+    trustedAnew: [],
     uploads: [{ atMs: 2000, device: 'ap-1', shown: ['key'], pins: ['key'] }],
     rules: [rule(0)],
     endings: [],

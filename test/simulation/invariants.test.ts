@@ -564,6 +564,21 @@ const violated: { [Id in keyof typeof invariants]: Row[] } = {
   I24: [
     { says: 'another key than the pinned one', forge: (f) => void (f.uploads[0]!.shown = ['other']) },
     { says: 'nothing pinned', forge: (f) => void (f.uploads[0]!.pins = []) },
+    { says: 'a known router trusted anew', forge: (f) => f.trustedAnew.push({ atMs: 5, device: 'ap-1' }) },
+    {
+      says: 'a known router trusted anew, 90 days on',
+      forge: (f) => {
+        f.trustedAnew.push({ atMs: 5, device: 'ap-1' })
+        f.jumps.push({ atMs: 4, byMs: 90 * dayMs })
+      },
+    },
+    {
+      says: 'a known router trusted anew before the wall clock was set on by more',
+      forge: (f) => {
+        f.trustedAnew.push({ atMs: 5, device: 'ap-1' })
+        f.jumps.push({ atMs: 6, byMs: 91 * dayMs })
+      },
+    },
   ],
   I25: [
     { says: 'an operation in flight', forge: (f) => void (statusOf(f).phase = 'Testing') },
@@ -783,6 +798,13 @@ const allowed: Row[] = [
       f.load.writes = 860
     },
   },
+  {
+    says: 'a known router trusted anew when the wall clock was set on by longer than it is remembered',
+    forge: (f) => {
+      f.trustedAnew.push({ atMs: 5, device: 'ap-1' })
+      f.jumps.push({ atMs: 5, byMs: 90 * dayMs + 1 })
+    },
+  },
   { says: 'a start in the second after HALT', forge: (f) => void f.rules.push(rule(8600, { halted: true })) },
   {
     says: 'a start after HALT was lifted',
@@ -950,6 +972,11 @@ test.each<Row & { finds: string }>([
     says: 'keys',
     forge: (f) => void Object.assign(f.uploads[0]!, { shown: ['a', 'b'], pins: ['c', 'd'] }),
     finds: 'I24 hostKey: an image was sent to ap-1, which showed a | b, pinned c | d',
+  },
+  {
+    says: 'trust',
+    forge: (f) => f.trustedAnew.push({ atMs: 5, device: 'ap-1' }),
+    finds: 'I24 hostKey: at 5 ms any key of ap-1 would have been accepted, which was pinned before',
   },
   {
     says: 'HALT',

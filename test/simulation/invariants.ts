@@ -469,8 +469,12 @@ function* judgeLoad({ load, leaders, writes }: Past): Generator<string> {
     yield `${load.writes} writes in ${load.deviceDays} days of a device`
 }
 
-function* judgeHostKeys({ uploads }: Past): Generator<string> {
+function* judgeHostKeys({ uploads, trustedAnew, jumps }: Past): Generator<string> {
   for (const { device, shown, pins } of uploads)
     if (!shown.some((key) => pins.includes(key)))
       yield `an image was sent to ${device}, which showed ${shown.join(' | ')}, pinned ${pins.join(' | ')}`
+  // A wall clock that is set on by so much makes all that is remembered too old.
+  const forgottenMs = jumps.find(({ byMs }) => byMs > rememberedMs)?.atMs ?? Infinity
+  for (const { atMs, device } of trustedAnew.filter((each) => each.atMs < forgottenMs))
+    yield `at ${atMs} ms any key of ${device} would have been accepted, which was pinned before`
 }

@@ -109,6 +109,8 @@ export interface Past {
   putBack: PutBack | undefined
   sends: readonly Send[]
   uploads: readonly Upload[]
+  /** A router whose keys were pinned once was connected to as if nothing were known of it. */
+  trustedAnew: readonly { atMs: number; device: string }[]
   rules: readonly Rules[]
   endings: readonly Ending[]
   /** Whoever is told to end has done so. */

@@ -10,14 +10,17 @@ import type {
 import { hasCode } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Connector, Session } from '../../src/ports/connector.ts'
+import type { RecordStore } from '../../src/ports/record-store.ts'
 import type { FleetEvent } from '../../src/ports/event-sink.ts'
 import type { DeclaredStore } from '../../src/ports/resource-store.ts'
 import type { Network } from '../../src/simulator/connector.ts'
+import type { Moment } from './ambush.ts'
 import { orderOf } from '../../src/simulator/guard.ts'
 import { textsIn } from '../support/texts-in.ts'
 import type { ActName } from './operator.ts'
 import {
   isAtWork,
+  minuteMs,
   type KnownImage,
   type PhaseWrite,
   type PutBack,
@@ -44,6 +47,8 @@ export interface Notes {
   phases: Map<string, Phase>
   /** Routers that were given up, in words, while an operation was at work on them. */
   lostHolds: string[]
+  /** Routers whose keys were pinned once, and which were connected to as if nothing were known of them. */
+  trustedAnew: { atMs: number; device: string }[]
   /** Claims that somebody else was first with. */
   lostClaims: number
   /** Controllers that took an operation out of its queue, by their places. */
@@ -58,13 +63,14 @@ export interface Notes {
 }
 
 /** An operation is told, or stored, to be in a phase. */
-export type PhaseListener = (phase: Phase, device: string) => void
+export type PhaseListener = (phase: Moment, device: string) => void
 
 export interface Recorder {
   notes: Notes
   /** Hears of each phase before anything else happens in it. */
   onPhase: (listener: PhaseListener) => void
   store: (store: DeclaredStore) => DeclaredStore
+  records: (records: RecordStore) => RecordStore
   connector: (connector: Connector, network: Network) => Connector
   emit: (event: FleetEvent) => void
   halt: (halted: boolean) => void
@@ -86,6 +92,7 @@ export function createRecorder(clock: Clock): Recorder {
     deaths: [],
     phases: new Map(),
     lostHolds: [],
+    trustedAnew: [],
     lostClaims: 0,
     writers: new Set(),
     acts: [],
@@ -96,6 +103,8 @@ export function createRecorder(clock: Clock): Recorder {
   const listeners: PhaseListener[] = []
   const last = new Map<string, Standing>()
   const pins = new Map<string, readonly string[]>()
+  /** When keys of a device were pinned first, by its name, in monotonic ms; also of removed ones. */
+  const pinnedAt = new Map<string, number>()
   const claims = new Map<string, string | undefined>()
   let now: Omit<Rules, 'fromMs'> = {
     state: 'Run',
@@ -145,7 +154,7 @@ export function createRecorder(clock: Clock): Recorder {
     if (before?.phase !== phase && isStoredFirst(phase)) hear(phase, spec.deviceRef.name)
   }
 
-  function hear(phase: Phase, device: string): void {
+  function hear(phase: Moment, device: string): void {
     for (const listener of listeners) listener(phase, device)
   }
 
@@ -157,6 +166,8 @@ export function createRecorder(clock: Clock): Recorder {
         return notePolicy(object)
       case 'Device':
         claims.set(object.metadata.name, object.status.operationRef?.name)
+        if (object.status.hostKeys && !pinnedAt.has(object.metadata.name))
+          pinnedAt.set(object.metadata.name, clock.monotonic())
         return void pins.set(object.metadata.name, object.spec.hostKeys ?? object.status.hostKeys ?? [])
       case 'FirmwareImage': {
         const { sha256, boards = [], metadata } = object.status
@@ -217,7 +228,15 @@ export function createRecorder(clock: Clock): Recorder {
         }
       },
     }),
-    connector: (connector, network) => watchSessions(connector, { network, clock, notes, pins }),
+    records: (records) => ({
+      ...records,
+      async delete(name) {
+        await records.delete(name)
+        const [kind, , device] = name.split('/')
+        if (kind === 'removed-device') hear('Returned', device!)
+      },
+    }),
+    connector: (connector, network) => watchSessions(connector, { network, clock, notes, pins, pinnedAt }),
     emit(event) {
       if (event.type === 'Bug')
         notes.bugs.push(
@@ -232,7 +251,7 @@ export function createRecorder(clock: Clock): Recorder {
     halt: (halted) => rule({ halted }),
     putBack(objects, older) {
       notes.putBack = { ...older, atMs: clock.monotonic(), writesMade: notes.writes.length }
-      for (const known of [last, pins, claims]) known.clear()
+      for (const known of [last, pins, claims, pinnedAt]) known.clear()
       for (const object of objects) {
         if (object.kind === 'Device') note(object)
         else if (object.kind === 'UpgradeOperation') last.set(object.metadata.uid, standingOf(object))
@@ -263,15 +282,20 @@ const standingOf = ({ status }: UpgradeOperation): Standing => ({
 const isStoredFirst = (phase: Phase): boolean => storedFirst.has(phase)
 const storedFirst = new Set<Phase>(['Flashing', 'Rebooting', 'Failed'])
 
+/** Within so long every controller knows what another one has written. */
+const newsMs = minuteMs
+
 interface Watched {
   network: Network
   clock: Clock
   notes: Notes
   pins: ReadonlyMap<string, readonly string[]>
+  pinnedAt: ReadonlyMap<string, number>
 }
 
 /** Sessions of which it is noted how many there are, and what of consequence is sent over them. */
-function watchSessions(connector: Connector, { network, clock, notes, pins }: Watched): Connector {
+function watchSessions(connector: Connector, watched: Watched): Connector {
+  const { network, clock, notes, pins, pinnedAt } = watched
   const open = new Map<string, number>()
   let all = 0
 
@@ -307,9 +331,14 @@ function watchSessions(connector: Connector, { network, clock, notes, pins }: Wa
   return {
     ...connector,
     async connect(target, deadlineMs, signal) {
+      const beganMs = clock.monotonic()
       const session = await connector.connect(target, deadlineMs, signal)
       const router = network(session.address, target.port)!
       const shown = router.state.hostKeys.map(({ line }) => line)
+      // Of two controllers that meet a new router at one time, neither knows what the other one has seen.
+      const isKnown = beganMs - (pinnedAt.get(router.name) ?? Infinity) > newsMs
+      if (target.hostKeys.length === 0 && isKnown)
+        notes.trustedAnew.push({ atMs: beganMs, device: router.name })
       return watch(session, router.name, shown)
     },
   }

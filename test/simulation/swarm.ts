@@ -5,7 +5,14 @@ import type { UpgradePolicySpec } from '../../src/api/resources.ts'
 import type { GovernorSettings } from '../../src/controllers/governor.ts'
 import { faultKinds, type FaultKind } from '../../src/simulator/faults.ts'
 import { knownReleases, type Release } from '../../src/simulator/release.ts'
-import { drawAmbush, drawCrashAtEnd, drawEndInUpload, drawFallBacks, type Ambush } from './ambush.ts'
+import {
+  drawAmbush,
+  drawCrashAtEnd,
+  drawCrashAtReturn,
+  drawEndInUpload,
+  drawFallBacks,
+  type Ambush,
+} from './ambush.ts'
 import { drawBackupPlan, type BackupPlan } from './backup.ts'
 import type { ImageServerTrouble } from './image-server.ts'
 import { actNames, type ActName } from './operator.ts'
@@ -137,8 +144,10 @@ export function drawSwarm(random: SeededRandom, wish?: boolean): Swarm {
     : endsInUpload
       ? drawEndInUpload(memory)
       : drawAmbush(random.fork('ambush'))
-  const ambush = controllers === 1 ? chosen : undefined
   const acts = random.chance(2 / 3) ? some(random, actNames) : []
+  const ofReturns = random.fork('returns')
+  const crashesAtReturn = acts.includes('removeDevice') && ofReturns.chance(1 / 3)
+  const ambush = controllers === 1 ? (crashesAtReturn ? drawCrashAtReturn(ofReturns) : chosen) : undefined
   return {
     ...calm,
     ...(isImpatient && { retry: soonAgain }),

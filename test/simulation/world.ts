@@ -322,7 +322,7 @@ function createWorld(parts: WorldParts) {
   const beside = createBesideHome({
     ...shared,
     store: asked,
-    records: state.records,
+    records: recorder.records(state.records),
     random,
     governor,
     settings,
@@ -443,6 +443,7 @@ function createWorld(parts: WorldParts) {
       putBack: notes.putBack,
       sends: notes.sends,
       uploads: notes.uploads,
+      trustedAnew: notes.trustedAnew,
       rules: notes.rules,
       endings,
       endsWithinMs: endMs + (cluster ? cluster.endSlackMs : storeMs),
