@@ -41,7 +41,7 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'parts',
-    title: 'Each part by itself: kernel, controllers, files, images, what comes over a watch',
+    title: 'Each part by itself: kernel, controllers, files, images, API, what comes over a watch',
     files: [
       'test/core',
       'test/controllers',
@@ -49,6 +49,7 @@ export const suites: readonly Suite[] = [
       'test/files',
       'test/images',
       'test/api',
+      'test/server',
       'test/kubernetes',
       'test/cluster/whole-kind.test.ts',
       'test/cluster/list-watch.test.ts',
@@ -56,7 +57,7 @@ export const suites: readonly Suite[] = [
       'test/cluster/small-parts.test.ts',
     ],
     headline: {},
-    seconds: 30,
+    seconds: 40,
   },
   {
     name: 'bug-bank',
