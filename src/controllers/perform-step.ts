@@ -16,7 +16,8 @@ import {
   type Outcome,
   type Step,
 } from '../core/operation.ts'
-import type { Job, Probe } from '../ports/upgrader.ts'
+import type { Session } from '../ports/connector.ts'
+import type { Job, Probe, Upgrader } from '../ports/upgrader.ts'
 import { openSession, upgraderOf } from './device-session.ts'
 import { withStanding } from './device-standing.ts'
 import { deviceKeyOf } from './fleet.ts'
@@ -348,18 +349,44 @@ async function undo(
   run: OperationRun,
   ports: Ports,
 ): Promise<boolean> {
-  const device = run.device()
   const operation = operationOf(run)
-  if (!device || (!run.session && operation.status.times?.Uploading === undefined)) return true
-  const { commandMs, connectMs } = settingsOf(operation, ports)
+  if (!run.session && operation.status.times?.Uploading === undefined) return true
+  const { commandMs } = settingsOf(operation, ports)
+  return isUndone('what was prepared on the device', run, ports, (upgrader, session) =>
+    upgrader.abandon({ keepImage, commandMs }, session, run.signal),
+  )
+}
+
+/** The same of a start that came to nothing. */
+async function clearStart(run: OperationRun, ports: Ports): Promise<boolean> {
+  const operation = operationOf(run)
+  const { bootIdBefore = '', maxUptime = 0 } = operation.status
+  const facts = run.probe!.facts
+  const token = { bootId: bootIdBefore, board: facts.board, revision: '', maxUptimeSeconds: maxUptime }
+  return isUndone('the start that came to nothing', run, ports, (upgrader, session) =>
+    upgrader.clearStart(jobOf(operation, ports), token, session, run.signal),
+  )
+}
+
+async function isUndone(
+  what: string,
+  run: OperationRun,
+  ports: Ports,
+  undoes: (upgrader: Upgrader, session: Session) => Promise<void>,
+): Promise<boolean> {
+  const device = run.device()
+  if (!device) return true
   try {
-    run.session ??= await openOwnSession(device, connectMs, run, ports)
-    await upgraderOf(device, ports).abandon({ keepImage, commandMs }, run.session, run.signal)
-    say('what was prepared on the device is undone', run, ports)
+    run.session ??= await openOwnSession(device, settingsOf(operationOf(run), ports).connectMs, run, ports)
+    await undoes(upgraderOf(device, ports), run.session)
+    say(`${what} is undone`, run, ports)
     return true
   } catch (error) {
     if (run.signal.aborted || !(error instanceof ReflashError)) throw error
-    say(`what was prepared on the device is not undone yet: ${messageOf(error)}`, run, ports)
+    say(`${what} is not undone yet: ${messageOf(error)}`, run, ports)
+    // Its link may be gone: the next try goes over a new one.
+    await run.session?.close()
+    run.session = undefined
     return false
   }
 }
@@ -390,24 +417,14 @@ export async function putBackAtExit(run: OperationRun, ports: Ports): Promise<vo
 }
 
 async function release(act: Act & { kind: 'Release' }, run: OperationRun, ports: Ports): Promise<Requeue> {
-  if (act.startedToNothing) await clearStart(run, ports)
-  const isClean = !act.undo || (await undo({ keepImage: act.again !== undefined }, run, ports))
+  const isCleared = !act.startedToNothing || (await clearStart(run, ports))
+  const isPutBack = !act.undo || (await undo({ keepImage: act.again !== undefined }, run, ports))
   // Services may be stopped: not to be left until the next probe is due.
-  if (!isClean) ports.fleet.wantProbe(deviceKeyOf(operationOf(run)))
+  if (!isCleared || !isPutBack) ports.fleet.wantProbe(deviceKeyOf(operationOf(run)))
   // Whoever has the device next should not find us there.
   await run.session?.close()
   await freeDevice(act, run, ports)
   return act.again === undefined ? done : { after: act.again }
-}
-
-async function clearStart(run: OperationRun, ports: Ports): Promise<void> {
-  const operation = operationOf(run)
-  const device = run.device()
-  if (!run.session || !device) return
-  const { bootIdBefore = '', maxUptime = 0 } = operation.status
-  const facts = run.probe!.facts
-  const token = { bootId: bootIdBefore, board: facts.board, revision: '', maxUptimeSeconds: maxUptime }
-  await upgraderOf(device, ports).clearStart(jobOf(operation, ports), token, run.session, run.signal)
 }
 
 /**

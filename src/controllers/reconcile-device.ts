@@ -10,6 +10,8 @@ import { keyOf, keyString } from '../core/keys.ts'
 import { isFinished, isFlashing, phaseOf } from '../core/operation.ts'
 import { sameValue } from '../core/same-value.ts'
 import { toMs } from '../core/time.ts'
+import type { Session } from '../ports/connector.ts'
+import type { Upgrader } from '../ports/upgrader.ts'
 import { openSession, readCredentials, upgraderOf } from './device-session.ts'
 import { withAssessment } from './device-standing.ts'
 import { deviceFinalizer, dropFinalizer, ensureFinalizer } from './finalizers.ts'
@@ -130,7 +132,7 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
         )
       }
       if (found.leftovers && !(await isClaimedMeanwhile(device, ports)))
-        await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
+        await clearLeftovers(upgrader, session, signal)
       return withProbe(device, found, {
         hostKeys: session.hostKeys,
         now: clock.now(),
@@ -142,6 +144,15 @@ async function probe(device: Device, ports: Ports, signal: AbortSignal): Promise
   } catch (error) {
     if (!(error instanceof ReflashError)) throw error
     return failedProbe(device, error, ports)
+  }
+}
+
+/** What cannot be cleared away now is found by the next probe. */
+async function clearLeftovers(upgrader: Upgrader, session: Session, signal: AbortSignal): Promise<void> {
+  try {
+    await upgrader.abandon({ keepImage: false, commandMs: probeCommandMs }, session, signal)
+  } catch (error) {
+    if (signal.aborted || !(error instanceof ReflashError)) throw error
   }
 }
 

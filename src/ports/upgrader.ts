@@ -65,7 +65,8 @@ export interface Upgrader {
 
   /**
    * Undoes what was done before a flash: stopped services are started, our lock and the uploaded image removed; with
-   * `keepImage` the image stays, unless services were stopped to make room for it. Never throws but on abort.
+   * `keepImage` the image stays, unless services were stopped to make room for it. @throws what `exec` throws, and `Busy`
+   * while a start is under way: it is not known then to be undone.
    */
   abandon(
     options: { keepImage: boolean; commandMs: number },
@@ -75,7 +76,8 @@ export interface Upgrader {
 
   /**
    * After a start that came to nothing is proven (same boot, past its latest uptime, nothing running): removes lock and
-   * marker of that start, provided that the device is still in that boot. Otherwise as `abandon`.
+   * marker of that start, and undoes what was done before it, provided that the device is still in that boot.
+   * @throws what `exec` throws.
    */
   clearStart(job: Job, token: StartToken, session: Session, signal: AbortSignal): Promise<void>
 }

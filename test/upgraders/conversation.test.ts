@@ -273,6 +273,8 @@ describe('the start', () => {
     const { asked, session } = deviceThat({})
     await openwrtUpgrader.clearStart(job, token, session, signal)
     expect(asked).toEqual([['clear', job.operation, 'boot', '590']])
+    const cutOff = deviceThat({ clear: { stdout: '' } })
+    await expect(openwrtUpgrader.clearStart(job, token, cutOff.session, signal)).rejects.toThrow('cut off')
   })
 })
 
@@ -289,14 +291,13 @@ describe('what was prepared', () => {
     ])
   })
 
-  it('and cannot be undone is left to the next probe, but a bug is told', async () => {
-    const gone = deviceThat({ abandon: new ReflashError('ConnectionLost', 'gone') })
-    await openwrtUpgrader.abandon(options(true), gone.session, signal)
-    await expect(openwrtUpgrader.abandon(options(true), gone.session, AbortSignal.abort())).rejects.toThrow(
-      'gone',
-    )
-    const broken = deviceThat({ abandon: new TypeError('a bug') })
-    await expect(openwrtUpgrader.abandon(options(true), broken.session, signal)).rejects.toThrow('a bug')
+  it.each([
+    ['the link breaks', new ReflashError('ConnectionLost', 'gone'), 'gone'],
+    ['the answer is cut off', { stdout: '' }, 'its answer was cut off'],
+    ['a start is under way', { stdout: '@busy\n@end\n' }, 'an upgrade starts or runs on the device already'],
+  ])('and is not known to be undone where %s', async (_, answer, says) => {
+    const { session } = deviceThat({ abandon: answer })
+    await expect(openwrtUpgrader.abandon(options(true), session, signal)).rejects.toThrow(says)
   })
 })
 

@@ -113,6 +113,13 @@ describe('a probe', () => {
     expect(parseProbe(answerOf({ macs: '', serial: 'ab 12' })).identity).toBe('serial=ab12')
   })
 
+  it('reads a marker of the longest name that an operation may have', () => {
+    const lastFlash = { operation: `${'a'.repeat(251)}-1`, sha256: 'a'.repeat(64), bootId }
+    const marker = Object.values(lastFlash).join(' ')
+    expect(parseProbe(answerOf({ marker }))).toMatchObject({ lastFlash })
+    expect(parseProbe(answerOf({ marker: `aa${marker}` }))).not.toHaveProperty('lastFlash')
+  })
+
   it('reads the marker, what is left over, and whether an upgrade runs', () => {
     const sha256 = 'a'.repeat(64)
     const probe = parseProbe(

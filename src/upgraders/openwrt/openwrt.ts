@@ -104,37 +104,15 @@ export const openwrtUpgrader: Upgrader = {
   },
 
   async abandon({ keepImage, commandMs }, session, signal) {
-    await quietly(
-      () =>
-        run(session, { script: 'abandon', args: [keepImage ? 'yes' : 'no'], deadlineMs: commandMs }, signal),
-      signal,
-    )
+    const args = [keepImage ? 'yes' : 'no']
+    const frames = await ask(session, { script: 'abandon', args, deadlineMs: commandMs }, signal)
+    if (frames.has('busy')) throw busy()
   },
 
   async clearStart(job, token, session, signal) {
-    await quietly(
-      () =>
-        run(
-          session,
-          {
-            script: 'clear',
-            args: [job.operation, token.bootId, String(token.maxUptimeSeconds)],
-            deadlineMs: job.timeouts.commandMs,
-          },
-          signal,
-        ),
-      signal,
-    )
+    const args = [job.operation, token.bootId, String(token.maxUptimeSeconds)]
+    await ask(session, { script: 'clear', args, deadlineMs: job.timeouts.commandMs }, signal)
   },
-}
-
-/** Putting things back is tried; what is left is found by the next probe. */
-async function quietly(action: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-  try {
-    await action()
-  } catch (error) {
-    if (signal.aborted || !(error instanceof ReflashError)) throw error
-  }
 }
 
 /** Makes room for the image. Returns true when it is on the device already. @throws ReflashError `NoSpace`, `Busy`. */

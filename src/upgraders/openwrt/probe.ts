@@ -113,7 +113,8 @@ export function tmpAvailable(frames: Frames): number | undefined {
 
 function marker(frames: Frames): Probe['lastFlash'] {
   const match = /^([a-z0-9][-a-z0-9.]{0,252}) ([0-9a-f]{64}) ([0-9a-f-]{36})$/.exec(
-    first(frames, 'marker') ?? '',
+    // A name and two digests, which is longer than other fields are.
+    frames.get('marker')?.[0] ?? '',
   )
   return match ? { operation: match[1]!, sha256: match[2]!, bootId: match[3]! } : undefined
 }
