@@ -283,12 +283,13 @@ requires(...routerPrograms)('what comes late or from a second controller', () =>
     const { router, session, token, job: large } = await ready({}, largeImage)
     const starting = openwrtUpgrader.start(large, token, session, signal)
     await lockTaken(router, large.operation)
-    await openwrtUpgrader.abandon({ keepImage: false, commandMs: 5000 }, session, signal)
+    const isBusy = (error: unknown): boolean => hasCode(error, 'Busy')
+    await expect(
+      openwrtUpgrader.abandon({ keepImage: false, commandMs: 5000 }, session, signal),
+    ).rejects.toSatisfy(isBusy)
     await openwrtUpgrader.clearStart(large, { ...token, maxUptimeSeconds: 0 }, session, signal)
     const other = jobOf(firmware('19.07.10'))
-    await expect(openwrtUpgrader.upload(other, session, contextOf(image), signal)).rejects.toSatisfy(
-      (error) => hasCode(error, 'Busy'),
-    )
+    await expect(openwrtUpgrader.upload(other, session, contextOf(image), signal)).rejects.toSatisfy(isBusy)
     expect(await starting).toEqual({ kind: 'Started' })
     await router.booted(1)
     expect(router.release().version).toBe('24.10.8')
