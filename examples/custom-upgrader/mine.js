@@ -122,24 +122,17 @@ export const upgrader = {
       .map(shown)
   },
 
+  // What could not be reached is not undone, and has to throw: then Reflash looks at the device again.
   async abandon({ keepImage, commandMs }, session, signal) {
-    await quietly(
-      session,
-      ['rm', '-rf', lock, ...(keepImage ? [] : [image])],
-      { deadlineMs: commandMs },
-      signal,
-    )
+    const command = ['rm', '-rf', lock, ...(keepImage ? [] : [image])]
+    await session.exec(command, { deadlineMs: commandMs }, signal)
   },
 
   async clearStart(job, token, session, signal) {
     // After another boot nothing of that start is left, and a lock would be somebody else's.
     const script = `[ "$(fw-version | sed -n 's/^boot=//p')" = "$1" ] && rm -rf ${lock} ${log}`
-    await quietly(
-      session,
-      ['sh', '-c', script, 'clear', token.bootId],
-      { deadlineMs: job.timeouts.commandMs },
-      signal,
-    )
+    const command = ['sh', '-c', script, 'clear', token.bootId]
+    await session.exec(command, { deadlineMs: job.timeouts.commandMs }, signal)
   },
 }
 
@@ -152,21 +145,6 @@ export const upgrader = {
 async function digest(session, commandMs, signal) {
   const { stdout } = await session.exec(['sha256sum', image], { deadlineMs: commandMs }, signal)
   return stdout.slice(0, 64)
-}
-
-/**
- * Putting things back is tried; what could not be reached goes with the next reboot.
- * @param {Session} session
- * @param {string[]} command
- * @param {{ deadlineMs: number }} options
- * @param {AbortSignal} signal
- */
-async function quietly(session, command, options, signal) {
-  try {
-    await session.exec(command, options, signal)
-  } catch (error) {
-    if (signal.aborted || !(error instanceof ReflashError)) throw error
-  }
 }
 
 /** @param {string} text */
