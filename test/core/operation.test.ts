@@ -1026,6 +1026,20 @@ const shown = (status: UpgradeOperationStatus, name: keyof UpgradeOperationStatu
     : (JSON.stringify(status[name]) ?? 'removed')
 
 describe('each step', () => {
+  test('an intent names whom it flashes, where that is known', () => {
+    const intentOf = (identity: string | undefined): UpgradeOperationStatus =>
+      nextStep(
+        inPhase('Testing'),
+        world({
+          ...after({ kind: 'Tested', command: 'sysupgrade', bootId: 'boot-1', uptimeSeconds: 500 }),
+          identity,
+        }),
+        now,
+      ).status
+    expect(intentOf('aa')).toHaveProperty('identityBefore', 'aa')
+    expect(intentOf(undefined)).not.toHaveProperty('identityBefore')
+  })
+
   test.each(rows)('$says: $to, $act', (row) => {
     const { status, act, durable } = nextStep(row.from, world(row.world), now)
     expect({ phase: status.phase, act: act.kind, durable, failureClass: status.failureClass }).toEqual({
