@@ -31,11 +31,9 @@ export interface Governor {
 
 /** Only a process that begins anew acknowledges losses: nobody waits for that within this one. */
 const latchPollMs = 60_000
-/** When to look again whether starts are allowed: HALT comes and goes without a word. */
-export const pollAfter = (
-  { reason }: NonNullable<SharedLimits['stop']>,
-  { haltPollMs }: { haltPollMs: number },
-): number => (reason === 'Halted' ? haltPollMs : latchPollMs)
+/** In how many ms to look again whether starts are allowed: HALT comes and goes without a word. */
+export const pollAfter = ({ reason }: NonNullable<SharedLimits['stop']>, haltPollMs: number): number =>
+  reason === 'Halted' ? haltPollMs : latchPollMs
 
 const prefix = 'lost/'
 /** Nobody looks at a device for longer, and so its loss is not told again. */

@@ -352,7 +352,7 @@ async function undo(
   const operation = operationOf(run)
   if (!run.session && operation.status.times?.Uploading === undefined) return true
   const { commandMs } = settingsOf(operation, ports)
-  return isUndone('what was prepared on the device', run, ports, (upgrader, session) =>
+  return tryToUndo('what was prepared on the device', run, ports, (upgrader, session) =>
     upgrader.abandon({ keepImage, commandMs }, session, run.signal),
   )
 }
@@ -363,12 +363,13 @@ async function clearStart(run: OperationRun, ports: Ports): Promise<boolean> {
   const { bootIdBefore = '', maxUptime = 0 } = operation.status
   const facts = run.probe!.facts
   const token = { bootId: bootIdBefore, board: facts.board, revision: '', maxUptimeSeconds: maxUptime }
-  return isUndone('the start that came to nothing', run, ports, (upgrader, session) =>
+  return tryToUndo('the start that came to nothing', run, ports, (upgrader, session) =>
     upgrader.clearStart(jobOf(operation, ports), token, session, run.signal),
   )
 }
 
-async function isUndone(
+/** Over the session at hand, or a new one. Returns whether it is known to be undone. */
+async function tryToUndo(
   what: string,
   run: OperationRun,
   ports: Ports,

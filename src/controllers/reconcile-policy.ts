@@ -11,6 +11,7 @@ import { done, type Ports, type Requeue } from './ports.ts'
 const maxTopFailures = 20
 /** Where writes are dear: how often a status is written of which nothing but the counts has changed. */
 const countsEveryMs = 5000
+/** How soon a status says that HALT is over. */
 const haltPollMs = 5000
 const zeroCounts: Record<CountName, number> = {
   matched: 0,
@@ -40,7 +41,7 @@ export async function reconcilePolicyStatus(key: Key, ports: Ports): Promise<Req
     if (waitMs > 0) return { after: waitMs }
     await ports.store.saveStatus({ ...policy, status })
   }
-  return stop ? { after: pollAfter(stop, { haltPollMs }) } : done
+  return stop ? { after: pollAfter(stop, haltPollMs) } : done
 }
 
 /** Where writes are dear, counts wait for one another; what a policy has come to is told at once. */

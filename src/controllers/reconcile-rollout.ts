@@ -8,6 +8,7 @@ import { operationFinalizer } from './finalizers.ts'
 import { pollAfter } from './governor.ts'
 import { done, type Ports, type Requeue } from './ports.ts'
 
+/** How soon starts go on after HALT. */
 const haltPollMs = 1000
 
 /** Starts what one policy may start. Costs work for each start, not for each device. */
@@ -15,7 +16,7 @@ export async function reconcileRollout(key: Key, ports: Ports): Promise<Requeue>
   const policy = ports.fleet.get('UpgradePolicy', key)
   if (!policy || policy.metadata.deletionTimestamp) return done
   const stop = await ports.governor.stop()
-  if (stop) return { after: pollAfter(stop, { haltPollMs }) }
+  if (stop) return { after: pollAfter(stop, haltPollMs) }
   await startCandidates(policy, ports)
   return done
 }

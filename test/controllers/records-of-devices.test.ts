@@ -107,31 +107,29 @@ describe('history', () => {
 })
 
 describe('a tombstone', () => {
-  test('gives identity and pins back, once', async () => {
+  /** A device that was removed, and is declared again. */
+  const returned = async () => {
     const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
     const device = (await world.store.get('Device', key('ap-1')))!
     await keepTombstone(device, ports)
-    const bare = await ports.store.saveStatus({ ...device, status: {} })
+    return { world, ports, bare: await ports.store.saveStatus({ ...device, status: {} }) }
+  }
+  test('gives identity and pins back, once', async () => {
+    const { ports, bare } = await returned()
     const restored = await recallTombstone(bare, ports)
     expect(restored.status).toEqual({ identity: '192.0.2.1', hostKeys: ['ssh-ed25519 AAAA'] })
     const again = await ports.store.saveStatus({ ...restored, status: {} })
     expect((await recallTombstone(again, ports)).status).toEqual({})
   })
   test('is kept while the device could not be given what it says', async () => {
-    const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
-    const device = (await world.store.get('Device', key('ap-1')))!
-    await keepTombstone(device, ports)
-    const bare = await ports.store.saveStatus({ ...device, status: {} })
+    const { world, ports, bare } = await returned()
     // Somebody else was first.
     await ports.store.saveStatus({ ...bare, status: { board: 'toy' } })
     await expect(recallTombstone(bare, ports)).rejects.toMatchObject({ code: 'Conflict' })
     expect(await world.records.list('removed-device/')).toHaveLength(1)
   })
   test('that another controller has just given back is read with the device', async () => {
-    const { world, ports } = await atRest({ routers: 1, policy: { state: 'Plan' } })
-    const device = (await world.store.get('Device', key('ap-1')))!
-    await keepTombstone(device, ports)
-    const bare = await ports.store.saveStatus({ ...device, status: {} })
+    const { ports, bare } = await returned()
     const restored = await recallTombstone(bare, ports)
     expect(await recallTombstone(bare, ports)).toEqual(restored)
   })
